@@ -1,0 +1,1 @@
+"""Demo: a realistic energy API and the config that polls it."""

@@ -1,0 +1,99 @@
+"""The exception tree, split by whose fault it is.
+
+Owns: every exception that crosses a room's border. Must not know: any other module.
+
+    TimepointError
+    |-- ConfigError             the operator: the file says something that cannot work
+    |-- DataDirectoryError      the operator: the data directory is in use, foreign, damaged or not writable
+    |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
+    |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
+    |   |-- StatusError         an answer with a status that is not accepted
+    |   `-- ContentError        an accepted status, but the body is not a usable document
+    |-- MappingError            the mapping as a whole could not use the document (a single row is a reject, not an error)
+    |-- StoreError              the ledger could not commit; what it holds is unknown until it is read again
+    `-- PublishError            a snapshot could not be written or read
+
+A broken invariant is our bug: it is an ``AssertionError`` or a plain Python error whose text begins with ``BUG:``.
+Each error names its subject (job, file, redacted URL) in its text; a cause is chained with ``from``. An error is raised
+or logged, never both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TimepointError(Exception):
+    """Base of all errors that timepoint raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a config file: where it stands, what is wrong, what to do about it.
+
+    ``line`` and ``column`` count from 1; 0 means that the place is not known. ``path`` is dotted, as in
+    ``jobs.pod_energy.metrics.pod_energy_joules_total.value``.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigError(TimepointError):
+    """The config cannot be used. Carries every problem of the file, in the order of its lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DataDirectoryError(TimepointError):
+    """The data directory is in use by another process, belongs to something else, or cannot be written."""
+
+
+class SourceError(TimepointError):
+    """The API did not give a usable answer.
+
+    ``reason`` is one short word from a closed set, fit for a label value: ``connect``, ``timeout``, ``transport``,
+    ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class TransportError(SourceError):
+    """No complete answer came."""
+
+
+class StatusError(SourceError):
+    """The answer's status is not accepted. ``retry_after`` is in seconds, None if the answer did not say."""
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__("status", message)
+
+
+class ContentError(SourceError):
+    """The status is accepted, but the body is not a usable document."""
+
+
+class MappingError(TimepointError):
+    """The mapping could not use the document at all."""
+
+
+class StoreError(TimepointError):
+    """The ledger could not read or commit. The outcome of a failed commit is unknown until the ledger is read again."""
+
+
+class PublishError(TimepointError):
+    """A snapshot could not be published or read back."""

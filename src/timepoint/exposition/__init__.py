@@ -1,0 +1,1 @@
+"""Exposition: totals and gauges become rendered segments, published snapshots and one page."""

@@ -1,0 +1,62 @@
+"""A job: one request to a source, its schedule and its mapping.
+
+Owns: the value objects that both a config file and the Python API produce, and that the poller runs.
+Must not know: YAML, files, processes, the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timepoint.clock import MINUTE
+from timepoint.mapping.engine import Mapping as CompiledMapping
+from timepoint.model import MetricSpec, Window
+from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSpec:
+    """When a job fires: every so many milliseconds on a grid, or by a cron expression in a named zone.
+
+    ``jitter`` is the most by which the stable offset of the job may move it on the grid; None means a tenth of the
+    period, at most a minute.
+    """
+
+    every: int = 30 * MINUTE
+    cron: str | None = None
+    timezone: str = "UTC"
+    jitter: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPolling:
+    """Points that come from an API through a request and a mapping."""
+
+    source: SourceSpec
+    request: RequestSpec
+    mapping: CompiledMapping
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPolling:
+    """Points that a user's function yields. It is given the window, and runs in a thread of its own."""
+
+    function: Callable[[Window], Iterable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job, ready to run. ``timeout`` bounds a whole run, in milliseconds.
+
+    ``window_is_asked`` says that the request names its window; points outside it are then not used (R15).
+    """
+
+    name: str
+    schedule: ScheduleSpec
+    window: WindowSpec
+    polling: HttpPolling | FunctionPolling
+    metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
+    timeout: int = 5 * MINUTE
+    window_is_asked: bool = True

@@ -1,0 +1,1 @@
+"""Ledger: points become what changes, and that is kept. The only room that knows SQL."""

@@ -1,0 +1,143 @@
+"""What a mapping says, before it is compiled.
+
+Owns: the value objects that the config hands to ``mapping.compile_mapping``. All paths are still text; the defaults of
+the job and the entries of each metric stand apart, since what a default means depends on the walk that a metric belongs
+to (R1, R2). Must not know: YAML, files, lines. A mistake is reported with ``where``, the path of the key inside the job,
+and whoever has the file turns that into a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timepoint.model import MetricSpec
+
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WalkSpec:
+    """One entry of ``rows``: a path, and the names that turn the arrays it passes into objects (R10)."""
+
+    path: str
+    columns: str | tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpec:
+    """When a point is (R6). Exactly one shape: ``at``; ``at, interval[, labelled]``; ``start, end``; ``start, step[, index]``.
+
+    A bare path in the config is ``at``. All entries are text as written: a path if it begins with ``$``, a window
+    template such as ``{window.start}``, else a literal.
+    """
+
+    at: str | None = None
+    start: str | None = None
+    end: str | None = None
+    step: str | None = None
+    index: str | None = None
+    interval: str | None = None
+    labelled: str = "start"
+    format: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """Conversion of the body's unit into the name's suffix."""
+
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelabelRule:
+    """One of Prometheus' relabel rules. Source: Prometheus, "Configuration", ``<relabel_config>``."""
+
+    source_labels: tuple[str, ...] = ()
+    separator: str = ";"
+    regex: str = "(.*)"
+    modulus: int | None = None
+    target_label: str | None = None
+    replacement: str = "$1"
+    action: str = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may stand at the job as a default and at a metric as its own (R2). None means: not said here.
+
+    ``labels`` maps a label name to a path, a literal, or None (takes a default or a capture away); the name ``*`` spreads
+    an object (R9). ``missing`` lists JSON values that mean no value. ``combine`` is ``sum``, ``min``, ``max``, ``mean``,
+    ``first`` or ``last``.
+    """
+
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    time: TimeSpec | None = None
+    relabel: tuple[RelabelRule, ...] = ()
+    missing: tuple[Any, ...] | None = None
+    unit: UnitSpec | None = None
+    combine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricMapping:
+    """How one metric reads the document.
+
+    ``value`` is a path or a literal number; None for an info. A histogram or summary read from the body has ``count``,
+    ``sum`` and either ``buckets`` (upper bound -> count up to it) or ``quantiles`` (quantile -> value), each a path to an
+    object or to a list of pairs; a histogram whose ``value`` is observed has ``bounds``. A stateset has ``states``.
+    ``row`` names the walk if the paths alone do not. ``value_map`` is the config's ``map``, looked up by the text of the
+    JSON value. ``short_list`` is ``align_start``, ``align_end`` or None (R17).
+    """
+
+    metric: MetricSpec
+    value: str | float | None
+    own: Rules = field(default_factory=Rules)
+    row: str | None = None
+    value_map: Mapping[str, float] = field(default_factory=dict)
+    decimal: str = "."
+    short_list: str | None = None
+    states: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    buckets: str | None = None
+    quantiles: str | None = None
+    sum: str | None = None
+    count: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectSpec:
+    """What a usable document holds (R11): path -> required value, paths that must be there, paths that must not."""
+
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSpec:
+    """The whole mapping of a job. ``constants`` are literal labels of every series, for instance of a fan-out."""
+
+    rows: Mapping[str, WalkSpec]
+    metrics: tuple[MetricMapping, ...]
+    defaults: Rules = field(default_factory=Rules)
+    expect: ExpectSpec = field(default_factory=ExpectSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecProblem:
+    """One mistake: the key inside the job, as in ``("metrics", "x_total", "value")``, and a sentence for its author."""
+
+    where: Where
+    message: str
+
+
+class SpecError(ValueError):
+    """The mapping cannot be compiled; carries every mistake found."""
+
+    def __init__(self, problems: list[SpecProblem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{'.'.join(map(str, p.where))}: {p.message}" for p in problems))

@@ -1,0 +1,1 @@
+"""Request: a job and a window become documents. Knows HTTP; knows neither the mapping nor the ledger."""

@@ -1,0 +1,107 @@
+"""What a request says: the source, its credentials and limits, the request of a job, its window.
+
+Owns: the value objects that the config hands to this room. Must not know: YAML, aiohttp, the mapping.
+All durations in milliseconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from timepoint.clock import DAY, SECOND
+from timepoint.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a credential comes from: given (by ``${ENV}``), or a file that is read anew for every request."""
+
+    text: Secret | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    username: SecretSource
+    password: SecretSource
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The ``Authorization`` header: ``type`` (``Bearer`` unless said) and the credentials."""
+
+    credentials: SecretSource
+    type: str = "Bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """Prometheus' ``tls_config``, outbound."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+    insecure_skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """An API: base URL, credentials, limits.
+
+    ``max_body`` bounds the body before and after decompression. ``attempts`` counts all HTTP exchanges of one request.
+    """
+
+    name: str
+    url: str
+    headers: Mapping[str, SecretSource] = field(default_factory=dict)
+    basic_auth: BasicAuth | None = None
+    authorization: Authorization | None = None
+    tls: TlsSpec | None = None
+    proxy_url: str | None = None
+    connect_timeout: int = 5 * SECOND
+    timeout: int = 60 * SECOND
+    max_body: int = 256 * 1024 * 1024
+    attempts: int = 3
+    min_interval: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSpec:
+    """The request of a job. Path, params, headers and body may hold window templates (``{window.start:unix}``).
+
+    ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
+    at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
+    Content-Type decides. ``columns`` names the columns of a CSV without a header line.
+    """
+
+    method: str = "GET"
+    path: str = ""
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, SecretSource] = field(default_factory=dict)
+    body: Any = None
+    form: tuple[tuple[str, str], ...] = ()
+    timezone: str = "UTC"
+    decode: str | None = None
+    columns: tuple[str, ...] = ()
+    empty_status: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How the window of a run follows from its fire time and the watermark (architecture, "Time").
+
+    end = floor(fire time - delay, step); start = watermark - overlap, never before end - catch_up; split by max_span.
+    ``step`` 0 means that the window is not aligned. ``initial`` is how far back a job without a watermark begins;
+    0 means max(every, step).
+    """
+
+    step: int = 0
+    delay: int = 0
+    overlap: int = 0
+    catch_up: int = 7 * DAY
+    initial: int = 0
+    max_span: int = 0
