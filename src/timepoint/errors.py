@@ -9,7 +9,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
     |   `-- ContentError        an accepted status, but the body is not a usable document
-    |-- MappingError            the mapping as a whole could not use the document (a single row is a reject, not an error)
+    |-- MappingError            the mapping as a whole could not use the document (a row alone is a reject)
     |-- StoreError              the ledger could not commit; what it holds is unknown until it is read again
     `-- PublishError            a snapshot could not be written or read
 

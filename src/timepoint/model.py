@@ -6,8 +6,8 @@ Instants are integer milliseconds since the epoch in UTC, durations integer mill
 
 A series is named inside its family by its **series text**: what follows the sample's base name in the exposition, for
 instance ``{app="shop",pod_name="cart-1"}``, or ``_bucket{app="shop",le="0.5"}`` for a part of a histogram. Labels
-stand sorted by name and escaped as both text formats want it, so equal series have equal text, and rendering a sample is
-joining three strings. ``series_text`` builds it, ``split_series_text`` takes it apart.
+stand sorted by name and escaped as both text formats want it, so equal series have equal text, and rendering a sample
+is joining three strings. ``series_text`` builds it, ``split_series_text`` takes it apart.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a mapping says, before it is compiled.
 
 Owns: the value objects that the config hands to ``mapping.compile_mapping``. All paths are still text; the defaults of
-the job and the entries of each metric stand apart, since what a default means depends on the walk that a metric belongs
-to (R1, R2). Must not know: YAML, files, lines. A mistake is reported with ``where``, the path of the key inside the job,
-and whoever has the file turns that into a line.
+the job and the entries of each metric stand apart, since what a default means depends on the walk that a metric
+belongs to (R1, R2). Must not know: YAML, files, lines. A mistake is reported with ``where``, the path of the key inside
+the job, and whoever has the file turns that into a line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class WalkSpec:
 
 @dataclass(frozen=True, slots=True)
 class TimeSpec:
-    """When a point is (R6). Exactly one shape: ``at``; ``at, interval[, labelled]``; ``start, end``; ``start, step[, index]``.
+    """When a point is (R6): ``at``, or ``at, interval[, labelled]``, or ``start, end``, or ``start, step[, index]``.
 
     A bare path in the config is ``at``. All entries are text as written: a path if it begins with ``$``, a window
     template such as ``{window.start}``, else a literal.
@@ -69,9 +69,9 @@ class RelabelRule:
 class Rules:
     """What may stand at the job as a default and at a metric as its own (R2). None means: not said here.
 
-    ``labels`` maps a label name to a path, a literal, or None (takes a default or a capture away); the name ``*`` spreads
-    an object (R9). ``missing`` lists JSON values that mean no value. ``combine`` is ``sum``, ``min``, ``max``, ``mean``,
-    ``first`` or ``last``.
+    ``labels`` maps a label name to a path, a literal, or None (takes a default or a capture away); the name ``*``
+    spreads an object (R9). ``missing`` lists JSON values that mean no value. ``combine`` is ``sum``, ``min``, ``max``,
+    ``mean``, ``first`` or ``last``.
     """
 
     labels: Mapping[str, str | None] = field(default_factory=dict)
@@ -87,10 +87,10 @@ class MetricMapping:
     """How one metric reads the document.
 
     ``value`` is a path or a literal number; None for an info. A histogram or summary read from the body has ``count``,
-    ``sum`` and either ``buckets`` (upper bound -> count up to it) or ``quantiles`` (quantile -> value), each a path to an
-    object or to a list of pairs; a histogram whose ``value`` is observed has ``bounds``. A stateset has ``states``.
-    ``row`` names the walk if the paths alone do not. ``value_map`` is the config's ``map``, looked up by the text of the
-    JSON value. ``short_list`` is ``align_start``, ``align_end`` or None (R17).
+    ``sum`` and either ``buckets`` (upper bound -> count up to it) or ``quantiles`` (quantile -> value), each a path to
+    an object or to a list of pairs; a histogram whose ``value`` is observed has ``bounds``. A stateset has ``states``.
+    ``row`` names the walk if the paths alone do not. ``value_map`` is the config's ``map``, looked up by the text of
+    the JSON value. ``short_list`` is ``align_start``, ``align_end`` or None (R17).
     """
 
     metric: MetricSpec
