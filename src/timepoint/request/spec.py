@@ -25,6 +25,8 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
+    """User name and password of the Basic scheme (RFC 7617)."""
+
     username: SecretSource
     password: SecretSource
 
