@@ -1,0 +1,172 @@
+"""Families become the bytes of the text format or of OpenMetrics.
+
+Owns: metadata lines, sample lines, the spelling of numbers, the order of lines inside a metric.
+Must not know: jobs, files, compression, clients. Sample lines are the same in both formats; only metadata differs.
+Sources: Prometheus, "Exposition formats" (text 0.0.4); OpenMetrics 1.0, "Text format".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from timepoint.exposition.family import FamilySnapshot, SampleBatch, is_visible, openmetrics_name
+from timepoint.exposition.formats import Format
+from timepoint.model import FamilySpec, MetricType, split_series_text
+
+EOF = b"# EOF\n"
+
+# 100,000 series of 110 bytes: 11 ms at 1,024 to 4,096 a chunk; a chunk is also how long the lock of the interpreter is
+# held, 0.3 ms here.
+_CHUNK = 2048
+
+_TEXT_TYPES = {
+    MetricType.INFO: "gauge",
+    MetricType.STATESET: "gauge",
+    MetricType.UNKNOWN: "untyped",
+}
+_HELP_TEXT = str.maketrans({"\\": r"\\", "\n": r"\n"})
+_HELP_OPENMETRICS = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+def render_metadata(spec: FamilySpec, *, openmetrics: bool) -> bytes:
+    """The lines TYPE, UNIT and HELP (OpenMetrics) or HELP and TYPE (text) of a family.
+
+    An empty help gives no HELP line. UNIT is left out where it would be invalid: on an info or a stateset, or when it
+    is not the suffix of the name, since one bad UNIT line costs the whole page.
+    """
+    if not openmetrics:
+        lines = [f"# HELP {spec.name} {spec.help.translate(_HELP_TEXT)}"] if spec.help else []
+        lines.append(f"# TYPE {spec.name} {_TEXT_TYPES.get(spec.type, spec.type.value)}")
+    else:
+        name = openmetrics_name(spec)
+        lines = [f"# TYPE {name} {spec.type.value}"]
+        if _has_unit(spec, name):
+            lines.append(f"# UNIT {name} {spec.unit}")
+        if spec.help:
+            lines.append(f"# HELP {name} {spec.help.translate(_HELP_OPENMETRICS)}")
+    return _encode("".join(f"{line}\n" for line in lines))
+
+
+def render_samples(spec: FamilySpec, batch: SampleBatch) -> Iterator[bytes]:
+    """The sample lines of a batch, in chunks of whole lines.
+
+    Lines keep the order of the batch, except that a histogram's or summary's lines are put together and into the
+    order the formats ask for.
+    """
+    texts, values = batch.texts, batch.values
+    if spec.type in _RANK:
+        order = _metric_order(texts, spec.type)
+        texts, values = [texts[i] for i in order], [values[i] for i in order]
+    between = "\n" + spec.name
+    for start in range(0, len(texts), _CHUNK):
+        chunk = texts[start : start + _CHUNK]
+        count = len(chunk)
+        pieces = [" "] * (4 * count)
+        pieces[0::4] = chunk
+        pieces[2::4] = _numbers(values[start : start + _CHUNK])
+        pieces[3::4] = [between] * (count - 1) + ["\n"]
+        yield _encode(spec.name + "".join(pieces))
+
+
+def render_families(families: Iterable[FamilySnapshot], format: Format, now: int | None = None) -> bytes:  # noqa: A002 - the word of the contract
+    """A whole page, families in the order of their names; for previews and tests.
+
+    With ``now`` only the batches visible then are shown, else all; a family without a shown batch is left out.
+    """
+    parts = []
+    for family in sorted(families, key=lambda family: family.spec.name):
+        shown = [
+            batch
+            for batch in family.batches
+            if len(batch.texts) and (now is None or is_visible(batch.visible_from, batch.visible_until, now))
+        ]
+        if shown:
+            parts.append(render_metadata(family.spec, openmetrics=format.openmetrics))
+        for batch in shown:
+            parts.extend(render_samples(family.spec, batch))
+    if format.openmetrics:
+        parts.append(EOF)
+    return b"".join(parts)
+
+
+def number_text(value: float) -> str:
+    """A number as both formats read it: the shortest that gives the same float64, ``NaN``, ``+Inf`` or ``-Inf``."""
+    return _numbers([value])[0]
+
+
+def bound_text(value: float) -> str:
+    """The canonical spelling of a bucket bound or quantile: ``1.0``, ``1e-05``, ``1e+06``, ``+Inf``.
+
+    Source: OpenMetrics 1.0, "Considerations: Canonical Numbers". It is Go's ``%g``, with ``.0`` after an integer.
+    """
+    if not math.isfinite(value):
+        return _special(value)
+    text = repr(value)
+    mantissa, _, exponent = text.partition("e")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    if exponent:
+        return text if len(exponent) > 2 else f"{mantissa}e{exponent[0]}0{exponent[1:]}"  # noqa: PLR2004 - sign, digit
+    if len(whole) <= 6:  # noqa: PLR2004 - Go's %g changes to an exponent at 1e6, Python at 1e16
+        return text
+    digits = (whole + fraction).rstrip("0")
+    sign = "-" if value < 0 else ""
+    point = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{point}e+{len(whole) - 1:02d}"
+
+
+def _has_unit(spec: FamilySpec, name: str) -> bool:
+    return (
+        bool(spec.unit) and spec.type not in (MetricType.INFO, MetricType.STATESET) and name.endswith(f"_{spec.unit}")
+    )
+
+
+def _encode(text: str) -> bytes:
+    # A lone surrogate has no UTF-8 form and would cost the whole page: it becomes a question mark.
+    return text.encode(errors="replace")
+
+
+def _numbers(values: Sequence[float]) -> list[str]:
+    # One JSON encoding per chunk instead of one repr per number: 3 ms instead of 69 ms for 100,000 floats.
+    numbers: list[str] = _encode_json(list(values))[1:-1].decode("ascii").split(",")
+    if "null" in numbers:  # JSON has no word for what is not finite
+        numbers = [_special(value) if text == "null" else text for text, value in zip(numbers, values, strict=True)]
+    return numbers
+
+
+def _special(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "+Inf" if value > 0 else "-Inf"
+
+
+# Where a line of a metric stands: buckets or quantiles first, by their bound.
+_RANK: dict[MetricType, Callable[[str], tuple[int, str]]] = {
+    MetricType.HISTOGRAM: lambda suffix: ({"_bucket": 0, "_count": 1}.get(suffix, 2), "le"),
+    MetricType.SUMMARY: lambda suffix: ({"": 0, "_count": 1}.get(suffix, 2), "quantile"),
+}
+
+
+def _metric_order(texts: Sequence[str], kind: MetricType) -> list[int]:
+    """The positions of a batch's lines, metrics in the order of their first line, lines in the order of the formats."""
+    rank_of = _RANK[kind]
+    metrics: dict[tuple[tuple[str, str], ...], int] = {}
+    keys = []
+    for position, text in enumerate(texts):
+        suffix, labels = split_series_text(text)
+        rank, bound_label = rank_of(suffix)
+        bound = labels.pop(bound_label, None) if rank == 0 else None
+        metric = metrics.setdefault(tuple(labels.items()), len(metrics))
+        keys.append((metric, rank, _bound(bound), position))
+    return [position for *_, position in sorted(keys)]
+
+
+def _bound(text: str | None) -> float:
+    try:
+        return float(text) if text is not None else 0.0
+    except ValueError:
+        return math.inf
