@@ -106,20 +106,16 @@ class EnergyApi:
         return tree
 
     def _row(self, pod: Pod, starts: range, step: int, now: int) -> dict[str, Any]:
-        energy, co2, cpu = [], [], []
-        for begin in starts:
-            stop = begin + step
-            if begin >= now or not (pod.born < stop and pod.dies > begin):
-                energy.append(None)
-                co2.append(None)
-                cpu.append(None)
-                continue
-            # Not settled yet: the meters have reported only the first half of the interval.
-            known = begin + step // 2 // CELL * CELL if stop > now - self._habits.settle else stop
-            energy.append(self.world.energy(pod, begin, known))
-            co2.append(self.world.co2(pod, begin, known))
-            cpu.append(self.world.cpu(pod, begin, stop))
+        readings = [self._reading(pod, begin, begin + step, now) for begin in starts]
+        energy, co2, cpu = (list(column) for column in zip(*readings, strict=True))
         return {"name": pod.name, "energy_consumed": energy, "co2_emitted": co2, "cpu_usage": cpu}
+
+    def _reading(self, pod: Pod, begin: int, end: int, now: int) -> tuple[float | None, float | None, float | None]:
+        if begin >= now or not (pod.born < end and pod.dies > begin):
+            return None, None, None
+        # Not settled yet: the meters have reported only the first half of the interval.
+        known = begin + (end - begin) // 2 // CELL * CELL if end > now - self._habits.settle else end
+        return self.world.energy(pod, begin, known), self.world.co2(pod, begin, known), self.world.cpu(pod, begin, end)
 
     def _spoil(self, tree: dict[str, dict[str, dict[str, list[Any]]]]) -> None:
         """Adds a row that no mapping can use, beside the good ones: a pod without readings that says so in words."""
