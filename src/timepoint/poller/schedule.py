@@ -103,8 +103,8 @@ def due(spec: ScheduleSpec, job_name: str, last_begin: int | None, now: int) -> 
     """What is to run now, if the last run (of any fire time) began at ``last_begin``; None if there was none.
 
     The newest fire time that is due runs, however late; older ones are missed, so a machine that slept runs each job
-    once. A ``last_begin`` more than a period in the future means that the clock was set back: it is not believed, for the job
-    would stand still until the wrong time comes again. Nearer ones are, so that a small step back never doubles a run.
+    once. A ``last_begin`` more than a period in the future means that the clock was set back: it is not believed, for
+    the job would stand still until the wrong time comes again. Nearer ones are, so a small step back doubles no run.
     """
     newest = last_fire(spec, job_name, now)
     if last_begin is not None and last_begin - now > period(spec, newest):
