@@ -1,0 +1,153 @@
+"""What compiled paths do with JSON values at run time.
+
+Owns: the meaning of RFC 9535's comparisons and functions on decoded values, the children and descendants of a node, and the
+text of a location. Must not know: how a path is written or compiled.
+
+JSON values are ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` and ``None``. ``NOTHING`` stands for a node that
+is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import re2
+from iregexp_check import check
+
+Location = tuple[Any, ...]
+
+
+class _Nothing:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = _Nothing()
+
+_PLAIN_KEY = re.compile(r"[^'\\\x00-\x1f]*")
+_KEY_ESCAPES = {"'": r"\'", "\\": r"\\", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def children(node: Any) -> Iterable[tuple[Any, Any]]:
+    """Key and value of each member, or index and value of each element."""
+    if isinstance(node, dict):
+        return node.items()
+    if isinstance(node, list):
+        return enumerate(node)
+    return ()
+
+
+def descendants(node: Any) -> Iterator[tuple[Location, Any]]:
+    """Location and value of the node itself and of each container below it, in document order."""
+    stack: list[tuple[Location, Any]] = [((), node)]
+    while stack:
+        location, current = stack.pop()
+        yield location, current
+        below = [((*location, key), child) for key, child in children(current) if isinstance(child, dict | list)]
+        stack.extend(reversed(below))
+
+
+def location_text(location: Iterable[Any]) -> str:
+    """The normalized path of a location (RFC 9535, 2.7); a tuple in it is a location itself."""
+    parts = ["$"]
+    for key in location:
+        if isinstance(key, tuple):
+            parts.append(location_text(key)[1:])
+        elif isinstance(key, str):
+            parts.append(f"['{_key_text(key)}']")
+        else:
+            parts.append(f"[{key}]")
+    return "".join(parts)
+
+
+def _key_text(key: str) -> str:
+    if _PLAIN_KEY.fullmatch(key):
+        return key
+    return "".join(_KEY_ESCAPES.get(c) or (c if c >= " " else f"\\u{ord(c):04x}") for c in key)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """``==`` of RFC 9535, 2.3.5.2.2: numbers by value, never a number with a boolean, two absent nodes are equal."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(equal(member, right[key]) for key, member in left.items())
+        )
+    if isinstance(left, list):
+        return isinstance(right, list) and len(left) == len(right) and all(map(equal, left, right))
+    return bool(left == right)
+
+
+def less(left: Any, right: Any) -> bool:
+    """``<`` of RFC 9535, 2.3.5.2.2: numbers with numbers, strings with strings by code point, nothing else."""
+    if isinstance(left, str):
+        return isinstance(right, str) and left < right
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    return isinstance(left, int | float) and isinstance(right, int | float) and left < right
+
+
+def length(value: Any) -> Any:
+    """``length()`` of RFC 9535, 2.4.4."""
+    return len(value) if isinstance(value, str | list | dict) else NOTHING
+
+
+def count(nodes: Iterable[Any]) -> int:
+    """``count()`` of RFC 9535, 2.4.5."""
+    return sum(1 for _ in nodes)
+
+
+def value(nodes: Iterable[tuple[Any, Any]]) -> Any:
+    """``value()`` of RFC 9535, 2.4.8."""
+    found = NOTHING
+    for position, (_, node) in enumerate(nodes):
+        if position:
+            return NOTHING
+        found = node
+    return found
+
+
+def is_any(nodes: Iterable[Any]) -> bool:
+    """Whether a query selects anything at all."""
+    return any(True for _ in nodes)
+
+
+def match(text: Any, pattern: Any) -> bool:
+    """``match()`` of RFC 9535, 2.4.6, in time linear in the text (RE2)."""
+    compiled = _iregexp(pattern) if isinstance(pattern, str) and isinstance(text, str) else None
+    return compiled is not None and compiled.fullmatch(text) is not None
+
+
+def search(text: Any, pattern: Any) -> bool:
+    """``search()`` of RFC 9535, 2.4.7, in time linear in the text (RE2)."""
+    compiled = _iregexp(pattern) if isinstance(pattern, str) and isinstance(text, str) else None
+    return compiled is not None and compiled.search(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _iregexp(pattern: str) -> Any:
+    """The RE2 of an I-Regexp (RFC 9485), None if it is none. A dot matches all but line feed and carriage return."""
+    if not check(pattern):
+        return None
+    parts = []
+    in_class = escaped = False
+    for character in pattern:
+        if character == "." and not in_class and not escaped:
+            parts.append(r"[^\r\n]")
+        else:
+            parts.append(character)
+        if not escaped:
+            in_class = character == "[" or (in_class and character != "]")
+        escaped = character == "\\" and not escaped
+    try:
+        return re2.compile("".join(parts))
+    except re2.error:
+        return None
