@@ -1,0 +1,233 @@
+"""What the tests of whole processes share: the demo's API, the exporter and Prometheus as processes on free ports.
+
+Owns: starting and ending them, and waiting for a condition instead of sleeping. Must not know: what is asserted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from timepoint.clock import SystemClock
+from timepoint.demo.api import TOKEN, EnergyApi, Habits
+from timepoint.demo.world import World
+
+T = TypeVar("T")
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 30.0) -> T:
+    """Asks again until ``condition`` gives something, and fails by name when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for: {what}")
+        time.sleep(0.05)  # the pause between two looks at another process, not a wait for it
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(url: str, headers: dict[str, str] | None = None, timeout: float = 10.0) -> tuple[int, bytes]:
+    """Status and body of a GET; an error status is an answer too."""
+    request = urllib.request.Request(url, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+class DemoApi:
+    """The demo's API in a thread of this process, so that a test can ask its world for the truth."""
+
+    def __init__(self, world: World, habits: Habits) -> None:
+        self.api = EnergyApi(world, SystemClock(), habits)
+        self.port = 0
+        self._started = threading.Event()
+        self._stop: Callable[[], None] = lambda: None
+
+    def _serve(self) -> None:
+        import asyncio
+
+        async def main() -> None:
+            done = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            self._stop = lambda: loop.call_soon_threadsafe(done.set)  # type: ignore[assignment, return-value]
+            runner = web.AppRunner(self.api.application())
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            self._started.set()
+            await done.wait()
+            await runner.cleanup()
+
+        asyncio.run(main())
+
+    @contextmanager
+    def running(self) -> Iterator[DemoApi]:
+        """Serves until the block ends."""
+        thread = threading.Thread(target=self._serve, name="demo-api")
+        thread.start()
+        self._started.wait(10)
+        try:
+            yield self
+        finally:
+            self._stop()
+            thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/v1"
+
+
+@dataclass
+class Exporter:
+    """``timepoint run`` as a process. ``kill`` is SIGKILL to the process that a person started."""
+
+    config: Path
+    data_dir: Path
+    environ: dict[str, str]
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+    log_path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log_path = self.data_dir.parent / "exporter.log"
+
+    def start(self, *, wait: bool = True) -> None:
+        """Starts it and, unless told otherwise, waits until it is ready."""
+        command = [sys.executable, "-m", "timepoint", "run", str(self.config), f"--data-dir={self.data_dir}"]
+        command += [f"--web.listen-address=127.0.0.1:{self.port}", "--log.format=json"]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(command, env={**os.environ, **self.environ}, stderr=log, stdout=log)
+        if wait:
+            wait_for("the exporter to be ready", self.ready)
+
+    def ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the exporter ended: {self.log_path.read_text()[-2000:]}"
+        with suppress(OSError):
+            return get(f"{self.url}/-/ready")[0] == 200
+        return False
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM; the exit status and how many seconds it took."""
+        assert self.process is not None
+        begin = time.monotonic()
+        self.process.terminate()
+        status = self.process.wait(15)
+        return status, time.monotonic() - begin
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def samples(self) -> Samples:
+        """The page, parsed by an independent parser."""
+        status, body = get(f"{self.url}/metrics")
+        assert status == 200, body
+        return parse(body.decode())
+
+    def log(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The log's lines so far; a line that is still being written is left out."""
+        lines = self.log_path.read_text().splitlines(keepends=True)
+        records = [json.loads(line) for line in lines if line.endswith("\n") and line.startswith("{")]
+        return [record for record in records if event is None or record.get("event") == event]
+
+
+def parse(page: str) -> Samples:
+    """The samples of a page in text format."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+class Prometheus:
+    """A Prometheus server that scrapes one target every second."""
+
+    def __init__(self, binary: str, directory: Path, target_port: int) -> None:
+        self.port = free_port()
+        self._binary = binary
+        self._directory = directory
+        self._config = directory / "prometheus.yml"
+        self._config.write_text(
+            "global: {scrape_interval: 1s}\n"
+            "scrape_configs:\n"
+            "  - job_name: timepoint\n"
+            "    honor_labels: true\n"
+            f"    static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]\n"
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[Prometheus]:
+        """Scrapes until the block ends."""
+        command = [self._binary, f"--config.file={self._config}", f"--web.listen-address=127.0.0.1:{self.port}"]
+        command += [f"--storage.tsdb.path={self._directory / 'tsdb'}", "--log.level=warn"]
+        with (self._directory / "prometheus.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            wait_for("Prometheus to be ready", self._ready)
+            yield self
+        finally:
+            process.terminate()
+            process.wait(15)
+
+    def _ready(self) -> bool:
+        with suppress(OSError):
+            return get(f"http://127.0.0.1:{self.port}/-/ready")[0] == 200
+        return False
+
+    def query(self, expression: str, at: float | None = None) -> dict[tuple[tuple[str, str], ...], Any]:
+        """An instant query: label set -> value, or list of (time, value) for a range selector."""
+        params = {"query": expression} | ({"time": f"{at:.3f}"} if at is not None else {})
+        status, body = get(f"http://127.0.0.1:{self.port}/api/v1/query?{urllib.parse.urlencode(params)}")
+        assert status == 200, body
+        result = json.loads(body)["data"]["result"]
+        return {
+            tuple(sorted(series["metric"].items())): (
+                float(series["value"][1])
+                if "value" in series
+                else [(float(when), float(value)) for when, value in series["values"]]
+            )
+            for series in result
+        }
+
+
+def demo_environ(api: DemoApi) -> dict[str, str]:
+    """The variables that the demo's config refers to."""
+    return {"TIMEPOINT_DEMO_API": api.url, "TIMEPOINT_DEMO_TOKEN": TOKEN}
