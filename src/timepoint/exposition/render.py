@@ -8,6 +8,7 @@ Sources: Prometheus, "Exposition formats" (text 0.0.4); OpenMetrics 1.0, "Text f
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -106,7 +107,7 @@ def bound_text(value: float) -> str:
     """
     if not math.isfinite(value):
         return _special(value)
-    text = repr(value)
+    text = repr(float(value))
     mantissa, _, exponent = text.partition("e")
     whole, _, fraction = mantissa.lstrip("-").partition(".")
     if exponent:
@@ -132,7 +133,8 @@ def _encode(text: str) -> bytes:
 
 def _numbers(values: Sequence[float]) -> list[str]:
     # One JSON encoding per chunk instead of one repr per number: 3 ms instead of 69 ms for 100,000 floats.
-    numbers: list[str] = _encode_json(list(values))[1:-1].decode("ascii").split(",")
+    # The array makes floats of integers and truth values, so that a number has one spelling.
+    numbers: list[str] = _encode_json(array("d", values).tolist())[1:-1].decode("ascii").split(",")
     if "null" in numbers:  # JSON has no word for what is not finite
         numbers = [_special(value) if text == "null" else text for text, value in zip(numbers, values, strict=True)]
     return numbers

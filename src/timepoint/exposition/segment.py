@@ -1,0 +1,75 @@
+"""What one job has published: rendered, compressed, checksummed, and never changed.
+
+Owns: the value objects that the server keeps of each published file, and how a family becomes one of them.
+Must not know: files, the layout of a page, HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timepoint.exposition.deflate import Buffer, crc32, deflate
+from timepoint.model import FamilySpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """Whole lines, plain and as deflate blocks that may stand anywhere in a stream.
+
+    ``plain`` and ``deflated`` are lists of buffers that follow each other; ``checksum`` is the CRC-32 and ``length``
+    the number of bytes of the plain lines.
+    """
+
+    plain: list[Buffer]
+    deflated: list[Buffer]
+    checksum: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedBatch:
+    """The sample lines of ``series`` samples, visible at t if ``visible_from <= t < visible_until``."""
+
+    lines: Segment
+    series: int
+    visible_from: int | None
+    visible_until: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedFamily:
+    """A family with its metadata lines in both formats."""
+
+    spec: FamilySpec
+    text: Segment
+    openmetrics: Segment
+    batches: tuple[PublishedBatch, ...]
+
+    def metadata(self, *, openmetrics: bool) -> Segment:
+        return self.openmetrics if openmetrics else self.text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedJob:
+    """One job as it was published. The fields are those of ``JobSnapshot``; ``size`` is the file's, in bytes."""
+
+    job_name: str
+    commit: int
+    rendered_at: int
+    fingerprint: str
+    status: Mapping[str, Any]
+    families: tuple[PublishedFamily, ...]
+    size: int
+
+
+def make_segment(chunks: Iterable[bytes]) -> Segment:
+    """Compresses and sums up whole lines."""
+    plain: list[Buffer] = []
+    checksum = length = 0
+    for chunk in chunks:
+        plain.append(chunk)
+        checksum = crc32(chunk, checksum)
+        length += len(chunk)
+    return Segment(plain, [deflate(plain)], checksum, length)
