@@ -1,0 +1,208 @@
+"""The page: the published jobs merged into one exposition, ready to be sent.
+
+Owns: the order of families, which batches are visible, what happens when jobs contradict each other, one gzip member.
+Must not know: files, HTTP, the clock (``now`` is an argument).
+
+Nothing published is rendered or compressed again: a page is a list of references to the published bytes. It is
+assembled when the set of jobs changes or the clock passes a batch's limit, and kept until then; a scrape in between
+costs the live families alone, which stand behind the published ones.
+
+``check`` refuses configs whose jobs contradict each other. A page is valid all the same: of jobs in the order of their
+names, the first says what a family is; a family of a later job that has another type, or whose names collide with an
+earlier family's, is left out, and so is each series that an earlier job shows. ``problems`` names each such case.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from timepoint.exposition.deflate import FINAL_BLOCK, GZIP_HEADER, Buffer, crc32, crc32_combine, deflate, gzip_trailer
+from timepoint.exposition.family import FamilySnapshot, is_selected, is_visible, occupied_names
+from timepoint.exposition.formats import Format
+from timepoint.exposition.render import render_families
+from timepoint.exposition.segment import PublishedBatch, PublishedFamily, PublishedJob, Segment, make_segment
+
+# Parts below this are joined when a page is assembled: a write costs more than copying so few bytes.
+_SMALL = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a scrape is answered with: ``parts`` in order are the body of ``length`` bytes; none of them may change."""
+
+    content_type: str
+    parts: list[Buffer]
+    length: int
+
+
+@dataclass(slots=True)
+class _Merged:
+    """A family with the batches of all jobs that show it. ``first`` gives the metadata."""
+
+    first: PublishedFamily
+    job_name: str
+    batches: list[tuple[str, PublishedBatch]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembled:
+    """The published part of a page. ``checksum`` and ``length`` are of its plain bytes."""
+
+    parts: list[Buffer]
+    checksum: int
+    length: int
+
+
+class Pages:
+    """All pages that a set of published jobs can give.
+
+    Immutable for its user: when a job publishes, build a new one. ``problems`` holds a sentence per contradiction
+    between jobs that was found so far; those about series appear once a page was made.
+    """
+
+    def __init__(self, published: Sequence[PublishedJob]) -> None:
+        self.published = tuple(sorted(published, key=lambda job: job.job_name))
+        self._problems: dict[str, None] = {}
+        self._families = self._merge()
+        limits = (
+            limit
+            for family in self._families
+            for _, batch in family.batches
+            for limit in (batch.visible_from, batch.visible_until)
+        )
+        self._limits = sorted({limit for limit in limits if limit is not None})
+        self._period = -1
+        self._visible: list[tuple[PublishedFamily, list[Segment]]] = []
+        self._assembled: dict[tuple[bool, bool], _Assembled] = {}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return tuple(self._problems)
+
+    def selecting(self, job_names: Collection[str] = (), names: Collection[str] = ()) -> Pages:
+        """The pages of these jobs and these families or samples alone; an empty selection selects all."""
+        return Pages(
+            [
+                replace(job, families=tuple(f for f in job.families if not names or is_selected(f.spec, names)))
+                for job in self.published
+                if not job_names or job.job_name in job_names
+            ]
+        )
+
+    def page(self, format: Format, *, gzip: bool, now: int, extra: Sequence[FamilySnapshot] = ()) -> Page:  # noqa: A002 - the word of the specification
+        """The page at the instant ``now`` (milliseconds since the epoch).
+
+        ``extra`` are the server's own live families: few, and with names that no job uses. They are rendered and
+        compressed here and stand at the end, so that the published part is the same bytes from scrape to scrape.
+        """
+        assembled = self._assemble(openmetrics=format.openmetrics, gzip=gzip, now=now)
+        tail = render_families(extra, format, now)
+        if not gzip:
+            parts = [*assembled.parts, tail] if tail else list(assembled.parts)
+        else:
+            checksum = crc32_combine(assembled.checksum, crc32(tail), len(tail))
+            end = FINAL_BLOCK + gzip_trailer(checksum, assembled.length + len(tail))
+            parts = [*assembled.parts, (deflate([tail]) if tail else b"") + end]
+        return Page(format.content_type, parts, sum(map(len, parts)))
+
+    def _merge(self) -> list[_Merged]:
+        merged: dict[str, _Merged] = {}
+        owners: dict[str, _Merged] = {}
+        for job in self.published:
+            for family in job.families:
+                known = merged.get(family.spec.name)
+                if known is None:
+                    names = occupied_names(family.spec)
+                    known = next((owners[name] for name in sorted(names) if name in owners), None)
+                    if known is None:
+                        known = merged[family.spec.name] = _Merged(family, job.job_name)
+                        owners.update(dict.fromkeys(names, known))
+                if self._agrees(job.job_name, family, known):
+                    known.batches.extend((job.job_name, batch) for batch in family.batches)
+        return [merged[name] for name in sorted(merged)]
+
+    def _agrees(self, job_name: str, family: PublishedFamily, known: _Merged) -> bool:
+        theirs, ours = family.spec, known.first.spec
+        if theirs.name == ours.name and theirs.type is ours.type:
+            return True
+        self._problems[
+            f"job {job_name!r} shows {theirs.name} as {theirs.type}, which cannot stand beside the {ours.type} "
+            f"{ours.name} of job {known.job_name!r}: it is left out; give one of them another name"
+        ] = None
+        return False
+
+    def _assemble(self, *, openmetrics: bool, gzip: bool, now: int) -> _Assembled:
+        period = bisect_right(self._limits, now)
+        if period != self._period:
+            self._visible = self._select_visible(now)
+            self._assembled = {}
+            self._period = period
+        key = (openmetrics, gzip)
+        if key not in self._assembled:
+            segments = [
+                segment
+                for family, lines in self._visible
+                for segment in (family.metadata(openmetrics=openmetrics), *lines)
+            ]
+            self._assembled[key] = _join(segments, gzip=gzip)
+        return self._assembled[key]
+
+    def _select_visible(self, now: int) -> list[tuple[PublishedFamily, list[Segment]]]:
+        visible = []
+        for family in self._families:
+            shown = [
+                (job_name, batch.lines)
+                for job_name, batch in family.batches
+                if is_visible(batch.visible_from, batch.visible_until, now)
+            ]
+            if len({job_name for job_name, _ in shown}) > 1:
+                shown = self._without_repetition(family.first.spec.name, shown)
+            if shown:
+                visible.append((family.first, [lines for _, lines in shown]))
+        return visible
+
+    def _without_repetition(self, name: str, shown: list[tuple[str, Segment]]) -> list[tuple[str, Segment]]:
+        """The segments, without each line whose series stands in an earlier one."""
+        hashes = [segment.series_hashes() for _, segment in shown]
+        if len(frozenset().union(*hashes)) == sum(map(len, hashes)):
+            return shown
+        seen: set[bytes] = set()
+        kept = []
+        for job_name, segment in shown:
+            lines = list(segment.lines())
+            fresh = [line for series, line in lines if series not in seen]
+            if len(fresh) < len(lines):
+                self._problems[
+                    f"{len(lines) - len(fresh)} series of {name} that job {job_name!r} shows are shown by another job: "
+                    "they are left out; give the jobs a label that tells them apart"
+                ] = None
+            seen.update(series for series, _ in lines)
+            if fresh:
+                kept.append((job_name, segment if len(fresh) == len(lines) else make_segment([b"".join(fresh)])))
+        return kept
+
+
+def _join(segments: Sequence[Segment], *, gzip: bool) -> _Assembled:
+    checksum = length = 0
+    for segment in segments:
+        checksum = crc32_combine(checksum, segment.checksum, segment.length)
+        length += segment.length
+    buffers = [buffer for segment in segments for buffer in (segment.deflated if gzip else segment.plain)]
+    return _Assembled(_without_small(([GZIP_HEADER] if gzip else []) + buffers), checksum, length)
+
+
+def _without_small(buffers: Iterable[Buffer]) -> list[Buffer]:
+    """The same bytes in the same order, neighbours joined where both are small."""
+    parts: list[Buffer] = []
+    run = bytearray()
+    for buffer in buffers:
+        if len(buffer) < _SMALL:
+            run += buffer
+        if run and (len(buffer) >= _SMALL or len(run) >= _SMALL):
+            parts.append(bytes(run))
+            run = bytearray()
+        if len(buffer) >= _SMALL:
+            parts.append(buffer)
+    return [*parts, bytes(run)] if run else parts
