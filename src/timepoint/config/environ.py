@@ -1,0 +1,84 @@
+"""``${NAME}``: values from the environment.
+
+Owns: where the environment may stand (``sources`` and the ``request`` of a job, R16), and which texts came from it.
+Must not know: what the texts mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from timepoint.config.checks import Check
+from timepoint.config.places import Findings, Path
+
+_REFERENCE = re.compile(r"\$(?P<literal>\$)?\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
+
+
+class FromEnvironment(str):
+    """A text of which some came from the environment: messages show ``written`` instead."""
+
+    __slots__ = ("written",)
+
+    def __new__(cls, text: str, written: str) -> FromEnvironment:
+        """The text, and how it is written in the file."""
+        made = super().__new__(cls, text)
+        made.written = written
+        return made
+
+
+class Environment:
+    """Replaces references in the data of a config file."""
+
+    def __init__(self, variables: Mapping[str, str], findings: Findings) -> None:
+        self.variables = variables
+        self.findings = findings
+
+    def fill(self, data: Any) -> Any:
+        """The data with every ``${NAME}`` in ``sources`` and in requests replaced; the rest is left alone."""
+        if not isinstance(data, dict):
+            return data
+        filled = dict(data)
+        if "sources" in data:
+            filled["sources"] = self._texts(data["sources"], ("sources",))
+        if isinstance(data.get("jobs"), dict):
+            filled["jobs"] = {name: self._job(job, ("jobs", name)) for name, job in data["jobs"].items()}
+        return filled
+
+    def _job(self, job: Any, path: Path) -> Any:
+        if not isinstance(job, dict) or "request" not in job:
+            return job
+        return {**job, "request": self._texts(job["request"], (*path, "request"))}
+
+    def _texts(self, data: Any, path: Path) -> Any:
+        if isinstance(data, dict):
+            return {key: self._texts(child, (*path, key)) for key, child in data.items()}
+        if isinstance(data, list):
+            return [self._texts(child, (*path, index)) for index, child in enumerate(data)]
+        return self._text(data, path) if isinstance(data, str) and "${" in data else data
+
+    def _text(self, text: str, path: Path) -> str:
+        # A text of a request is a template, in which a brace from the environment is just a brace; a header is not.
+        in_template = path[0] == "jobs" and "http_headers" not in path
+
+        def replace(match: re.Match[str]) -> str:
+            if match["literal"]:
+                return match[0][1:]
+            if match["name"] is None:
+                self.findings.add(
+                    Check.ENV_SYNTAX,
+                    path,
+                    "${ begins the name of an environment variable, as in ${NAME}: letters, digits and _, and no digit "
+                    "first. A literal ${ is written $${",
+                )
+                return ""
+            value = self.variables.get(match["name"])
+            if value is None:
+                self.findings.add(Check.ENV_MISSING, path, f"the environment variable {match['name']} is not set")
+                return ""
+            return value.replace("{", "{{").replace("}", "}}") if in_template else value
+
+        filled = FromEnvironment(_REFERENCE.sub(replace, text), text)
+        self.findings.hide(path, filled, text)
+        return filled

@@ -1,0 +1,162 @@
+"""The shape of ``jobs``: schedule, request, window and the defaults of a job's metrics.
+
+Owns: the keys of a job and what they mean to users. Must not know: how a job runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from timepoint.config.kinds import (
+    Duration,
+    FilledText,
+    Json,
+    JsonPath,
+    OneOf,
+    PathOrTexts,
+    PositiveDuration,
+    Shape,
+    Text,
+    Texts,
+    described,
+    required,
+)
+from timepoint.config.metric_shape import MetricShape, RulesShape
+from timepoint.config.source_shape import HeaderShape
+
+
+class RequestShape(Shape):
+    """The request of a job. Path, params, header values and body may hold window templates."""
+
+    place: ClassVar[str] = "the request of a job"
+    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("get", "post", required=True), OneOf("json", "form"))
+
+    get: Text | None = described("A GET request to this path, which is appended to the URL of the source.", "/pods")
+    post: Text | None = described("A POST request to this path.", "/query")
+    params: dict[str, Texts] | None = described(
+        "The query of the URL. A list repeats the name.",
+        {"start": "{window.start}", "end": "{window.end:unix}", "zone": ["DE", "FR"]},
+    )
+    http_headers: dict[str, HeaderShape] | None = described(
+        "Headers of this request, by name. They win over those of the source.", {"Accept": {"values": ["application/json"]}}
+    )
+    json_: Json | None = described(
+        "The body of a POST request as JSON. A text that is nothing but a `unix` template becomes a number.",
+        {"from": "{window.start:unix_ms}", "to": "{window.end:unix_ms}"},
+        alias="json",
+    )
+    form: dict[str, Texts] | None = described(
+        "The body of a POST request as a form. A list repeats the name.", {"query": "energy", "from": "{window.start}"}
+    )
+    timezone: FilledText | None = described("The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin")
+    decode: Literal["json"] | None = described(
+        "What the body is, whatever its Content-Type says. Default: as the Content-Type says.", "json"
+    )
+
+
+class WindowShape(Shape):
+    """Which range of data time a run asks for. It ends at the planned time of the run less `delay`."""
+
+    place: ClassVar[str] = "the window of a job"
+
+    step: PositiveDuration | None = described(
+        "The grid of the API's timepoints: start and end of a window are multiples of it. Default: no grid.", "5m"
+    )
+    delay: Duration | None = described(
+        "How old data must be before the API no longer changes it. Default: `0s`.", "10m"
+    )
+    overlap: Duration | None = described(
+        "How much of what was already asked for is asked for again, to see late and revised values. Default: `0s`.", "1h"
+    )
+    catch_up: PositiveDuration | None = described(
+        "How far back a run reaches after failed runs or a downtime. Default: `7d`.", "2d"
+    )
+    initial: Duration | None = described(
+        "How far back the very first run reaches. Default: the period of the job, or `step` if that is longer.", "24h"
+    )
+    max_span: PositiveDuration | None = described(
+        "The longest range that the API answers at once; a longer window becomes several requests. Default: no limit.", "1d"
+    )
+
+
+class ExpectShape(Shape):
+    """What a usable answer looks like. Any other answer fails the run, and nothing of it is used."""
+
+    place: ClassVar[str] = "expect of a job"
+
+    equal: dict[str, Json] | None = described("Path and the value that it must have.", {"$.status": "success"})
+    present: list[JsonPath] | None = described("Paths that must be there and not be empty.", ["$.data"])
+    absent: list[JsonPath] | None = described("Paths that must not be there, or be empty.", ["$.error"])
+    empty_status: list[Annotated[int, Field(ge=100, le=599)]] | None = described(
+        "Statuses that mean: nothing there yet. Such an answer counts as an accepted answer without rows.", [404]
+    )
+
+
+class WalkShape(Shape):
+    """A walk over arrays whose elements have names that stand elsewhere."""
+
+    place: ClassVar[str] = "an entry of rows"
+
+    path: JsonPath = required("The path of the walk.", "$s.values[*]")
+    columns: PathOrTexts = required(
+        "The names of the elements, as a list or as a path to one. Each array that the walk passes becomes an object.",
+        "$s.columns",
+        ["time", "mean"],
+    )
+
+
+def _as_walk(value: Any) -> Any:
+    return {"path": value, "columns": []} if isinstance(value, str) else value
+
+
+Walk = Annotated[WalkShape, BeforeValidator(_as_walk, json_schema_input_type=JsonPath | WalkShape)]
+
+
+class JobShape(RulesShape):
+    """One request to a source, its schedule and its mapping to metrics."""
+
+    place: ClassVar[str] = "a job"
+    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("every", "cron", required=True),)
+
+    source: FilledText = required("The name of the source.", "energy")
+    every: PositiveDuration | None = described(
+        "The period of the job. Runs are planned on a grid of this length, not counted from the end of the last run.", "30m"
+    )
+    cron: FilledText | None = described("A cron expression of five fields, instead of `every`.", "15 * * * *")
+    timezone: FilledText | None = described("The time zone of `cron`. Default: `UTC`.", "Europe/Berlin")
+    jitter: Duration | None = described(
+        "By how much the job may be moved on its grid, so that not all jobs ask at once. Each job keeps its own place "
+        "for ever. Default: a tenth of the period, at most `1m`.",
+        "0s",
+    )
+    timeout: PositiveDuration | None = described(
+        "How long a whole run may take, with all attempts and windows. Default: `5m`, or the period if that is shorter.",
+        "2m",
+    )
+    request: RequestShape = required("What is asked.", {"get": "/pods", "params": {"start": "{window.start}"}})
+    window: WindowShape | None = described("Which range of data time is asked for.", {"step": "5m", "delay": "10m"})
+    expect: ExpectShape | None = described(
+        "What a usable answer looks like.", {"equal": {"$.status": "success"}, "empty_status": [404]}
+    )
+    rows: dict[str, Walk] | None = described(
+        "Named walks through the document, each starting at `$` or at a walk above it. Without it the document is the "
+        "one row.",
+        {"pod": "$.{cluster}.{app}.{namespace}[*]"},
+    )
+    max_age: PositiveDuration | None = described(
+        "How long a value may be shown after the run that gave it. Default: three periods and the `delay`.", "2h"
+    )
+    zero_first: Duration | None = described(
+        "How long a counter series that is new is shown as 0 before its total. Should be longer than two scrape "
+        "intervals; `0s` turns it off. Default: `2m`.",
+        "2m",
+    )
+    forget_after: PositiveDuration | None = described(
+        "How long the total of a counter series that is gone is kept. Default: `7d`.", "30d"
+    )
+    metrics: dict[str, MetricShape] = required(
+        "The metrics that the job makes, by name.",
+        {"pod_energy_joules_total": {"type": "counter", "temporality": "delta", "value": "$pod.energy"}},
+    )

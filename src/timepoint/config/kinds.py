@@ -1,0 +1,210 @@
+"""Kinds of values in a config: durations, sizes, texts as written, JSON data.
+
+Owns: how one scalar becomes a value, and its JSON Schema. Must not know: which key holds it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NoReturn
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from timepoint.clock import parse_duration
+from timepoint.config.checks import Check
+from timepoint.config.environ import FromEnvironment
+from timepoint.config.yaml import Written
+
+DURATION_PATTERN = "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$"
+SIZE_PATTERN = "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$"
+_SIZE = re.compile(r"([0-9]+)([KMG]?)i?B")
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_LONGEST = 100 * 365 * 24 * 3600 * 1000
+
+
+def refuse(check: Check, message: str) -> NoReturn:
+    """Ends the validation of a value with a finding of ``check``."""
+    raise PydanticCustomError(check.value, "{message}", {"message": message})
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in words: for messages."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"the boolean {str(value).lower()}"
+        case FromEnvironment():
+            return f"the text {value.written!r}"
+        case Written():
+            return f"the number {value.written}"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the text {value!r}" if len(value) <= 60 else f"the text {value[:57] + '...'!r}"
+        case Mapping():
+            return "a mapping"
+    return "a list"
+
+
+def _is_unquoted_template(value: Any) -> bool:
+    """``{window.start}`` without quotes is a mapping with the key ``window.start``."""
+    return isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value))).startswith(("window.", "fire_time"))
+
+
+def as_text(value: Any) -> str:
+    """A scalar as it was written: ``1.10`` stays ``1.10``."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Written):
+        return value.written
+    if _is_unquoted_template(value):
+        template = f'"{{{next(iter(value))}}}"'
+        refuse(Check.WRONG_KIND, f"must be a text, not a mapping: put the template into quotes, {template}")
+    refuse(Check.WRONG_KIND, f"must be a text, not {kind_of(value)}")
+
+
+def _as_pattern(value: Any) -> str:
+    text = as_text(value)
+    return text or refuse(Check.EMPTY, "must not be empty")
+
+
+def _as_path(value: Any) -> str:
+    text = as_text(value)
+    if not text.startswith("$"):
+        refuse(Check.WRONG_KIND, f"must be a path that begins with $, not {kind_of(value)}")
+    return text
+
+
+def _as_value(value: Any) -> str | float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and value.startswith("$"):
+        return value
+    refuse(Check.WRONG_KIND, f"must be a path that begins with $, or a number, not {kind_of(value)}")
+
+
+def _as_duration(value: Any) -> int:
+    if isinstance(value, Written) and value.written != "0":
+        refuse(Check.DURATION, f"{value.written} has no unit: write {value.written}s or {value.written}m")
+    text = as_text(value)
+    try:
+        length = parse_duration(text)
+    except ValueError as error:
+        refuse(Check.DURATION, str(error))
+    return length if length <= _LONGEST else refuse(Check.DURATION, f"{text} is longer than 100 years")
+
+
+def _as_positive_duration(value: Any) -> int:
+    return _as_duration(value) or refuse(Check.DURATION, "must be longer than 0")
+
+
+def _as_size(value: Any) -> int:
+    text = as_text(value)
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        refuse(Check.SIZE, f"{text!r} is not a size: write it like 64MB (a KB is 1024 B)")
+    size = int(match[1]) * _SIZES[match[2]]
+    return size if 0 < size < 2**50 else refuse(Check.SIZE, f"{text} is not between 1B and 1048576GB")
+
+
+def as_json(value: Any) -> Any:
+    """JSON data without the memory of how its numbers were written."""
+    if isinstance(value, Mapping):
+        return {str(key): as_json(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [as_json(child) for child in value]
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    refuse(Check.NOT_JSON, f"{value} does not exist in JSON")
+
+
+def _as_list_of_text(value: Any) -> list[str]:
+    return [as_text(item) for item in value] if isinstance(value, list) else [as_text(value)]
+
+
+def _as_path_or_texts(value: Any) -> str | list[str]:
+    return [as_text(item) for item in value] if isinstance(value, list) else _as_path(value)
+
+
+_TEXT_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+_DURATION_SCHEMA: dict[str, Any] = {"type": ["string", "integer"], "pattern": DURATION_PATTERN}
+
+Text = Annotated[str, BeforeValidator(as_text), WithJsonSchema(_TEXT_SCHEMA)]
+FilledText = Annotated[str, BeforeValidator(_as_pattern), WithJsonSchema({**_TEXT_SCHEMA, "minLength": 1})]
+Texts = Annotated[
+    list[str],
+    BeforeValidator(_as_list_of_text),
+    WithJsonSchema({"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA}]}),
+]
+JsonPath = Annotated[str, BeforeValidator(_as_path), WithJsonSchema({"type": "string", "pattern": r"^\$"})]
+PathOrTexts = Annotated[
+    str | list[str],
+    BeforeValidator(_as_path_or_texts),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\$"}, {"type": "array", "items": _TEXT_SCHEMA}]}),
+]
+PathOrNumber = Annotated[
+    str | float,
+    BeforeValidator(_as_value),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\$"}, {"type": "number"}]}),
+]
+Duration = Annotated[int, BeforeValidator(_as_duration), WithJsonSchema(_DURATION_SCHEMA)]
+PositiveDuration = Annotated[int, BeforeValidator(_as_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Size = Annotated[int, BeforeValidator(_as_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
+Json = Annotated[Any, BeforeValidator(as_json), WithJsonSchema({})]
+
+
+class OneOf:
+    """Keys of which exactly one stands, or at most one."""
+
+    def __init__(self, *keys: str, required: bool = False) -> None:
+        self.keys = keys
+        self.required = required
+
+    def complaint(self, given: set[str]) -> str | None:
+        """A sentence if the keys that are given break the rule."""
+        found = [key for key in self.keys if key in given]
+        if len(found) > 1:
+            return f"{' and '.join(found)} exclude each other: keep one"
+        if self.required and not found:
+            return f"needs {' or '.join(self.keys)}"
+        return None
+
+
+class Shape(BaseModel):
+    """A mapping of the config. Unknown keys are refused, nothing is converted silently.
+
+    ``place`` says where such a mapping stands, for messages; ``groups`` are its keys that exclude each other.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    place: ClassVar[str] = ""
+    groups: ClassVar[tuple[OneOf, ...]] = ()
+
+    @model_validator(mode="after")
+    def _groups_hold(self) -> Shape:
+        fields = type(self).model_fields
+        given = {field.alias or name for name, field in fields.items() if getattr(self, name) is not None}
+        complaints = [complaint for group in self.groups if (complaint := group.complaint(given))]
+        if complaints:
+            refuse(Check.ONE_OF, "; ".join(complaints))
+        return self
+
+
+def described(description: str, *examples: Any, alias: str | None = None) -> Any:
+    """An optional key with its description and examples, as the reference and editors show them."""
+    return Field(default=None, description=description, examples=list(examples) or None, alias=alias)
+
+
+def required(description: str, *examples: Any, alias: str | None = None) -> Any:
+    """A key that must be there."""
+    return Field(description=description, examples=list(examples) or None, alias=alias)

@@ -1,0 +1,171 @@
+"""The shape of a whole config, and the words for what does not fit it.
+
+Owns: the top level, and the way from raw data to shapes and findings. Must not know: cross-checks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from timepoint.config.checks import Check
+from timepoint.config.job_shape import JobShape
+from timepoint.config.kinds import Shape, kind_of, required
+from timepoint.config.places import Findings, Path
+from timepoint.config.source_shape import SourceShape
+
+ShapeType = TypeVar("ShapeType", bound=Shape)
+
+
+class ConfigShape(Shape):
+    """A config file of timepoint."""
+
+    place: ClassVar[str] = "the top level"
+
+    sources: dict[str, SourceShape] = required(
+        "The APIs, by name.", {"energy": {"url": "https://energy.internal/api/v1"}}
+    )
+    jobs: dict[str, JobShape] = required(
+        "What is asked of them, by name. The name is the label `job_name` of the job's own metrics.",
+        {"pod_energy": {"source": "energy", "every": "30m"}},
+    )
+
+
+# Words of other tools for keys of ours, where the spelling alone does not lead there.
+OTHER_WORDS = {
+    "api_key": "http_headers",
+    "bearer_token": "authorization",
+    "body": "json",
+    "data": "json",
+    "description": "help",
+    "endpoint": "url",
+    "headers": "http_headers",
+    "interval": "every",
+    "max_retries": "attempts",
+    "metric_type": "type",
+    "path": "value",
+    "query": "params",
+    "rate_limit": "min_interval",
+    "retries": "attempts",
+    "schedule": "cron",
+    "scrape_interval": "every",
+    "scrape_timeout": "timeout",
+    "target": "source",
+    "timestamp": "time",
+    "tls": "tls_config",
+    "tz": "timezone",
+    "verify": "tls_config",
+}
+_KINDS = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "list_type": "a list",
+}
+_QUOTED = re.compile(r"'([^']*)'")
+_CHECKS = {check.value: check for check in Check}
+
+
+def read_shape(model: type[ShapeType], data: Any, path: Path, findings: Findings) -> ShapeType | None:
+    """The shape of some data that stands at ``path``, or None and what does not fit among the findings."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            _explain(model, dict(detail), path, findings)
+        return None
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Words for the nearest known word, or for all of them if there are few."""
+    if close := get_close_matches(word, known, 1, 0.7):
+        return f", did you mean {close[0]!r}?"
+    return f": there is {', '.join(sorted(known))}" if 0 < len(known) <= 8 else ""  # noqa: PLR2004 - fits a line
+
+
+def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: Findings) -> None:
+    """One of pydantic's errors as a finding."""
+    kind, at = detail["type"], (*path, *detail["loc"])
+    found = detail["input"]
+    if kind == "extra_forbidden":
+        findings.add(Check.UNKNOWN_KEY, at, _unknown_key(model, detail["loc"]), key=True)
+        return
+    if kind == "missing":
+        findings.add(Check.MISSING_KEY, at[:-1], f"{at[-1]!r} is missing", key=True)
+        return
+    at = findings.places.known(at)
+    if kind in _CHECKS:
+        findings.add(_CHECKS[kind], at, detail["ctx"]["message"])
+    elif kind in _KINDS:
+        findings.add(Check.WRONG_KIND, at, f"must be {_KINDS[kind]}, not {kind_of(found)}")
+    elif kind == "literal_error":
+        choices = _QUOTED.findall(detail["ctx"]["expected"])
+        close = get_close_matches(found, choices, 1) if isinstance(found, str) else []
+        hint = f", did you mean {close[0]!r}?" if close else f": choose {', '.join(choices)}"
+        findings.add(Check.BAD_CHOICE, at, f"{kind_of(found)} is not possible here{hint}")
+    else:
+        message = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        findings.add(Check.OUT_OF_RANGE, at, f"must be {message}, not {kind_of(found)}")
+
+
+def _unknown_key(model: type[Shape], loc: Path) -> str:
+    """What to say of a key that a mapping does not have."""
+    word = str(loc[-1])
+    here = _model_at(model, loc[:-1])
+    known = keys_of(here)
+    start = f"unknown key {word!r}"
+    other = OTHER_WORDS.get(word)
+    elsewhere = [shape.place for shape in all_shapes() if word in keys_of(shape) and shape.place]
+    if other in known:
+        return f"{start}, did you mean {other!r}?"
+    if close := get_close_matches(word, known, 1, 0.75):
+        return f"{start}, did you mean {close[0]!r}?"
+    if elsewhere:
+        return f"{start} in {here.place}: it belongs to {' or '.join(elsewhere)}"
+    return f"{start} in {here.place}: there is {', '.join(known)}"
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    """The keys of a mapping as they stand in a file."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def all_shapes() -> list[type[Shape]]:
+    """Every shape from the top level down, each once, in the order of the keys."""
+    found: list[type[Shape]] = []
+
+    def walk(model: type[Shape]) -> None:
+        if model not in found:
+            found.append(model)
+            for field in model.model_fields.values():
+                for child in _shapes_in(field.annotation):
+                    walk(child)
+
+    walk(ConfigShape)
+    return found
+
+
+def _shapes_in(annotation: Any) -> Iterator[type[Shape]]:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        if issubclass(annotation, Shape):
+            yield annotation
+        return
+    for argument in get_args(annotation):
+        yield from _shapes_in(argument)
+
+
+def _model_at(model: type[Shape], loc: Path) -> type[Shape]:
+    """The shape at the end of a path: each part is a key of the shape before, or a name or index inside a collection."""
+    for part in loc:
+        for name, field in model.model_fields.items():
+            if part == (field.alias or name):
+                model = next(_shapes_in(field.annotation), model)
+                break
+    return model
