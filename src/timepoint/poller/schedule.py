@@ -35,11 +35,13 @@ class Due:
     """What a schedule wants at one moment.
 
     ``fire_time`` is to run now, None if nothing is. ``missed`` holds the first and the last fire time that are passed
-    over because a newer one is due. ``next_begin`` is the moment at which to look again.
+    over because a newer one is due. ``last_begin`` is what to give to the next question, ``next_begin`` the moment at
+    which to ask it.
     """
 
     fire_time: int | None
     missed: tuple[int, int] | None
+    last_begin: int | None
     next_begin: int
 
 
@@ -109,19 +111,14 @@ def due(spec: ScheduleSpec, job_name: str, last_begin: int | None, now: int) -> 
     newest = last_fire(spec, job_name, now)
     if last_begin is not None and last_begin - now > period(spec, newest):
         last_begin = now
-    after = now if last_begin is None else max(now, last_begin)
-    next_begin = begin_of(spec, job_name, next_fire(spec, job_name, after))
-    if last_begin is None:
-        return Due(newest, None, next_begin)
-    if begin_of(spec, job_name, newest) <= last_begin:
-        return Due(None, None, next_begin)
-    first = next_fire(spec, job_name, last_begin)
-    missed = None if first == newest else (first, _fire_before(spec, newest))
-    return Due(newest, missed, next_begin)
-
-
-def _fire_before(spec: ScheduleSpec, fire_time: int) -> int:
-    return fire_time - period(spec, fire_time)
+    if last_begin is not None and begin_of(spec, job_name, newest) <= last_begin:
+        after = max(now, last_begin)
+        return Due(None, None, last_begin, begin_of(spec, job_name, next_fire(spec, job_name, after)))
+    missed = None
+    if last_begin is not None:
+        first = next_fire(spec, job_name, last_begin)
+        missed = None if first == newest else (first, newest - period(spec, newest))
+    return Due(newest, missed, now, begin_of(spec, job_name, next_fire(spec, job_name, now)))
 
 
 def _cron_fires(spec: ScheduleSpec, after: int) -> Iterator[int]:
