@@ -1,8 +1,8 @@
 """The command ``timepoint``: its commands by name, loaded when they are asked for.
 
 Owns: the list of commands, the words common to all of them, and the exit codes. Must not know: what a command does. A
-command's module is imported for its help and its run alone, and imports what is heavy inside its function: ``--version``
-must not wait for an HTTP server or a schema.
+command's module is imported for its help and its run alone, and imports what is heavy inside its function: ``--help``
+and ``--version`` must not wait for an HTTP server or a schema (0.04 s; with the server imported it would be 0.5 s).
 
     exit code   means
     0           done; a server was told to end and did

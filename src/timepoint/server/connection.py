@@ -8,12 +8,25 @@ long. Must not know: what is served.
 from __future__ import annotations
 
 import asyncio
+import logging
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
+
+from timepoint.log import event
+
+log = logging.getLogger(__name__)
+
+HEADERS = {
+    "Server": "timepoint",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer, whatever it is."""
 
 
 class ScrapeConnection(web.RequestHandler):
@@ -40,6 +53,21 @@ class ScrapeConnection(web.RequestHandler):
         if self._head_timer is None:
             self._await_head()
         super().data_received(data)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no request. aiohttp's own logs a traceback for each, which anybody could make a flood."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return super().handle_error(request, status, exc, message)
+        event(log, logging.DEBUG, "bad_request", status=status, error=type(exc).__name__ if exc else None)
+        response = web.Response(status=status, text="This is no request that can be answered.\n", headers=HEADERS)
+        response.force_close()
+        return response
 
     def request_begins(self) -> None:
         """A head is complete and its request is being handled."""

@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+_LAST_PORT = 65535
 _ANY_HOST = ("", "0.0.0.0", "::")  # noqa: S104 - recognised here, chosen by the operator
 
 
@@ -42,8 +43,8 @@ def parse_listen_address(text: str) -> ListenAddress:
     if match is None:
         raise ValueError(f"{text!r} is not an address: write it like 0.0.0.0:8080, :8080, localhost:8080 or [::1]:8080")
     port = int(match["port"])
-    if port > 65535:  # noqa: PLR2004 - the largest port there is
-        raise ValueError(f"{text!r}: there is no port {port}, the largest is 65535")
+    if port > _LAST_PORT:
+        raise ValueError(f"{text!r}: there is no port {port}, the largest is {_LAST_PORT}")
     return ListenAddress(match["six"] or match["host"] or "", port)
 
 
@@ -83,9 +84,10 @@ def _bind(address: ListenAddress) -> socket.socket:
 
 def _advice(error: OSError, address: ListenAddress) -> str:
     if error.errno == errno.EADDRINUSE:
+        other = ListenAddress(address.host, address.port % _LAST_PORT + 1)
         return (
             f"port {address.port} is taken by another program; end that program (ss -ltnp shows it) "
-            f"or choose another port, for instance --web.listen-address {ListenAddress(address.host, address.port + 1)}"
+            f"or choose another port, for instance --web.listen-address {other}"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return "this user may not use that port; choose one from 1024 on"

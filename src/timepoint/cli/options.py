@@ -1,0 +1,163 @@
+"""Arguments and options that several commands share, and how their texts are read.
+
+Owns: the names, defaults and help of shared options; the types that turn a text into milliseconds or an address.
+Must not know: what a command does with them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from timepoint.clock import parse_duration
+from timepoint.errors import ConfigError
+from timepoint.server.listening import ListenAddress, parse_listen_address
+
+if TYPE_CHECKING:
+    from timepoint.config import Config
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_IN_USE = 75
+
+_EPOCH_DIGITS = 10
+
+
+class DurationType(click.ParamType[int]):
+    """Prometheus' notation of a duration; milliseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class InstantType(click.ParamType[int]):
+    """RFC 3339, or seconds since the epoch; milliseconds. Without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if value.isascii() and value.isdigit() and len(value) == _EPOCH_DIGITS:
+            return int(value) * 1000
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time: write it like 2025-01-31T12:00:00Z or 1738324800", param, ctx)
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+
+
+class AddressType(click.ParamType[ListenAddress]):
+    """An address to listen on."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
+        if isinstance(value, ListenAddress):
+            return value
+        try:
+            return parse_listen_address(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class TelemetryPathType(click.ParamType[str]):
+    """The path of the page: absolute, and none of the paths that have another meaning."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value.startswith("/") or "?" in value or "#" in value:
+            self.fail(f"{value!r} is not a path: write it like /metrics", param, ctx)
+        if value.startswith("/-/"):
+            self.fail(f"{value!r}: paths below /-/ are for health and readiness", param, ctx)
+        return str(value)
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+config_argument: Decorator = click.argument(
+    "config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CONFIG"
+)
+
+data_dir_option: Decorator = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("timepoint-data"),
+    show_default="./timepoint-data",
+    help="Where the ledger and the published snapshots live.",
+)
+
+
+def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--log.level`` and ``--log.format``, named as exporters name them."""
+    level = click.option(
+        "--log.level",
+        "log_level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        help="The least level that is logged, on standard error.",
+    )
+    format_ = click.option(
+        "--log.format",
+        "log_format",
+        type=click.Choice(["logfmt", "json"]),
+        default="logfmt",
+        show_default=True,
+        help="How a log line is written.",
+    )
+    return level(format_(command))
+
+
+def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--web.listen-address`` and ``--web.telemetry-path``, named as exporters name them."""
+    address = click.option(
+        "--web.listen-address",
+        "listen_address",
+        type=AddressType(),
+        default="0.0.0.0:8080",
+        show_default=True,
+        metavar="HOST:PORT",
+        help="Where to listen; also :8080 (every address) or [::1]:8080.",
+    )
+    path = click.option(
+        "--web.telemetry-path",
+        "telemetry_path",
+        type=TelemetryPathType(),
+        default="/metrics",
+        show_default=True,
+        metavar="PATH",
+        help="The path of the metrics.",
+    )
+    return address(path(command))
+
+
+def load(path: Path) -> Config:
+    """The config, or the end of the command with every problem on standard error."""
+    from timepoint.config import load_config
+
+    try:
+        config = load_config(path, os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        count = len(error.problems)
+        click.echo(f"{count} problem{'s' if count != 1 else ''} in {path}; nothing was started.", err=True)
+        raise SystemExit(EXIT_USAGE) from None
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return config

@@ -1,0 +1,191 @@
+"""The HTTP surface of the scrape side: which path answers what.
+
+Owns: paths, methods, statuses and headers. All it says was made before the request came (snapshots, templates) or is
+read from memory. Must not know: files of the data directory, the poller, jobs beyond their names.
+
+    /metrics    the page, negotiated (the path is --web.telemetry-path)
+    /           the landing page       /-/style.css   its style
+    /-/healthy  is it alive            /-/ready       has each job something to show
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from timepoint.clock import Clock
+from timepoint.exposition.negotiate import negotiate
+from timepoint.exposition.page import Page
+from timepoint.server import landing
+from timepoint.server.connection import HEADERS, ScrapeConnection
+from timepoint.server.live import ServerFacts, live_families
+from timepoint.server.loader import Held, SnapshotLoader
+from timepoint.server.process import ProcessFacts, PythonFacts, read_process, read_python, read_start_time
+from timepoint.server.settings import ServerSettings
+from timepoint.server.slices import slices
+from timepoint.server.status import JobStatus, Verdict, health, read_jobs, readiness
+
+log = logging.getLogger(__name__)
+
+READ_METHODS = ("GET", "HEAD")
+_PLAIN = "text/plain; charset=utf-8"
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HTML_HEADERS = {"Content-Security-Policy": _CSP, "Referrer-Policy": "no-referrer", "X-Frame-Options": "deny"}
+
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class App:
+    """Answers requests from what the loader holds. ``handle`` is the handler for the server."""
+
+    loader: SnapshotLoader
+    settings: ServerSettings
+    clock: Clock
+    started: float = field(init=False)
+    _table: Mapping[str, Answer] = field(init=False)
+    _start_time: float | None = field(init=False)
+    _python: PythonFacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.monotonic()
+        self._start_time = read_start_time()
+        self._python = read_python()
+        self._table = {
+            "/": self._landing,
+            landing.STYLE_PATH: self._style,
+            "/-/healthy": self._healthy,
+            "/-/ready": self._ready,
+            self.settings.telemetry_path: self._metrics,
+        }
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request; a failure inside is logged once and told as 500."""
+        try:
+            return await self._dispatch(request)
+        except Exception as error:
+            log.exception("a request could not be answered", extra={"path": request.path})
+            return _text(500, f"timepoint cannot make this page: {type(error).__name__}. The log says more.\n")
+        finally:
+            connection = request.protocol
+            if isinstance(connection, ScrapeConnection):
+                connection.request_ends()
+
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = self._table.get(request.path)
+        if answer is None:
+            response: web.StreamResponse = _text(
+                404, "There is no such page. The metrics are at another path; see /.\n"
+            )
+        elif request.method not in READ_METHODS:
+            response = _text(405, "This page can only be read.\n", {"Allow": ", ".join(READ_METHODS)})
+        elif request.body_exists:
+            response = _text(400, "A request for this page has no body.\n")
+        else:
+            return await answer(request)
+        if request.body_exists:
+            response.force_close()
+        return response
+
+    async def _metrics(self, request: web.BaseRequest) -> web.StreamResponse:
+        held = self.loader.held
+        wanted = negotiate(_joined(request, "Accept"), _joined(request, "Accept-Encoding"))
+        extra = live_families(*self._facts(held))
+        page = held.pages.page(wanted.format, gzip=wanted.gzip, now=self.clock.now(), extra=extra)
+        headers = {**HEADERS, "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
+        if wanted.gzip:
+            headers["Content-Encoding"] = "gzip"
+        return await self._send(request, page, headers)
+
+    async def _send(self, request: web.BaseRequest, page: Page, headers: Mapping[str, str]) -> web.StreamResponse:
+        """Streams a page. A client that leaves or reads too slowly ends its own connection and nothing else."""
+        response = web.StreamResponse(headers=headers)
+        response.content_length = page.length
+        transport = request.transport
+        try:
+            async with asyncio.timeout(self.settings.limits.write_deadline):
+                await response.prepare(request)
+                if request.method != "HEAD":
+                    for piece in slices(page.parts):
+                        if transport is None or transport.is_closing():
+                            break
+                        await response.write(piece)
+                await response.write_eof()
+        except TimeoutError:
+            if transport is not None:
+                transport.abort()
+        except ConnectionError:
+            pass
+        return response
+
+    async def _healthy(self, _request: web.BaseRequest) -> web.StreamResponse:
+        verdict = Verdict(good=True, sentence="timepoint is healthy.")
+        if self.settings.poller_required:
+            verdict = health(self._silence(self.loader.held), self.settings.poller_deadline / 1000)
+        return _verdict(verdict)
+
+    async def _ready(self, _request: web.BaseRequest) -> web.StreamResponse:
+        held = self.loader.held
+        return _verdict(
+            readiness(self._jobs(held), poller_spoke=held.poller_spoke or not self.settings.poller_required)
+        )
+
+    async def _landing(self, _request: web.BaseRequest) -> web.StreamResponse:
+        held = self.loader.held
+        view = landing.LandingView(
+            telemetry_path=self.settings.telemetry_path,
+            jobs=self._jobs(held),
+            poller_up=self._poller_up(held),
+            poller_required=self.settings.poller_required,
+            now=self.clock.now(),
+        )
+        return web.Response(
+            text=await asyncio.to_thread(landing.render, view),
+            content_type="text/html",
+            charset="utf-8",
+            headers={**HEADERS, **_HTML_HEADERS},
+        )
+
+    async def _style(self, _request: web.BaseRequest) -> web.StreamResponse:
+        headers = {**HEADERS, "Cache-Control": "public, max-age=3600"}
+        return web.Response(body=landing.style(), content_type="text/css", charset="utf-8", headers=headers)
+
+    def _jobs(self, held: Held) -> list[JobStatus]:
+        return read_jobs(held.poller.status if held.poller is not None else {}, self.loader.job_names)
+
+    def _silence(self, held: Held) -> float:
+        """Seconds since the last sign of life, counted from the start of this server at the earliest."""
+        since = self.started if held.heartbeat is None else max(self.started, held.heartbeat)
+        return self.clock.monotonic() - since
+
+    def _poller_up(self, held: Held) -> bool:
+        if held.heartbeat is None:
+            return False
+        return self.clock.monotonic() - held.heartbeat < self.settings.poller_deadline / 1000
+
+    def _facts(self, held: Held) -> tuple[ServerFacts, ProcessFacts, PythonFacts]:
+        rendered_at = {job.job_name: job.rendered_at for job in held.jobs}
+        server = ServerFacts(self._poller_up(held), held.read_failures, rendered_at)
+        return server, read_process(self._start_time), self._python
+
+
+def _joined(request: web.BaseRequest, name: str) -> str | None:
+    """A header that may stand more than once, as one. Source: RFC 9110, 5.3."""
+    return ", ".join(request.headers.getall(name, ())) or None
+
+
+def _verdict(verdict: Verdict) -> web.Response:
+    return _text(200 if verdict.good else 503, verdict.sentence + "\n")
+
+
+def _text(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status, body=text.encode(), headers={**HEADERS, "Content-Type": _PLAIN, **(headers or {})}
+    )

@@ -1,0 +1,70 @@
+"""The main of the server process.
+
+Owns: the event loop, the life of the loader, the end on SIGTERM. Gets a socket that is bound and listens already, so
+that no client is refused while this process starts or is started again. Must not know: who forked it, the config file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from timepoint.clock import SystemClock
+from timepoint.server.app import App
+from timepoint.server.connection import ScrapeServer
+from timepoint.server.loader import SnapshotLoader
+from timepoint.server.settings import ServerSettings
+
+_SWITCH_INTERVAL = 0.0005
+
+
+def serve(sock: socket.socket, directory: Path, job_names: Sequence[str], settings: ServerSettings) -> int:
+    """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    clock = SystemClock()
+    loader = SnapshotLoader(directory, tuple(job_names), clock)
+    loader.start()
+    gc.freeze()
+    try:
+        asyncio.run(_serve_until_told(sock, App(loader, settings, clock)))
+    finally:
+        loader.stop()
+    return 0
+
+
+async def _serve_until_told(sock: socket.socket, app: App) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(sock, app):
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(sock: socket.socket, app: App) -> AsyncIterator[ScrapeServer]:
+    """Accepts on the socket for the length of the block; at its end answers what is asked for and closes."""
+    limits = app.settings.limits
+    server = ScrapeServer(
+        app.handle,
+        head_deadline=limits.head_deadline,
+        keepalive_timeout=limits.keepalive,
+        max_line_size=limits.max_line,
+        max_field_size=limits.max_field,
+        max_headers=limits.max_headers,
+        lingering_time=1.0,
+        access_log=None,
+    )
+    listener = await asyncio.get_running_loop().create_server(server, sock=sock, backlog=socket.SOMAXCONN)
+    try:
+        yield server
+    finally:
+        listener.close()
+        server.pre_shutdown()
+        await server.shutdown(limits.stop_deadline)

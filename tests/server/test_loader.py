@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.server.support import NOW, SetClock, publish_job, publish_poller
+from timepoint.exposition.formats import TEXT
+from timepoint.exposition.publish import snapshot_path
+from timepoint.server.loader import SnapshotLoader
+
+
+def page(loader: SnapshotLoader) -> bytes:
+    """What a scrape of the loader's snapshots would show."""
+    return b"".join(loader.held.pages.page(TEXT, gzip=False, now=NOW).parts)
+
+
+def test_a_published_job_is_served_after_the_next_look(tmp_path: Path) -> None:
+    """What is served changes when the file does, and only then."""
+    loader = SnapshotLoader(tmp_path, ["a"], SetClock())
+    assert not loader.refresh()
+
+    publish_job(tmp_path, "a", 1)
+    assert loader.refresh()
+    assert b'a_watts{pod="a"} 1' in page(loader)
+
+    publish_job(tmp_path, "a", 2)
+    assert loader.refresh()
+    assert b'a_watts{pod="a"} 2' in page(loader)
+    assert not loader.refresh()
+
+
+def test_only_jobs_of_the_config_are_served(tmp_path: Path) -> None:
+    """A file of a job that the config does not name stays where it is and is not shown."""
+    publish_job(tmp_path, "a")
+    publish_job(tmp_path, "gone")
+    loader = SnapshotLoader(tmp_path, ["a"], SetClock())
+
+    loader.refresh()
+
+    assert b"a_watts" in page(loader)
+    assert b"gone_watts" not in page(loader)
+
+
+def test_a_damaged_file_leaves_the_one_before_in_use_and_is_counted_once(tmp_path: Path) -> None:
+    """One flipped byte costs one count, however often the file is looked at."""
+    publish_job(tmp_path, "a", 7)
+    loader = SnapshotLoader(tmp_path, ["a"], SetClock())
+    loader.refresh()
+    path = snapshot_path(tmp_path, "a")
+    whole = bytearray(path.read_bytes())
+    whole[-3] ^= 1
+    beside = tmp_path / "beside"
+    beside.write_bytes(whole)
+    beside.replace(path)
+
+    for _ in range(3):
+        loader.refresh()
+
+    assert b'a_watts{pod="a"} 7' in page(loader)
+    assert loader.held.read_failures == 1
+
+
+def test_a_file_that_is_gone_is_no_longer_served(tmp_path: Path) -> None:
+    """The directory is the truth: a job that was taken away leaves the page."""
+    publish_job(tmp_path, "a")
+    loader = SnapshotLoader(tmp_path, ["a"], SetClock())
+    loader.refresh()
+
+    snapshot_path(tmp_path, "a").unlink()
+    loader.refresh()
+
+    assert b"a_watts" not in page(loader)
+
+
+def test_a_heartbeat_counts_from_when_it_was_seen(tmp_path: Path) -> None:
+    """A wall clock that jumps does not make a living poller dead: only the first heartbeat is dated by it."""
+    clock = SetClock()
+    publish_poller(tmp_path, at=NOW - 5000)
+    loader = SnapshotLoader(tmp_path, [], clock)
+    loader.refresh()
+    assert loader.held.heartbeat == clock.monotonic() - 5
+    assert not loader.held.poller_spoke
+
+    clock.wall -= 3_600_000
+    clock.seconds += 3
+    publish_poller(tmp_path, {"beat": 2}, at=clock.now())
+    loader.refresh()
+
+    assert loader.held.heartbeat == clock.monotonic()
+    assert loader.held.poller_spoke
+
+
+def test_a_directory_that_is_not_there_yet_is_an_empty_page(tmp_path: Path) -> None:
+    """Before the first poll there is nothing to serve, and that is no failure."""
+    loader = SnapshotLoader(tmp_path / "later", ["a"], SetClock())
+
+    loader.refresh()
+
+    assert page(loader) == b""
+    assert loader.held.read_failures == 0

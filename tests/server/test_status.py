@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from timepoint.server.status import JobStatus, health, read_jobs, readiness
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.just("jobs"), JSON | st.dictionaries(st.just("a"), JSON, max_size=1)))
+@settings(max_examples=150)
+def test_any_status_can_be_read(status: dict[str, Any]) -> None:
+    """A status of a poller of another release, or no status, never raises and names every configured job."""
+    assert [job.name for job in read_jobs(status, ["a", "b"])] == ["a", "b"]
+
+
+def test_health_is_lost_when_the_poller_is_silent_for_the_deadline() -> None:
+    """At the deadline itself the verdict is bad, and its sentence says how long the silence is."""
+    assert health(119.9, 120).good
+    verdict = health(120, 120)
+    assert not verdict.good
+    assert "120 s" in verdict.sentence
+
+
+def test_ready_when_every_job_is_known() -> None:
+    """Each configured job has ended a first run, whatever its outcome."""
+    jobs = [JobStatus("a", known=True, outcome="source_error"), JobStatus("b", known=True)]
+
+    assert readiness(jobs, poller_spoke=True).good
+
+
+def test_not_ready_names_the_number_of_missing_jobs() -> None:
+    """The sentence tells how many of how many jobs have nothing to show yet."""
+    verdict = readiness([JobStatus("a"), JobStatus("b", known=True), JobStatus("c")], poller_spoke=True)
+
+    assert not verdict.good
+    assert "2 of 3 jobs" in verdict.sentence
+
+
+def test_not_ready_while_the_status_is_of_an_earlier_poller() -> None:
+    """What a poller said before a restart does not make this one ready."""
+    assert not readiness([JobStatus("a", known=True)], poller_spoke=False).good
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (None, "waiting"),
+        ("ok", "good"),
+        ("empty", "good"),
+        ("partial", "mild"),
+        ("skipped", "mild"),
+        ("source_error", "bad"),
+        ("mapping_error", "bad"),
+        ("store_error", "bad"),
+        ("an outcome of a later release", "bad"),
+    ],
+)
+def test_each_outcome_has_a_state(outcome: str | None, state: str) -> None:
+    """The word for a person follows from the outcome alone."""
+    assert JobStatus("a", outcome=outcome).state == state
