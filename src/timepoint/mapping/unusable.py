@@ -33,8 +33,8 @@ class Unusable(Exception):  # noqa: N818 (a state of a cell, named as in the con
     """A cell that cannot be used.
 
     ``reason`` is a short word from a closed set, fit for a label value: ``not_a_number``, ``out_of_range``,
-    ``not_a_time``, ``no_such_local_time``, ``not_a_zone``, ``not_a_length``, ``not_a_label``, ``label_clash``. ``shown``
-    says what was found and, where it helps, what to write in the config.
+    ``not_a_time``, ``no_such_local_time``, ``not_a_zone``, ``not_a_length``, ``not_a_label``, ``label_clash``.
+    ``shown`` says what was found and, where it helps, what to write in the config.
     """
 
     def __init__(self, reason: str, shown: str) -> None:
