@@ -63,10 +63,12 @@ class SourceError(TimepointError):
 
     ``reason`` is one short word from a closed set, fit for a label value: ``connect``, ``timeout``, ``transport``,
     ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``.
+    ``attempts`` counts the tries that were made before it was given up.
     """
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
+        self.attempts = 0
         super().__init__(message)
 
 

@@ -207,17 +207,18 @@ def _templates(request: RequestSpec) -> Iterator[tuple[Where, Callable[[], Templ
             yield (key, name), partial(compile_template, value, zone)
     for name, source in request.headers.items():
         yield ("headers", name), partial(compile_header, source, zone)
-    for where, text in _strings(request.body):
+    for where, text in strings(request.body):
         yield ("body", *where), partial(compile_template, text, zone)
 
 
-def _strings(node: Any) -> Iterator[tuple[Where, str]]:
+def strings(node: Any) -> Iterator[tuple[Where, str]]:
+    """Every string value of JSON data, with its path."""
     if isinstance(node, str):
         yield (), node
         return
     children = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, (list, tuple)) else ()
     for key, child in children:
-        for where, text in _strings(child):
+        for where, text in strings(child):
             yield (key, *where), text
 
 

@@ -1,0 +1,29 @@
+"""The answer of an API, as the fetching hands it to the decoding.
+
+Owns: that one value object. Must not know: how it was fetched or what it means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One accepted answer.
+
+    ``content_type`` is the header as sent ("" if there was none). ``body`` is decompressed; ``url`` is fit to be shown.
+    ``attempts`` counts the tries that it took, ``wire_bytes`` the size of the body as it came. ``empty`` says that the
+    status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``.
+    """
+
+    status: int
+    content_type: str
+    body: bytes | bytearray
+    url: str
+    attempts: int = 1
+    wire_bytes: int = 0
+    empty: bool = False
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, {self.content_type!r}, {len(self.body)} bytes, {self.url!r})"

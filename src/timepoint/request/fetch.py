@@ -1,0 +1,200 @@
+"""A request becomes an accepted answer, or one error that says why not.
+
+Owns: attempts, redirects, which statuses are accepted, the deadline. Must not know: aiohttp, the mapping, the schedule.
+
+``fetch`` prepares one request and exchanges it; a request that takes several exchanges (pages, a fan-out) prepares
+several and hands each to ``exchange``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from aiohttp import ClientError
+from yarl import URL
+
+from timepoint.clock import Clock, SystemClock, format_duration
+from timepoint.errors import SourceError, StatusError, TransportError
+from timepoint.model import Window
+from timepoint.request.answer import Answer
+from timepoint.request.auth import Authenticator, HeaderAuthenticator
+from timepoint.request.decode import decoder_name
+from timepoint.request.prepare import PreparedRequest, prepare, userinfo
+from timepoint.request.redact import Redactor
+from timepoint.request.retry import SAFE_METHODS, may_pass, parse_retry_after, pause
+from timepoint.request.spec import RequestSpec, SourceSpec
+from timepoint.request.template import Moment
+from timepoint.request.transport import Exchange, Response, Transport
+from timepoint.secret import Secret
+
+MAX_REDIRECTS = 3
+_NO_CONTENT = 204
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEPS_METHOD = frozenset({307, 308})
+
+__all__ = ["Answer", "HttpFetcher"]
+
+
+class HttpFetcher:
+    """Fetches from one source; an asynchronous context manager. Jobs of the same source share it, and its connections.
+
+    ``chance`` (uniform in [0, 1)) and ``sleep`` (seconds) are what back-off is made of. ``secrets`` are further texts
+    to mask wherever an API may echo them, for instance what the environment put into a path.
+    """
+
+    def __init__(
+        self,
+        source: SourceSpec,
+        clock: Clock | None = None,
+        *,
+        chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        secrets: Iterable[Secret] = (),
+    ) -> None:
+        self._source = source
+        self._clock = clock or SystemClock()
+        self._chance = chance
+        self._sleep = sleep
+        self._secrets = tuple(secret.reveal() for secret in secrets)
+        self._auth: Authenticator = HeaderAuthenticator(source, userinfo(source.url))
+        self._transport = Transport(source)
+        self._free_at = 0.0  # when min_interval allows the next attempt, on the monotonic clock
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.__aexit__(kind, error, trace)
+
+    async def fetch(
+        self, request: RequestSpec, window: Window, deadline: float, *, fire_time: int | None = None
+    ) -> Answer:
+        """The answer for a window. ``deadline`` is an instant of the monotonic clock in seconds.
+
+        ``fire_time`` None means now. Raises SourceError; its text names source, method, redacted URL and the attempt.
+        """
+        moment = Moment(window, self._clock.now() if fire_time is None else fire_time)
+        return await self.exchange(prepare(self._source, request, moment), request, deadline)
+
+    async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
+        """The answer to one prepared request, after as many attempts as it takes and is allowed."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._wait_for_turn(deadline)
+                answer = await self._attempt(prepared, request, deadline)
+            except SourceError as error:
+                failure = error
+            else:
+                return replace(answer, attempts=attempt)
+            delay = pause(failure, attempt, self._chance())
+            last = attempt >= self._source.attempts or not may_pass(failure, prepared.method)
+            if last or self._clock.monotonic() + delay >= deadline:
+                raise self._described(failure, prepared, attempt)
+            await self._sleep(delay)
+
+    def _described(self, failure: SourceError, prepared: PreparedRequest, attempt: int) -> SourceError:
+        """The failure with the subject in front, and with what the API may have echoed masked."""
+        tries = f" (attempt {attempt} of {self._source.attempts})" if attempt > 1 else ""
+        failure.args = (f"source {self._source.name}: {prepared.method} {prepared.shown}: {failure}{tries}",)
+        failure.attempts = attempt
+        return failure
+
+    async def _wait_for_turn(self, deadline: float) -> None:
+        """Keeps ``min_interval`` between any two attempts at the source, whichever job makes them."""
+        now = self._clock.monotonic()
+        turn = max(now, self._free_at)
+        if turn >= deadline:
+            raise TransportError("timeout", "the deadline of the run leaves no time for an attempt")
+        self._free_at = turn + self._source.min_interval / 1000
+        if turn > now:
+            await self._sleep(turn - now)
+
+    async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
+        left = deadline - self._clock.monotonic()
+        budget = min(self._source.timeout / 1000, left)
+        try:
+            async with asyncio.timeout(budget):
+                return await self._follow(prepared, request)
+        except TimeoutError as error:
+            failure = self._too_slow(error, at_deadline=budget == left)
+        except (ClientError, OSError, SourceError) as error:
+            failure = self._transport.explain(error)
+        raise failure  # outside of the handlers, so that no error of the HTTP library hangs on it as context
+
+    def _too_slow(self, error: TimeoutError, *, at_deadline: bool) -> SourceError:
+        if isinstance(error, ClientError):  # connect_timeout
+            return self._transport.explain(error)
+        limit = "the deadline of the run" if at_deadline else f"{format_duration(self._source.timeout)} (timeout)"
+        return TransportError("timeout", f"no complete answer within {limit}")
+
+    async def _follow(self, prepared: PreparedRequest, request: RequestSpec) -> Answer:
+        """One attempt, with the redirects inside the origin of the source."""
+        headers = await self._auth.credentials(prepared)
+        redactor = Redactor((*prepared.hidden, *self._secrets, *_hidden(headers)))
+        url = prepared.url
+        for _ in range(MAX_REDIRECTS + 1):
+            exchange = Exchange(prepared.method, url, headers, prepared.body)
+            async with self._transport.open(exchange) as response:
+                if response.status not in _REDIRECTS or response.status in request.empty_status:
+                    return await self._receive(response, prepared, request, redactor)
+                url = _redirected(url, response, prepared.method)
+        raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")
+
+    async def _receive(
+        self, response: Response, prepared: PreparedRequest, request: RequestSpec, redactor: Redactor
+    ) -> Answer:
+        content_type = response.headers.get("Content-Type", "")
+        if response.status == _NO_CONTENT or response.status in request.empty_status:
+            return Answer(response.status, content_type, b"", prepared.shown, empty=True)
+        if not 200 <= response.status <= 299:  # noqa: PLR2004 - the class of accepted statuses
+            raise await self._refused(response, redactor)
+        decoder_name(content_type, request.decode)
+        body = await response.read(self._source.max_body)
+        return Answer(response.status, content_type, body, prepared.shown, wire_bytes=response.wire_bytes)
+
+    async def _refused(self, response: Response, redactor: Redactor) -> StatusError:
+        text = f"status {response.status} {redactor.excerpt(response.reason.encode(), cut=False)}".rstrip()
+        if 400 <= response.status <= 499:  # noqa: PLR2004 - the class in which the body says what is wrong with us
+            start, cut = await response.read_some()
+            excerpt = redactor.excerpt(start, cut=cut)
+            text += f": {excerpt}" if excerpt else ""
+        retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
+        return StatusError(response.status, text, retry_after)
+
+
+def _hidden(headers: dict[str, Secret]) -> Iterable[str]:
+    """Header values, and of ``Bearer x`` the credential alone too."""
+    for name, value in headers.items():
+        if name.lower() != "content-type":
+            yield value.reveal()
+            yield value.reveal().partition(" ")[2]
+
+
+def _redirected(url: URL, response: Response, method: str) -> URL:
+    """Where a redirect leads. Raises SourceError where it must not be followed."""
+    location = response.headers.get("Location", "")
+    try:
+        target = url.join(URL(location)).with_user(None).with_fragment(None)
+        inside = bool(location) and target.origin() == url.origin()
+    except ValueError:
+        raise SourceError("redirect", f"status {response.status} with a Location that cannot be read") from None
+    if not inside:
+        where = f"{target.scheme}://{target.host}:{target.port}" if location else "nowhere"
+        raise SourceError(
+            "redirect",
+            f"status {response.status} redirects to {where}; only redirects to the same scheme, host and port are "
+            f"followed, since credentials must not leave them: set the URL of the source to where the API is",
+        )
+    if method not in SAFE_METHODS and response.status not in _KEEPS_METHOD:
+        raise SourceError("redirect", f"status {response.status} would turn {method} into GET")
+    return target
