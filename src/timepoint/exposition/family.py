@@ -29,7 +29,7 @@ class SampleBatch:
 
     ``texts[i]`` is the series text of the sample with value ``values[i]``; its line is the family's name, the text, a
     blank and the value. The batch is visible at t if ``visible_from <= t < visible_until`` (milliseconds since the
-    epoch; None is no limit). All lines of one histogram or summary stand in the same batch.
+    epoch; None is no limit). All lines of one histogram, summary or stateset stand in the same batch.
     """
 
     texts: Sequence[str]

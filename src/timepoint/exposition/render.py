@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -56,12 +56,12 @@ def render_metadata(spec: FamilySpec, *, openmetrics: bool) -> bytes:
 def render_samples(spec: FamilySpec, batch: SampleBatch) -> Iterator[bytes]:
     """The sample lines of a batch, in chunks of whole lines.
 
-    Lines keep the order of the batch, except that a histogram's or summary's lines are put together and into the
-    order the formats ask for.
+    Lines keep the order of the batch, except that the lines of one histogram, summary or stateset are put together and
+    into the order the formats ask for.
     """
     texts, values = batch.texts, batch.values
-    if spec.type in _RANK:
-        order = _metric_order(texts, spec.type)
+    if spec.type in _RANKS:
+        order = _metric_order(texts, spec)
         texts, values = [texts[i] for i in order], [values[i] for i in order]
     between = "\n" + spec.name
     for start in range(0, len(texts), _CHUNK):
@@ -146,29 +146,32 @@ def _special(value: float) -> str:
     return "+Inf" if value > 0 else "-Inf"
 
 
-# Where a line of a metric stands: buckets or quantiles first, by their bound.
-_RANK: dict[MetricType, Callable[[str], tuple[int, str]]] = {
-    MetricType.HISTOGRAM: lambda suffix: ({"_bucket": 0, "_count": 1}.get(suffix, 2), "le"),
-    MetricType.SUMMARY: lambda suffix: ({"": 0, "_count": 1}.get(suffix, 2), "quantile"),
+# Where the lines of one metric stand, by their suffix: those with a bound or a state first.
+_RANKS = {
+    MetricType.HISTOGRAM: {"_bucket": 0, "_count": 1, "_sum": 2},
+    MetricType.SUMMARY: {"": 0, "_count": 1, "_sum": 2},
+    MetricType.STATESET: {"": 0},
 }
+_BOUND_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
 
 
-def _metric_order(texts: Sequence[str], kind: MetricType) -> list[int]:
-    """The positions of a batch's lines, metrics in the order of their first line, lines in the order of the formats."""
-    rank_of = _RANK[kind]
+def _metric_order(texts: Sequence[str], spec: FamilySpec) -> list[int]:
+    """The positions of a batch's lines: metrics in the order of their first line, bounds ascending, states as given."""
+    ranks = _RANKS[spec.type]
+    bound_label = _BOUND_LABELS.get(spec.type)
     metrics: dict[tuple[tuple[str, str], ...], int] = {}
     keys = []
     for position, text in enumerate(texts):
         suffix, labels = split_series_text(text)
-        rank, bound_label = rank_of(suffix)
-        bound = labels.pop(bound_label, None) if rank == 0 else None
+        rank = ranks.get(suffix, len(ranks))
+        within = labels.pop(bound_label or spec.name, "") if rank == 0 else ""
         metric = metrics.setdefault(tuple(labels.items()), len(metrics))
-        keys.append((metric, rank, _bound(bound), position))
+        keys.append((metric, rank, _bound(within) if bound_label else 0.0, position))
     return [position for *_, position in sorted(keys)]
 
 
-def _bound(text: str | None) -> float:
+def _bound(text: str) -> float:
     try:
-        return float(text) if text is not None else 0.0
+        return float(text)
     except ValueError:
         return math.inf
