@@ -60,7 +60,7 @@ async def test_half_a_head_on_a_used_connection_is_closed_too(tmp_path: Path) ->
 
 
 async def test_an_idle_connection_outlives_the_deadline_of_a_head(tmp_path: Path) -> None:
-    """Between two scrapes there is no request, so nothing can be late: no deadline runs, and the connection is used again."""
+    """Between two scrapes nothing can be late: no deadline runs, and the connection is used again."""
     async with staged(tmp_path, settings=IMPATIENT) as stage:
         reader, writer = await stage.connect()
         for _ in range(2):

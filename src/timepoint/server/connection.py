@@ -61,7 +61,7 @@ class ScrapeConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is no request. aiohttp's own logs a traceback for each, which anybody could make a flood."""
+        """The answer to what is no request. aiohttp's own logs a traceback for each."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
         event(log, logging.DEBUG, "bad_request", status=status, error=type(exc).__name__ if exc else None)

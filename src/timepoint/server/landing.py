@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STYLE_PATH = "/-/style.css"
 
 _WORDS = {"waiting": "waiting", "good": "well", "mild": "attention", "bad": "failing"}
+_IN_ALL = {**_WORDS, "mild": "in need of attention"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,10 @@ class LandingView:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An instant as a person reads it, and as a machine does."""
+    """An instant as a person reads it: from now, and on the clock in UTC; and as a machine does."""
 
     words: str
+    clock: str
     stamp: str
 
 
@@ -50,9 +52,8 @@ def render(view: LandingView) -> str:
         version=__version__,
         style_path=STYLE_PATH,
         words=_WORDS,
-        moment=lambda at: None if at is None else Moment(distance(at, view.now), format_instant(at)),
-        made=format_instant(view.now),
-        counts={state: sum(job.state == state for job in view.jobs) for state in _WORDS},
+        moment=lambda at: None if at is None else moment(at, view.now),
+        counts={word: sum(job.state == state for job in view.jobs) for state, word in _IN_ALL.items()},
     )
 
 
@@ -60,6 +61,14 @@ def render(view: LandingView) -> str:
 def style() -> bytes:
     """The style sheet."""
     return _read("style.css").encode()
+
+
+def moment(at: int, now: int) -> Moment:
+    """An instant in all its forms; of today (UTC) the clock shows no date."""
+    stamp = format_instant(at // SECOND * SECOND)
+    date, _, time = stamp.removesuffix("Z").partition("T")
+    today = format_instant(now).partition("T")[0]
+    return Moment(distance(at, now), f"{time} UTC" if date == today else f"{date} {time} UTC", stamp)
 
 
 def distance(at: int, now: int) -> str:
