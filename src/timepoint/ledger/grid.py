@@ -1,0 +1,237 @@
+"""The rules that depend on time alone, settled once per grid and not once per series.
+
+Owns: which points of a run lie in its windows, which of them were counted before, which are new, which overlap, and
+which stay remembered. Must not know: values, labels, metrics, the store.
+
+A plan is made for a pair of grids: the intervals a series has been counted for (``known``) and those it comes with
+(``offered``). On a steady feed all series share one pair.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from timepoint.ledger.change import RunFacts
+from timepoint.ledger.state import NO_TIMES
+from timepoint.model import Times
+
+Refusal = tuple[str, int]
+"""A reason, and the index of the offered interval that it hits."""
+
+
+class Reach:
+    """Which points of a run may be used (R15).
+
+    Windows of one run are contiguous, so their union is one range. An interval must lie in it whole, an instant inside
+    it, start included. An instant at the fire time is always in: so come points of metrics without ``time``.
+    """
+
+    __slots__ = ("_settled", "asked", "end", "fire_time", "start")
+
+    def __init__(self, facts: RunFacts) -> None:
+        self.start = facts.windows[0].start
+        self.end = facts.windows[-1].end
+        self.fire_time = facts.fire_time
+        self.asked = facts.window_is_asked
+        self._settled = facts.fire_time - facts.delay
+
+    def for_counters(self, times: Times) -> list[int]:
+        """Indices of the points that a counter may use, ascending."""
+        begin, end, fire = self.start, self.end, self.fire_time
+        return [
+            i
+            for i, (s, e) in enumerate(zip(times.starts, times.ends, strict=True))
+            if (s >= begin and (e <= end if s < e else e < end)) or s == e == fire
+        ]
+
+    def for_gauges(self, times: Times) -> list[int]:
+        """Indices of the points that a gauge may use, ascending.
+
+        If the request does not name its window, the answer is whatever the API likes to send, and the newest settled
+        values of it are what a gauge is for, inside the window or not.
+        """
+        if self.asked:
+            return self.for_counters(times)
+        settled, fire = self._settled, self.fire_time
+        starts = times.starts
+        return [i for i, end in enumerate(times.ends) if end <= settled or starts[i] == end == fire]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What of a lane's past bears on a run, and what must be remembered after it.
+
+    ``kept_from`` is the lane's before the run, None for a series that is new: nothing of it was ever counted.
+    ``keep_from`` is the lane's after the run, ``watermark`` the one before it.
+    """
+
+    kept_from: int | None
+    keep_from: int
+    watermark: int | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What becomes of the points of every series with this pair of grids.
+
+    ``fresh`` are offered indices to count, ascending. ``seen`` pairs an offered index with the known one of the same
+    interval. ``stale`` offered intervals lie behind the newest reading. ``late`` of the fresh ones lie before the
+    watermark. ``kept`` are the intervals to remember and ``sources`` where their values come from: i is offered[i],
+    ~j is known[j]; the newest one is kept whatever its age if ``keeps_newest``. ``newest`` is the newest end of any
+    used point, ``is_used`` False if no point may be used. ``unused`` points lie outside of a window that was not asked
+    for.
+
+    ``series`` counts the series that were counted by the plan, ``passed`` those that it fits but that were not counted;
+    ``example`` is one of them.
+
+    If all of that is contiguous, ``is_simple``, and the slices say it, in bytes but for ``fresh_values``: compare
+    ``seen_offered`` with ``seen_known``, count ``fresh_values``, remember ``kept_known`` followed by ``kept_offered``.
+    """
+
+    fresh: list[int] = field(default_factory=list)
+    seen: list[tuple[int, int]] = field(default_factory=list)
+    stale: int = 0
+    late: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    kept: Times = NO_TIMES
+    sources: list[int] = field(default_factory=list)
+    newest: int | None = None
+    is_used: bool = False
+    keeps_newest: bool = False
+    unused: int = 0
+    series: int = 0
+    passed: int = 0
+    example: str = ""
+    offered: Times = NO_TIMES
+    is_simple: bool = False
+    fresh_values: slice = slice(0)
+    seen_offered: slice = slice(0)
+    seen_known: slice = slice(0)
+    kept_known: slice = slice(0)
+    kept_offered: slice = slice(0)
+
+    def refusals(self) -> list[tuple[str, int, int]]:
+        """Per reason: the reason, the first index that it hits, and how many it hits in each series."""
+        first: dict[str, int] = {}
+        for reason, index in self.refused:
+            first.setdefault(reason, index)
+        hits = Counter(reason for reason, _ in self.refused)
+        return [(reason, index, hits[reason]) for reason, index in first.items()]
+
+
+def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
+    """What a delta counter does with a grid: each interval once, none twice, no two that overlap."""
+    plan = Plan(is_used=bool(usable))
+    place = {interval: j for j, interval in enumerate(zip(known.starts, known.ends, strict=True))}
+    taken = _Disjoint(place)
+    for i in usable:
+        start, end = offered.starts[i], offered.ends[i]
+        j = place.get((start, end))
+        if j is not None:
+            plan.seen.append((i, j))
+        elif memory.kept_from is not None and start < memory.kept_from:
+            plan.refused.append(("too_old", i))
+        elif not taken.take(start, end):
+            plan.refused.append(("overlap", i))
+        else:
+            plan.fresh.append(i)
+    _finish(plan, known, offered, memory)
+    return plan
+
+
+def plan_cumulative(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
+    """What a cumulative counter does with a grid: readings in the order of their ends, none behind the newest."""
+    plan = Plan(is_used=bool(usable), keeps_newest=True)
+    place = {interval: j for j, interval in enumerate(zip(known.starts, known.ends, strict=True))}
+    newest = known.ends[-1] if len(known) else None
+    for i in usable:
+        end = offered.ends[i]
+        j = place.get((offered.starts[i], end))
+        if j is not None:
+            plan.seen.append((i, j))
+        elif newest is not None and end <= newest:
+            plan.stale += 1
+        else:
+            newest = end
+            plan.fresh.append(i)
+    _finish(plan, known, offered, memory)
+    return plan
+
+
+def _finish(plan: Plan, known: Times, offered: Times, memory: Memory) -> None:
+    """What follows from ``fresh`` and ``seen``."""
+    used = [*plan.fresh, *(i for i, _ in plan.seen)]
+    plan.newest = max((offered.ends[i] for i in used), default=None)
+    if memory.watermark is not None:
+        plan.late = sum(offered.ends[i] <= memory.watermark for i in plan.fresh)
+    read_again = {j: i for i, j in plan.seen}
+    merged = sorted(
+        [
+            *((known.ends[j], known.starts[j], read_again.get(j, ~j)) for j in range(len(known))),
+            *((offered.ends[i], offered.starts[i], i) for i in plan.fresh),
+        ]
+    )
+    kept = [r for r in merged if r[0] > memory.keep_from or r[1] >= memory.keep_from]
+    if plan.keeps_newest and not kept:
+        kept = merged[-1:]
+    plan.kept = Times((start for _, start, _ in kept), (end for end, _, _ in kept))
+    plan.sources = [source for _, _, source in kept]
+    _simplify(plan)
+
+
+def _simplify(plan: Plan) -> None:
+    """Sets the slices, if the plan can be said in slices."""
+    from_known = [~source for source in plan.sources if source < 0]
+    from_offered = [source for source in plan.sources if source >= 0]
+    fresh = _run_of(plan.fresh)
+    seen_offered = _run_of([i for i, _ in plan.seen])
+    seen_known = _run_of([j for _, j in plan.seen])
+    kept_known = _run_of(from_known)
+    kept_offered = _run_of(from_offered)
+    if not (plan.is_used and fresh and seen_offered and seen_known and kept_known and kept_offered):
+        return
+    if any(source >= 0 for source in plan.sources[: len(from_known)]):
+        return
+    plan.is_simple = True
+    plan.fresh_values = slice(*fresh)
+    plan.seen_offered = _in_bytes(seen_offered)
+    plan.seen_known = _in_bytes(seen_known)
+    plan.kept_known = _in_bytes(kept_known)
+    plan.kept_offered = _in_bytes(kept_offered)
+
+
+def _run_of(indices: list[int]) -> tuple[int, int] | None:
+    """The half-open range that ascending indices fill without a gap, None if they do not."""
+    if not indices:
+        return (0, 0)
+    if indices == list(range(indices[0], indices[0] + len(indices))):
+        return (indices[0], indices[-1] + 1)
+    return None
+
+
+def _in_bytes(indices: tuple[int, int]) -> slice:
+    return slice(indices[0] * 8, indices[1] * 8)
+
+
+class _Disjoint:
+    """A set of intervals no two of which overlap. An instant fills its own millisecond."""
+
+    def __init__(self, intervals: Sequence[tuple[int, int]] | dict[tuple[int, int], int]) -> None:
+        ordered = sorted((start, max(end, start + 1)) for start, end in intervals)
+        self._starts = [start for start, _ in ordered]
+        self._ends = [end for _, end in ordered]
+
+    def take(self, start: int, end: int) -> bool:
+        """Adds the interval and says True, or says False if it overlaps one that is there."""
+        end = max(end, start + 1)
+        at = bisect_left(self._starts, start)
+        if at < len(self._starts) and self._starts[at] < end:
+            return False
+        if at > 0 and self._ends[at - 1] > start:
+            return False
+        self._starts.insert(at, start)
+        self._ends.insert(at, end)
+        return True

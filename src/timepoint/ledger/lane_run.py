@@ -1,0 +1,110 @@
+"""What the metrics of one run share while they are decided.
+
+Owns: the stamp of the run, what may be used and what must be remembered, where rejects go, and how a series is found
+among those on the page, those that left it, and those never seen. Must not know: how values become totals or gauges.
+"""
+
+from __future__ import annotations
+
+from timepoint.clock import format_instant
+from timepoint.ledger.change import Counts, MetricChanges, RunFacts
+from timepoint.ledger.grid import Memory, Reach
+from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
+from timepoint.model import MetricSpec, Rejects, Times
+
+UNKNOWN = SeriesState(0.0, times=Times((), ()))
+"""Stands for a series that was never seen. Never changed; its ``times`` is an object of its own, not ``NO_TIMES``."""
+
+
+class LaneRun:
+    """One run of a lane: the same for all its metrics."""
+
+    __slots__ = ("facts", "grids", "memory", "new_memory", "reach", "rejects", "stamp")
+
+    def __init__(self, lane: LaneState, facts: RunFacts) -> None:
+        self.facts = facts
+        self.reach = Reach(facts)
+        self.stamp = _stamp(lane, facts)
+        self.rejects = Rejects()
+        keep_from = self.reach.end - facts.overlap
+        if lane.kept_from is not None:
+            keep_from = max(keep_from, lane.kept_from)
+        self.memory = Memory(lane.kept_from, keep_from, lane.watermark)
+        self.new_memory = Memory(None, keep_from, lane.watermark)
+        self.grids: dict[Times, Times] = {}
+
+    def intern(self, times: Times) -> Times:
+        """One object for equal grids, so that series share it and the next run finds its plan by identity."""
+        return self.grids.setdefault(times, times)
+
+
+def _stamp(lane: LaneState, facts: RunFacts) -> int:
+    if lane.open_run is not None and facts.fire_time == lane.last_fire:
+        return lane.open_run
+    return max(facts.fire_time, lane.page_since + 1, (lane.open_run or 0) + 1)
+
+
+class MetricRun:
+    """One metric in one run: finds series, collects what changes."""
+
+    __slots__ = ("_expired", "changes", "lane", "spec", "state")
+
+    def __init__(self, lane: LaneRun, spec: MetricSpec, state: MetricState | None) -> None:
+        self.lane = lane
+        self.spec = spec
+        self.state = state or MetricState(spec.family.name, metric_shape(spec))
+        self.changes = MetricChanges(
+            self.state.name, self.state.shape, spec.forget_after, newest=self.state.newest, counts=Counts()
+        )
+        self._expired = self._find_expired()
+        self.changes.forgotten.extend(self._expired)
+        self.changes.counts.forgotten = len(self._expired)
+
+    def _find_expired(self) -> set[str]:
+        """Absent series stand in the order in which they left, so this costs what is forgotten, not what is kept."""
+        expired = set()
+        for text, state in self.state.absent.items():
+            if self.lane.stamp - state.seen_at <= self.spec.forget_after:
+                break
+            expired.add(text)
+        return expired
+
+    def find_absent(self, text: str) -> SeriesState | None:
+        """A series that is not on the page: one that comes back, UNKNOWN, or None if it cannot be kept."""
+        state = self.state.absent.get(text)
+        if state is not None and text not in self._expired:
+            return state
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.lane.rejects.add("not_unicode", f"{self.state.name}: a label holds half a surrogate pair: {text!a}")
+            return None
+        return UNKNOWN
+
+    def refuse(self, reason: str, text: str, times: Times, index: int, count: int = 1) -> None:
+        """Counts points that cannot be used; the example says which series and when."""
+        try:
+            when = format_instant(times.ends[index])
+        except (ValueError, OverflowError, OSError):  # beyond the years that a datetime can hold
+            when = f"{times.ends[index]} ms"
+        self.lane.rejects.add(reason, f"{self.state.name}{text} at {when}", count)
+
+    def saw(self, newest: int | None) -> None:
+        """Notes the newest timepoint of points that were used."""
+        changes = self.changes
+        if newest is not None and (changes.newest is None or newest > changes.newest):
+            changes.newest = newest
+
+    def finish(self) -> MetricChanges:
+        """Finds who came back, and who was not in the run. A part of a run makes nobody leave."""
+        changes, on_page = self.changes, self.state.series
+        if self.state.absent:
+            changes.returned = [update[0] for update in changes.updates if update[0] not in on_page]
+        if self.lane.facts.ends_run and len(changes.updates) - len(changes.returned) < len(on_page):
+            seen = {update[0] for update in changes.updates}
+            stamp = self.lane.stamp
+            changes.left = [text for text, state in on_page.items() if text not in seen and state.seen_at < stamp]
+        changes.counts.born = len(changes.new)
+        changes.counts.returned = len(changes.returned)
+        changes.counts.left = len(changes.left)
+        return changes

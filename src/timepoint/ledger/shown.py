@@ -1,0 +1,94 @@
+"""What of the ledger's state stands on the page.
+
+Owns: which series are shown, for how long, and in which order. Must not know: rendering, files, the store. Pure.
+
+Three limits meet here. A series is shown while it was in the newest whole run of its lane (``LaneState``); nothing is
+shown longer than ``max_age`` after the fire time of that run, whoever serves the page; a new counter series shows 0
+until its ``zero_until``, since PromQL cannot see an increment from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from timepoint.exposition.family import FamilySnapshot, SampleBatch
+from timepoint.ledger.state import LaneState, SeriesState
+from timepoint.model import MetricSpec, MetricType, split_series_text
+
+Shown = tuple[str, float, float, int]
+"""text, value, what is shown before zero_until, zero_until."""
+
+_PART_ORDER = {"_sum": 1, "_count": 2}
+
+
+def shown(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState], now: int) -> list[FamilySnapshot]:
+    """The families of a job, in the order of ``metrics``; a family without visible series has no batch.
+
+    Series keep the order in which they came, lane by lane, so two pages differ only where something changed; the lines
+    of one histogram, summary or stateset stand together, as OpenMetrics 1.0 asks for. What is visible only later or
+    only until some moment is in batches of its own: the server needs no ledger to leave it out.
+    """
+    families = []
+    for spec in metrics.values():
+        batches: list[SampleBatch] = []
+        for lane in lanes:
+            metric = lane.metric(spec)
+            if metric is not None and metric.series and lane.last_fire is not None:
+                batches += _batches(_in_order(spec, metric.series), lane.last_fire + spec.max_age, now)
+        families.append(FamilySnapshot(spec.family, batches))
+    return families
+
+
+def _batches(samples: list[Shown], until: int, now: int) -> Iterable[SampleBatch]:
+    if until <= now:
+        return
+    waiting: dict[int, list[Shown]] = {}
+    if any(zero_until > now for _, _, _, zero_until in samples):
+        for sample in samples:
+            waiting.setdefault(max(sample[3], now), []).append(sample)
+        samples = waiting.pop(now, [])
+    if samples:
+        yield SampleBatch([sample[0] for sample in samples], [sample[1] for sample in samples], None, until)
+    for zero_until, young in waiting.items():
+        texts = [sample[0] for sample in young]
+        yield SampleBatch(texts, [sample[2] for sample in young], None, min(zero_until, until))
+        if zero_until < until:
+            yield SampleBatch(texts, [sample[1] for sample in young], zero_until, until)
+
+
+def _in_order(spec: MetricSpec, series: Mapping[str, SeriesState]) -> list[Shown]:
+    kind = spec.family.type
+    if kind is MetricType.HISTOGRAM:
+        return _grouped(series, "le", _bound)
+    if kind is MetricType.SUMMARY:
+        return _grouped(series, "quantile", _bound)
+    if kind is MetricType.STATESET:
+        return _grouped(series, spec.family.name, lambda _value: 0.0)
+    return [(text, state.value, 0.0, state.zero_until) for text, state in series.items()]
+
+
+def _bound(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _grouped(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float]) -> list[Shown]:
+    """The parts of each group together: by ``label``, then sum, then count.
+
+    A group shows 0 only while all its parts are new: a bucket that comes later joins the others as it is, or the group
+    would contradict itself. A part without suffix is no counter and shows its value from the start.
+    """
+    groups: dict[frozenset[tuple[str, str]], list[tuple[tuple[int, float], str, str, SeriesState]]] = {}
+    for text, state in series.items():
+        suffix, labels = split_series_text(text)
+        own = labels.pop(label, "")
+        place = (_PART_ORDER.get(suffix, 0), rank(own))
+        groups.setdefault(frozenset(labels.items()), []).append((place, suffix, text, state))
+    samples: list[Shown] = []
+    for parts in groups.values():
+        parts.sort(key=lambda part: part[0])
+        zero_until = min((state.zero_until for _, suffix, _, state in parts if suffix), default=0)
+        samples += [(text, state.value, 0.0 if suffix else state.value, zero_until) for _, suffix, text, state in parts]
+    return samples

@@ -1,0 +1,116 @@
+"""What the ledger knows of a lane, in memory.
+
+Owns: the state of series, metrics and lanes, and which series are on the page. Must not know: how a run changes it
+(``decide``), how it is kept (``store``), how it is rendered.
+
+All instants are integer milliseconds since the epoch, UTC. A lane in memory is a copy of what was last committed; it
+changes only through ``ChangeSet.apply``, after the commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from timepoint.model import MetricSpec, Times
+
+NO_TIMES = Times((), ())
+
+
+@dataclass(slots=True)
+class SeriesState:
+    """One series: what it shows, and what is needed to count on.
+
+    ``value`` is what the page shows: the total of a counter, the value of anything else. For a delta counter the newest
+    accepted values of all its timepoints sum up to ``value + carry - debt``; ``carry`` is what rounding took from the
+    total, below half of its last bit. For a cumulative counter ``carry`` is the sum of the readings at which its source
+    started anew, and ``value`` is ``carry`` + the newest reading + ``debt``. ``debt`` is never negative.
+
+    ``recent`` holds the values counted for ``times``, as packed float64 in the machine's byte order: all intervals that
+    a later run may read again, and at least the newest reading of a cumulative counter. Series on one grid share one
+    ``times`` object. Gauges have none. ``recent`` is ``bytes`` and not an array since it is compared with a slice of
+    the next run's bytes, and so is 30 bytes smaller.
+
+    ``seen_at`` is the stamp of the newest accepted run that held the series. Before ``zero_until`` the page shows 0.
+    ``id`` is the store's, 0 until the first commit.
+    """
+
+    value: float
+    carry: float = 0.0
+    debt: float = 0.0
+    times: Times = NO_TIMES
+    recent: bytes = b""
+    seen_at: int = 0
+    created: int = 0
+    zero_until: int = 0
+    id: int = 0
+
+
+@dataclass(slots=True)
+class MetricState:
+    """The series of one metric of a lane.
+
+    ``series`` are on the page, in the order in which they came; ``absent`` left it, in the order in which they left,
+    and keep their totals for ``forget_after``. ``newest`` is the newest timepoint ever used. ``last_run`` is the stamp
+    of the newest accepted run whose job had this metric: one taken from the config is forgotten ``forget_after`` later.
+    """
+
+    name: str
+    shape: str
+    forget_after: int = 0
+    newest: int | None = None
+    last_run: int = 0
+    series: dict[str, SeriesState] = field(default_factory=dict)
+    absent: dict[str, SeriesState] = field(default_factory=dict)
+
+    def debt(self) -> float:
+        """What downward revisions still owe the counters on the page; shown as a metric of its own."""
+        return sum(state.debt for state in self.series.values() if state.debt)
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane: how far it has come, and its metrics by ``metric_key``.
+
+    ``version`` is the number of the lane's newest commit, 0 before the first: a change set is only committed onto the
+    version it was decided on. ``watermark`` is the end of the newest window committed. ``kept_from``: every counted
+    interval that ends later is in its series' ``recent``; an older one cannot be told from a counted one.
+
+    ``last_attempt`` is when a request was last begun, ``last_fire`` the fire time of the newest accepted run,
+    ``last_accepted`` when that was committed.
+
+    A series is on the page if its ``seen_at`` is not before ``page_since``, the stamp of the newest whole run.
+    ``open_run`` is the stamp of a run that was committed in part only.
+    """
+
+    job: str
+    lane: str
+    version: int = 0
+    watermark: int | None = None
+    kept_from: int | None = None
+    last_attempt: int | None = None
+    last_fire: int | None = None
+    last_accepted: int | None = None
+    page_since: int = 0
+    open_run: int | None = None
+    metrics: dict[str, MetricState] = field(default_factory=dict)
+
+    def metric(self, spec: MetricSpec) -> MetricState | None:
+        """The state of a metric as it is declared now; None before its first accepted run."""
+        return self.metrics.get(metric_key(spec))
+
+    def series_count(self) -> int:
+        return sum(len(metric.series) for metric in self.metrics.values())
+
+
+def metric_shape(spec: MetricSpec) -> str:
+    """What makes two declarations of one name different metrics: type, temporality, unit.
+
+    A metric whose shape changes starts anew; its old state is kept beside it for ``forget_after``, so an edit that is
+    taken back loses nothing.
+    """
+    return "/".join((spec.family.type, spec.temporality or "", spec.family.unit))
+
+
+def metric_key(spec: MetricSpec) -> str:
+    """Name and shape: the key of ``LaneState.metrics``."""
+    return f"{spec.family.name} {metric_shape(spec)}"
