@@ -1,0 +1,72 @@
+"""What a usable document holds (R11).
+
+Owns: the paths of ``expect`` and the sentence for a document that does not hold them. Must not know: rows and metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from timepoint.errors import ContentError
+from timepoint.mapping.nodes import equal
+from timepoint.mapping.paths import Path, PathError, parse_path
+from timepoint.mapping.selectors import TooDeep, Writer, query_function
+from timepoint.mapping.spec import ExpectSpec, SpecProblem, Where
+from timepoint.mapping.unusable import show
+
+_Query = Callable[[Any, Any], Any]
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The compiled ``expect``; called with a document it raises ContentError if something is not as it must be."""
+
+    paths: tuple[Path, ...]
+    equals: tuple[tuple[str, _Query, Any], ...]
+    present: tuple[tuple[str, _Query], ...]
+    absent: tuple[tuple[str, _Query], ...]
+
+    def __call__(self, document: Any) -> None:
+        for text, query, required in self.equals:
+            found = [node for _, node in query(document, document)]
+            if not found or not all(equal(node, required) for node in found):
+                shown = show(found[0]) if found else "nothing"
+                raise ContentError("expect", f"{text} is {shown}, expected {show(required)}")
+        for text, query in self.present:
+            if not any(not _is_empty(node) for _, node in query(document, document)):
+                raise ContentError("expect", f"{text} must be present, and there is nothing")
+        for text, query in self.absent:
+            for _, node in query(document, document):
+                if not _is_empty(node):
+                    raise ContentError("expect", f"{text} must be absent, and there is {show(node)}")
+
+
+def _is_empty(node: Any) -> bool:
+    return node in _EMPTY and node is not False and node != 0
+
+
+def compile_expect(spec: ExpectSpec, problems: list[SpecProblem]) -> Expectation:
+    """Compiles ``expect``; mistakes are added to ``problems``."""
+    paths: list[Path] = []
+
+    def compiled(text: str, *where: str) -> list[_Query]:
+        try:
+            path = parse_path(text)
+            if path.start or path.captures:
+                raise PathError(f"{text!r}: in expect a path starts at the document and captures nothing")
+            writer = Writer()
+            query = writer.compile(query_function(writer, path.segments))
+        except (PathError, TooDeep) as error:
+            full: Where = ("expect", *where)
+            problems.append(SpecProblem(full, str(error)))
+            return []
+        paths.append(path)
+        return [query]
+
+    equals = [(text, query, must) for text, must in spec.equal.items() for query in compiled(text, "equal", text)]
+    present = [(text, query) for text in spec.present for query in compiled(text, "present")]
+    absent = [(text, query) for text in spec.absent for query in compiled(text, "absent")]
+    return Expectation(tuple(paths), tuple(equals), tuple(present), tuple(absent))

@@ -1,0 +1,397 @@
+"""Metrics become plans: what each reads, from which walk, with which labels (R1, R2, R3, R5).
+
+Owns: the merging of a job's defaults with a metric's own entries, the walk that a metric belongs to, the check of each
+entry, and the sentences for what cannot work. Must not know: how a plan is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timepoint.mapping.labels import check_label_name
+from timepoint.mapping.numbers import NumberReader
+from timepoint.mapping.paths import Filter, Index, Name, Path, PathError, is_path, parse_path
+from timepoint.mapping.relabel import Relabel, RelabelError, compile_relabel
+from timepoint.mapping.series import COMBINES
+from timepoint.mapping.spec import MetricMapping, Rules, SpecProblem, TimeSpec, Where
+from timepoint.mapping.stamps import Length, StampReader, find_zone, parse_length
+from timepoint.mapping.times import TEMPLATES, TimePlan
+from timepoint.mapping.units import IDENTITY, compile_unit
+from timepoint.mapping.unusable import Unusable
+from timepoint.mapping.walks import Walk, Walks
+from timepoint.model import MetricType
+
+_TIME_ENTRIES = ("at", "start", "end", "step", "index", "interval", "timezone")
+_SHAPES = (
+    {"at"},
+    {"at", "interval"},
+    {"start", "end"},
+    {"start", "step"},
+    {"start", "step", "index"},
+    set[str](),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry of a metric that is a path: a capture (its name), or a path from a walk's node."""
+
+    name: str  # value, labels.x, at, start, ...
+    path: Path
+    walk: Walk
+    capture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPlan:
+    """One metric, ready to be turned into code.
+
+    ``captures`` are the captures that become labels, ``labels`` the entries that are paths, ``literals`` those that are
+    not, ``spread`` the object whose members are labels (R9). ``parts`` are the paths beside ``value``: the buckets, sum and
+    count of a histogram, the quantiles of a summary.
+    """
+
+    mapping: MetricMapping
+    walk: Walk
+    values: tuple[Cell, ...]
+    time: TimePlan
+    time_cells: tuple[Cell, ...]
+    captures: tuple[str, ...]
+    labels: tuple[tuple[str, Cell], ...]
+    literals: Mapping[str, str]
+    spread: Cell | None
+    relabel: Relabel
+    reader: NumberReader
+    missing: tuple[Any, ...]
+    combine: str | None
+
+    @property
+    def name(self) -> str:
+        return self.mapping.metric.family.name
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A metric while its plan is made. ``say`` reports a mistake at a key of the metric, or of the job."""
+
+    mapping: MetricMapping
+    walks: Walks
+    defaults: Rules
+    problems: list[SpecProblem]
+    where: Where = ()
+    named: dict[str, Walk] = field(default_factory=dict)  # bound name -> walk, of the metric's own entries
+
+    def say(self, message: str, *keys: str | int) -> None:
+        self.problems.append(SpecProblem((*self.where, *keys), message))
+
+    def attempt(self, build: Callable[[], Any], *keys: str | int) -> Any:
+        """What ``build`` gives, or None with a mistake reported."""
+        try:
+            return build()
+        except ValueError as error:
+            self.say(str(error), *keys)
+        except Unusable as error:
+            self.say(error.shown, *keys)
+        return None
+
+
+def plan_metric(
+    mapping: MetricMapping, walks: Walks, defaults: Rules, problems: list[SpecProblem]
+) -> MetricPlan | None:
+    """The plan of one metric, or None if a mistake keeps it from having one."""
+    draft = _Draft(mapping, walks, defaults, problems, ("metrics", mapping.metric.family.name))
+    before = len(problems)
+    own = mapping.own
+    values = _value_cells(draft)
+    time_spec = own.time if own.time is not None else defaults.time
+    time_where: Where = ("metrics", mapping.metric.family.name, "time") if own.time is not None else ("time",)
+    time_cells, time_plan = _time(draft, time_spec or TimeSpec(), time_where)
+    own_labels = _label_cells(draft, own.labels, ("labels",))
+    default_labels = _default_labels(draft)
+    walk = _home(draft, [*values, *(time_cells if own.time is not None else ()), *own_labels[0].values()])
+    if walk is None or time_plan is None or len(problems) > before:
+        return None
+    seen = walk.line
+    for cell in time_cells:
+        if cell.walk not in seen:
+            draft.say(
+                f"the time names ${cell.path.start}, which a row of ${walk.name} does not see;"
+                " give this metric its own time, or a row"
+            )
+            return None
+    merged, literals = _merge_labels(own_labels, default_labels, seen)
+    taken_away = {name for labels in (own.labels, defaults.labels) for name, text in labels.items() if text is None}
+    of_time = {cell.capture for cell in time_cells}
+    spread = merged.pop("*", None)
+    captures = [
+        name
+        for step in seen
+        for name in step.captures
+        if name not in of_time and name not in merged and name not in literals and name not in taken_away
+    ]
+    for name in captures:
+        draft.attempt(lambda name=name: _check_capture(name), "labels")
+    missing = own.missing if own.missing is not None else defaults.missing or ()
+    plan = MetricPlan(
+        mapping=mapping,
+        walk=walk,
+        values=tuple(values),
+        time=time_plan,
+        time_cells=tuple(time_cells),
+        captures=tuple(captures),
+        labels=tuple(merged.items()),
+        literals=literals,
+        spread=spread,
+        relabel=_relabel(draft),
+        reader=_reader(draft, missing),
+        missing=missing,
+        combine=_combine(draft),
+    )
+    return plan if len(problems) == before else None
+
+
+def _check_capture(name: str) -> None:
+    if not name.startswith("__"):
+        try:
+            check_label_name(name)
+        except ValueError as error:
+            raise ValueError(f"{error}; the capture {{{name}}} would become this label") from error
+
+
+def _cell(draft: _Draft, name: str, text: str, keys: tuple[str | int, ...], *, is_own: bool = True) -> Cell | None:
+    """The cell of a path, checked: known start, at most one node (R3), no capture."""
+    try:
+        path = parse_path(text)
+        for segment in path.segments:
+            if not isinstance(segment.sole, Name | Index | Filter):
+                raise PathError(f"{text!r} can select many nodes: walk it in rows (R3)")
+        walk = draft.walks.find(path.start)
+        if walk is None:
+            raise PathError(draft.walks.unknown(path.start))
+        capture = path.start if path.start in draft.walks.owner else None
+        if capture and path.segments:
+            raise PathError(f"${path.start} is a key and has nothing inside")
+    except PathError as error:
+        draft.problems.append(SpecProblem((*draft.where, *keys) if is_own else tuple(keys), str(error)))
+        return None
+    return Cell(name, path, walk, capture)
+
+
+def _value_cells(draft: _Draft) -> list[Cell]:
+    """The cells of ``value`` and of the parts beside it."""
+    mapping = draft.mapping
+    entries: dict[str, Any] = {
+        "value": mapping.value,
+        "buckets": mapping.buckets,
+        "quantiles": mapping.quantiles,
+        "sum": mapping.sum,
+        "count": mapping.count,
+    }
+    cells = []
+    for name, text in entries.items():
+        if isinstance(text, str) and is_path(text):
+            cell = _cell(draft, name, text, (name,))
+            if cell is not None:
+                cells.append(cell)
+        elif isinstance(text, str):
+            draft.attempt(lambda text=text: _literal_number(text), name)
+    return cells
+
+
+def _literal_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a path nor a number: a path begins with $") from None
+
+
+def _home(draft: _Draft, cells: Iterable[Cell]) -> Walk | None:
+    """The deepest walk that a metric's own entries name (R1)."""
+    named = {cell.path.start: cell.walk for cell in cells}
+    row = draft.mapping.row
+    if row is not None:
+        walk = draft.walks.find(row)
+        if walk is None:
+            draft.say(draft.walks.unknown(row), "row")
+            return None
+        named[row] = walk
+    if not named and draft.mapping.value is not None and len(draft.walks.by_name) > 1:
+        return draft.walks.document
+    deepest = max(named.values(), key=lambda walk: len(walk.line), default=draft.walks.document)
+    for name, walk in named.items():
+        if walk not in deepest.line:
+            other = next(n for n, w in named.items() if w is deepest)
+            draft.say(f"${name} and ${other} are on two branches of rows; a metric sees one walk and those above it")
+            return None
+    return deepest
+
+
+_Labels = tuple[dict[str, Cell], dict[str, str]]
+
+
+def _label_cells(
+    draft: _Draft, labels: Mapping[str, str | None], where: tuple[str, ...], *, is_own: bool = True
+) -> _Labels:
+    cells: dict[str, Cell] = {}
+    literals: dict[str, str] = {}
+    for name, text in labels.items():
+        if text is None:
+            continue
+        if name != "*":
+            try:
+                check_label_name(name)
+            except ValueError as error:
+                draft.problems.append(
+                    SpecProblem((*draft.where, *where, name) if is_own else (*where, name), str(error))
+                )
+                continue
+        if is_path(text):
+            cell = _cell(draft, f"labels.{name}", text, (*where, name), is_own=is_own)
+            if cell is not None:
+                cells[name] = cell
+        elif name == "*":
+            draft.say("'*' spreads an object: give it a path", *where, name)
+        else:
+            literals[name] = text[1:] if text.startswith("$$") else text
+    return cells, literals
+
+
+def _default_labels(draft: _Draft) -> _Labels:
+    """The job's labels. Their mistakes are the job's and are reported once, by the caller."""
+    quiet = _Draft(draft.mapping, draft.walks, draft.defaults, [])
+    return _label_cells(quiet, draft.defaults.labels, ("labels",), is_own=False)
+
+
+def check_defaults(defaults: Rules, walks: Walks, problems: list[SpecProblem]) -> None:
+    """Reports the mistakes in the job's labels and relabel rules, which belong to no metric."""
+    draft = _Draft(None, walks, defaults, problems)  # type: ignore[arg-type]  # no metric is looked at here
+    _label_cells(draft, defaults.labels, ("labels",), is_own=False)
+    try:
+        compile_relabel(defaults.relabel)
+    except RelabelError as error:
+        problems.extend(SpecProblem(("relabel", index), sentence) for index, sentence in error.problems)
+
+
+def _merge_labels(own: _Labels, defaults: _Labels, seen: list[Walk]) -> tuple[dict[str, Cell], dict[str, str]]:
+    """R2: entries merge by name, the metric's before the job's; what a metric does not see is left out."""
+    cells = {name: cell for name, cell in defaults[0].items() if cell.walk in seen}
+    literals = dict(defaults[1])
+    for name in (*own[0], *own[1]):
+        cells.pop(name, None)
+        literals.pop(name, None)
+    cells.update(own[0])
+    literals.update(own[1])
+    return cells, literals
+
+
+def _relabel(draft: _Draft) -> Relabel:
+    try:
+        compile_relabel(draft.mapping.own.relabel)
+        return compile_relabel((*draft.defaults.relabel, *draft.mapping.own.relabel))
+    except RelabelError as error:
+        if draft.mapping.own.relabel:
+            for index, sentence in error.problems:
+                draft.say(sentence, "relabel", index)
+        return lambda labels: labels
+
+
+def _reader(draft: _Draft, missing: tuple[Any, ...]) -> NumberReader:
+    mapping = draft.mapping
+    unit = mapping.own.unit if mapping.own.unit is not None else draft.defaults.unit
+    conversion = IDENTITY
+    if unit is not None:
+        where: Where = (*draft.where, "unit") if mapping.own.unit is not None else ("unit",)
+        try:
+            conversion = compile_unit(unit, mapping.metric.family.type)
+        except ValueError as error:
+            draft.problems.append(SpecProblem(where, str(error)))
+    if mapping.decimal not in (".", ","):
+        draft.say(f"{mapping.decimal!r} is not a decimal sign: say '.' or ','", "decimal")
+    return NumberReader(missing, mapping.value_map, mapping.decimal, conversion)
+
+
+def _combine(draft: _Draft) -> str | None:
+    own, default = draft.mapping.own.combine, draft.defaults.combine
+    combine = own if own is not None else default
+    if combine is not None and combine not in COMBINES:
+        draft.problems.append(
+            SpecProblem(
+                (*draft.where, "combine") if own is not None else ("combine",),
+                f"{combine!r} does not join points: use one of {', '.join(COMBINES)}",
+            )
+        )
+    if combine is not None and draft.mapping.metric.family.type in (MetricType.INFO, MetricType.STATESET):
+        return None
+    return combine
+
+
+def _time(draft: _Draft, spec: TimeSpec, where: Where) -> tuple[list[Cell], TimePlan | None]:
+    said = {name for name in _TIME_ENTRIES if getattr(spec, name) is not None}
+
+    def say(message: str, *keys: str) -> None:
+        draft.problems.append(SpecProblem((*where, *keys), message))
+
+    before = len(draft.problems)
+    if said - {"timezone"} not in _SHAPES:
+        say(
+            "time is a path, or {at}, {at, interval}, {start, end}, {start, step} or {start, step, index};"
+            f" this has {', '.join(sorted(said - {'timezone'}))}"
+        )
+        return [], None
+    if spec.labelled not in ("start", "end"):
+        say(f"{spec.labelled!r} is not start or end", "labelled")
+    stamps = draft_stamps(spec, say)
+    cells: list[Cell] = []
+    constants: dict[str, Any] = {}
+    for name in _TIME_ENTRIES:
+        text = getattr(spec, name)
+        if text is None:
+            continue
+        if is_path(text):
+            cell = _cell(draft, name, text, (*where, name), is_own=False)
+            if cell is not None:
+                cells.append(cell)
+        else:
+            try:
+                constants[name] = _constant(name, text, stamps)
+            except Unusable as error:
+                say(error.shown, name)
+            except ValueError as error:
+                say(str(error), name)
+    if len(draft.problems) > before or stamps is None:
+        return [], None
+    zone = None if "timezone" in said and "timezone" not in constants else constants.pop("timezone", find_zone("UTC"))
+    plan = TimePlan(spec, tuple(c.name for c in cells), constants, stamps, zone, draft.mapping.short_list)
+    if draft.mapping.short_list not in (None, "align_start", "align_end"):
+        draft.say(f"{draft.mapping.short_list!r} is not align_start or align_end", "short_list")
+    return cells, plan
+
+
+def draft_stamps(spec: TimeSpec, say: Callable[..., None]) -> StampReader | None:
+    """The reader of the stamps' format, or None with its mistake said."""
+    try:
+        return StampReader(spec.format)
+    except ValueError as error:
+        say(str(error), "format")
+        return None
+
+
+def _constant(name: str, text: str, stamps: StampReader | None) -> Any:
+    """A template, a stamp, a length or a zone that is the same for all rows."""
+    text = text[1:] if text.startswith("$$") else text
+    if name == "timezone":
+        return find_zone(text)
+    if name in ("interval", "step"):
+        length: Length = parse_length(text)
+        return length
+    if name == "index":
+        raise ValueError(f"index {text!r} is not a path: capture the place with [{{i}}] and say $i")
+    if text.startswith("{"):
+        if text not in TEMPLATES:
+            raise ValueError(f"{text!r} is not a template for time: there is {', '.join(TEMPLATES)}")
+        return text
+    if stamps is not None:
+        stamps.read(text)
+    return text

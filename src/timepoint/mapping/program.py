@@ -1,0 +1,189 @@
+"""A mapping becomes one function: nested loops over the walks, with each metric's cells read in its row.
+
+Owns: the generated source and the order of work in a row (R7). Must not know: what numbers, times and labels are; it calls
+what the run hands it.
+
+The function is ``add(root, state)``. ``state`` is the run: its ``texts``, ``names`` and ``takes`` hold one entry per
+metric (known series texts by key, the maker of a text, the sink), ``problem`` reports a row's problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from timepoint.mapping.nodes import NOTHING
+from timepoint.mapping.paths import Path
+from timepoint.mapping.plans import Cell, MetricPlan
+from timepoint.mapping.rows import label_reader, missing_test, several_nodes, tabulate
+from timepoint.mapping.selectors import Writer, open_segments, query_function, singular
+from timepoint.mapping.times import CellProblem
+from timepoint.mapping.walks import Walk
+
+Program = Callable[[Any, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spine:
+    """Where a body is cut into parts that are decoded one by one: after so many segments of a walk's path."""
+
+    walk: Walk
+    segments: int
+
+
+class _Builder:
+    def __init__(self, plans: list[MetricPlan], missing: tuple[Any, ...], spine: Spine | None) -> None:
+        self.plans = plans
+        self.spine = spine
+        self.writer = Writer()
+        self.writer.names.update(CellProblem=CellProblem, tabulate=tabulate)
+        self.nodes: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
+        self.is_missing = self.writer.constant("missing", missing_test(missing)) if missing else None
+
+    def build(self, document: Walk) -> Program:
+        writer = self.writer
+        with writer.function("add", "root, state"):
+            writer.line("rows = dropped = 0")
+            writer.line("problem = state.problem")
+            if self.spine is not None:
+                writer.line("decode = state.decode")
+            for i in range(len(self.plans)):
+                writer.line(f"texts{i}, name{i}, take{i} = state.texts[{i}].get, state.names[{i}], state.takes[{i}]")
+                writer.line(f"seen{i} = found{i} = False")
+            with writer.block("if root is not None:"):
+                self._walk(document, "root", [])
+            for i in range(len(self.plans)):
+                writer.line(f"if seen{i} and not found{i}: state.not_found({i})")
+            writer.line("state.rows += rows")
+            writer.line("state.dropped += dropped")
+        return writer.compile("add")
+
+    def _walk(self, walk: Walk, node: str, location: list[str]) -> None:
+        self.nodes[walk.name] = node
+        writer = self.writer
+        here = [(i, plan) for i, plan in enumerate(self.plans) if plan.walk is walk]
+        writer.line("rows += 1" if here else "pass")
+        for i, plan in here:
+            self._metric(i, plan, location)
+        for child in walk.children:
+            with writer.level():
+                below, keys, captures = self._open(child, node, location)
+                self.keys.update(captures)
+                writer.open(
+                    f"if {below} is not None{f' and not {self.is_missing}({below})' if self.is_missing else ''}:"
+                )
+                if child.columns is not None:
+                    self._tabulate(child, below, [*location, *keys])
+                self._walk(child, below, [*location, *keys])
+
+    def _open(self, walk: Walk, node: str, location: list[str]) -> tuple[str, list[str], dict[str, str]]:
+        """Opens the loops of a walk, and decodes on the way where the spine says so."""
+        writer, segments = self.writer, walk.path.segments
+        if self.spine is None or self.spine.walk is not walk:
+            return open_segments(writer, node, segments)
+        node, keys, captures = open_segments(writer, node, segments[: self.spine.segments])
+        with writer.block("try:"):
+            writer.line(f"{node} = decode({node})")
+        with writer.block("except Exception:"):  # not only msgspec's: also RecursionError
+            writer.line(f"{node} = state.rescue({node}, {_tuple([*location, *keys])})")
+        node, more_keys, more_captures = open_segments(writer, node, segments[self.spine.segments :])
+        return node, [*keys, *more_keys], {**captures, **more_captures}
+
+    def _tabulate(self, walk: Walk, node: str, location: list[str]) -> None:
+        writer = self.writer
+        if isinstance(walk.columns, tuple):
+            names = writer.constant("columns", list(walk.columns))
+        else:
+            assert walk.columns is not None, "BUG: a walk without columns"
+            start = self.nodes[walk.columns.start]
+            if walk.columns.is_singular:
+                names = singular(writer, walk.columns.segments, start)
+            else:
+                names = f"[n for _, n in {query_function(writer, walk.columns.segments)}({start}, root)]"
+        with writer.block("try:"):
+            writer.line(f"{node} = tabulate({node}, {names})")
+        with writer.block("except CellProblem as found:"):
+            writer.line(f"problem(None, {_tuple(location)}, found)")
+            writer.line(f"{node} = NOTHING")
+        writer.open(f"if {node} is not NOTHING:")
+
+    def _metric(self, i: int, plan: MetricPlan, location: list[str]) -> None:
+        writer = self.writer
+        here = _tuple(location)
+        with writer.block("try:"):
+            writer.line(f"key = {_tuple(self._key(plan))}")
+            writer.line(f"text = texts{i}(key)")
+            with writer.block("if text is None:"):
+                writer.line(f"text = name{i}(key)")
+            with writer.block("if text is False:"):
+                writer.line("dropped += 1")
+            with writer.block("else:"):
+                writer.line(f"seen{i} = True")
+                self._values(i, plan, here)
+        with writer.block("except CellProblem as found:"):
+            writer.line(f"problem({i}, {here}, found)")
+
+    def _values(self, i: int, plan: MetricPlan, here: str) -> None:
+        writer = self.writer
+        values = [self._cell(cell) for cell in plan.values]
+        if not values and plan.mapping.value is not None:
+            values = [writer.constant("literal", float(plan.mapping.value))]
+        found = [writer.fresh("v") for _ in values]
+        for variable, expression in zip(found, values, strict=True):
+            writer.line(f"{variable} = {expression}")
+        there = " and ".join(f"{variable} is not NOTHING" for variable in found) or "True"
+        with writer.block(f"if {there}:"):
+            writer.line(f"found{i} = True")
+            cells = [self._cell(cell) for cell in plan.time_cells]
+            value = found[0] if len(found) == 1 else _tuple(found)
+            writer.line(f"problems = take{i}({', '.join(['text', value, *cells])})")
+            with writer.block("if problems:"):
+                writer.line(f"for found in problems: problem({i}, {here}, found)")
+
+    def _key(self, plan: MetricPlan) -> list[str]:
+        """The variables of what a row's labels depend on."""
+        key = [self.keys[name] for name in plan.captures]
+        cells = [*([("*", plan.spread)] if plan.spread is not None else []), *plan.labels]
+        for name, cell in cells:
+            variable = self.writer.fresh("l")
+            read = self.writer.constant("label", label_reader(name, plan.missing))
+            self.writer.line(f"{variable} = {self._cell(cell)}")
+            if name == "*" or plan.missing:
+                self.writer.line(f"{variable} = {read}({variable})")
+            else:
+                self.writer.line(f"if type({variable}) is not str: {variable} = {read}({variable})")
+            key.append(variable)
+        return key
+
+    def _cell(self, cell: Cell) -> str:
+        """The expression of a cell's node."""
+        if cell.capture is not None:
+            return self.keys[cell.capture]
+        node = self.nodes[cell.walk.name]
+        segments = cell.path.segments
+        if Path("", "", segments).is_singular:
+            return singular(self.writer, segments, node)
+        writer = self.writer
+        name = writer.fresh("pick")
+        several = writer.constant("several", several_nodes(cell.name, cell.path.text))
+        with writer.function(name, "node, root"):
+            writer.line("chosen = NOTHING")
+            with writer.level():
+                below, _, _ = open_segments(writer, "node", segments)
+                writer.line(f"if chosen is not NOTHING: {several}()")
+                writer.line(f"chosen = {below}")
+            writer.line("return chosen")
+        return f"{name}({node}, root)"
+
+
+def _tuple(expressions: list[str]) -> str:
+    return f"({''.join(expression + ', ' for expression in expressions)})"
+
+
+def build_program(
+    plans: list[MetricPlan], document: Walk, missing: tuple[Any, ...], spine: Spine | None = None
+) -> Program:
+    """The function that adds one document to a run. Raises TooDeep."""
+    return _Builder(plans, missing, spine).build(document)

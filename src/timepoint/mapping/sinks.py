@@ -1,0 +1,117 @@
+"""Where a row's cells become points: one sink per metric and run.
+
+Owns: the zipping of values with times (R3, R4, R17), what a counter does not take (R14). Must not know: how cells are
+found, what labels a row has; a row hands over its series text.
+
+A sink returns the problems of a row, mostly none; the caller knows the row's path and reports them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from timepoint.mapping.plans import MetricPlan
+from timepoint.mapping.series import SeriesOf
+from timepoint.mapping.times import CellProblem, Moment, TimeReader
+from timepoint.mapping.unusable import Unusable, show
+from timepoint.model import MetricType, Rejects, SeriesPoints, Times, Window
+
+Problems = Sequence[CellProblem]
+_NONE: Problems = ()
+
+
+class NumberSink:
+    """The points of a metric whose value is one number per timepoint: gauge, counter, unknown."""
+
+    def __init__(self, plan: MetricPlan, window: Window, fire_time: int) -> None:
+        self._reader = plan.reader
+        self._time = TimeReader(plan.time, window, fire_time)
+        self._is_counter = plan.mapping.metric.family.type is MetricType.COUNTER
+        self._series = SeriesOf(plan.combine)
+        self._orders: dict[Any, tuple[Times, list[int] | None] | None] = {}
+
+    def take(self, text: str, value: Any, *cells: Any) -> Problems:
+        """The value and the time cells of one row of the series ``text``."""
+        try:
+            if type(value) is list:
+                return self._take_list(text, value, cells)
+            if self._time.is_implied:
+                return self._take_list(text, [value], cells)
+            if any(type(cell) is list for cell in cells):
+                return self._take_zipped(text, value, cells)
+            number = self._number(value)
+            if number is not None:
+                self._series.add(text, self._time.moment(cells), number)
+        except CellProblem as problem:
+            return (problem,)
+        return _NONE
+
+    def finish(self, rejects: Rejects, name: str) -> dict[str, SeriesPoints]:
+        return self._series.finish(self._time, rejects, name)
+
+    def _number(self, node: Any) -> float | None:
+        try:
+            number = self._reader.read(node)
+        except Unusable as problem:
+            raise CellProblem("value", problem.reason, problem.shown) from problem
+        if number is not None and self._is_counter and not 0 <= number < float("inf"):
+            raise CellProblem("value", "negative" if isfinite(number) else "not_finite", show(node))
+        return number
+
+    def _take_list(self, text: str, nodes: list[Any], cells: tuple[Any, ...]) -> Problems:
+        if self._time.is_implied:
+            times = self._time.grid(cells, len(nodes))
+            return self._take_block(text, times, nodes)
+        return self._take_zipped(text, nodes, cells)
+
+    def _take_block(self, text: str, times: Times, nodes: list[Any]) -> Problems:
+        """A list of values on times that ascend."""
+        values = self._reader.read_list(nodes)
+        if values is not None and nodes and not (self._is_counter and min(nodes) < 0):
+            self._series.add_block(text, times, values)
+            return _NONE
+        problems = []
+        kept, numbers = [], []
+        for index, node in enumerate(nodes):
+            try:
+                number = self._number(node)
+            except CellProblem as problem:
+                problem.index = index
+                problems.append(problem)
+                continue
+            if number is not None:
+                kept.append(index)
+                numbers.append(number)
+        if kept:
+            if len(kept) < len(times):
+                starts, ends = times.starts, times.ends
+                times = self._time.intern(Times([starts[i] for i in kept], [ends[i] for i in kept]))
+            self._series.add_block(text, times, array("d", numbers))
+        return problems
+
+    def _take_zipped(self, text: str, value: Any, cells: tuple[Any, ...]) -> Problems:
+        """Parallel lists: what is an array must be equally long, what is not repeats (R3)."""
+        lists = [cell for cell in cells if type(cell) is list]
+        if not lists:
+            raise CellProblem("value", "list_without_times", f"{len(value)} values, but no list of times")
+        length = len(lists[0])
+        for found in (*lists, value):
+            if type(found) is list and len(found) != length:
+                raise CellProblem("value", "length_mismatch", f"lists of {length} and {len(found)}")
+        problems = []
+        for index in range(length):
+            node = value[index] if type(value) is list else value
+            try:
+                number = self._number(node)
+                if number is not None:
+                    self._series.add(text, self._moment_at(cells, index), number)
+            except CellProblem as problem:
+                problem.index = index
+                problems.append(problem)
+        return problems
+
+    def _moment_at(self, cells: tuple[Any, ...], index: int) -> Moment:
+        return self._time.moment(tuple(cell[index] if type(cell) is list else cell for cell in cells))

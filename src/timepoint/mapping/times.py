@@ -1,0 +1,217 @@
+"""The times of points (R6, R17): what ``time`` says becomes intervals.
+
+Owns: the shapes of ``time``, window templates in it, implied times of a list, and a memory of what was resolved, since
+times repeat from row to row. Must not know: how a cell is found in a document, values, labels.
+
+A moment is ``(start, end, later)`` in milliseconds; ``later`` is the other ``(start, end)`` of a local time that occurs
+twice (R6c), else None. Which of them it is depends on the series and is decided when a run is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, NamedTuple
+
+from timepoint.mapping.spec import TimeSpec
+from timepoint.mapping.stamps import Length, StampReader, find_zone, localise, parse_length
+from timepoint.mapping.unusable import Unusable, show
+from timepoint.model import Times, Window
+
+TEMPLATES = ("{window.start}", "{window.end}", "{fire_time}")
+
+_REMEMBERED = 100_000
+
+
+class Moment(NamedTuple):
+    """An interval, or an instant, and the second meaning of a local time that occurs twice."""
+
+    start: int
+    end: int
+    later: tuple[int, int] | None
+
+
+class CellProblem(Exception):  # noqa: N818 (a state of a cell, as Unusable is)
+    """A cell that cannot be used: which of the entries it is, and which element of it."""
+
+    def __init__(self, cell: str, reason: str, shown: str, index: int | None = None) -> None:
+        self.cell = cell
+        self.reason = reason
+        self.shown = shown
+        self.index = index
+        super().__init__(f"{cell}: {reason}: {shown}")
+
+
+@dataclass(frozen=True, slots=True)
+class TimePlan:
+    """A compiled ``time``. ``cells`` are the entries that are paths, in the order in which rows hand them over.
+
+    ``constants`` are the entries that are the same for all rows: a template, a stamp, or a length. Without ``at`` and
+    ``start`` a point is an instant at the fire time.
+    """
+
+    spec: TimeSpec
+    cells: tuple[str, ...]
+    constants: Mapping[str, Any]
+    stamps: StampReader
+    zone: tzinfo | None
+    short_list: str | None = None
+
+
+class TimeReader:
+    """Reads the times of one metric in one run.
+
+    ``moment`` takes the cells of a row. ``grid`` takes them with the length of its list and gives the implied times.
+    Both raise CellProblem.
+    """
+
+    def __init__(self, plan: TimePlan, window: Window, fire_time: int) -> None:
+        self._plan = plan
+        self._window = window
+        self._templates = {"{window.start}": window.start, "{window.end}": window.end, "{fire_time}": fire_time}
+        self._fire_time = fire_time
+        self._moments: dict[Any, Moment] = {}
+        self._grids: dict[Any, Times] = {}
+        self._interned: dict[Times, Times] = {}
+        spec = plan.spec
+        self.is_implied = spec.start is not None and spec.step is not None and spec.index is None
+
+    def moment(self, cells: tuple[Any, ...]) -> Moment:
+        """The moment of a row, or of one element of its lists."""
+        try:
+            key = cells, *map(type, cells)  # 1, 1.0 and True are one key to a dict
+            found = self._moments.get(key)
+        except TypeError:  # an object among the cells
+            return self._resolve(cells)
+        if found is None:
+            found = self._resolve(cells)
+            if len(self._moments) >= _REMEMBERED:
+                self._moments.clear()
+            self._moments[key] = found
+        return found
+
+    def grid(self, cells: tuple[Any, ...], length: int) -> Times:
+        """The implied times of a list of so many values, which must be as many as the window holds (R17)."""
+        key = (length, cells, *map(type, cells))
+        try:
+            found = self._grids.get(key)
+        except TypeError:
+            return self._grid(cells, length)
+        if found is None:
+            found = self._grid(cells, length)
+            if len(self._grids) >= _REMEMBERED:
+                self._grids.clear()
+            self._grids[key] = found
+        return found
+
+    def intern(self, times: Times) -> Times:
+        """The one object for equal times, so that what depends on them alone is computed once."""
+        if len(self._interned) >= _REMEMBERED:
+            self._interned.clear()
+        return self._interned.setdefault(times, times)
+
+    def _resolve(self, cells: tuple[Any, ...]) -> Moment:
+        spec = self._plan.spec
+        nodes = dict(zip(self._plan.cells, cells, strict=True))
+        if spec.at is None and spec.start is None:
+            return Moment(self._fire_time, self._fire_time, None)
+        zone = self._zone(nodes)
+        first, later = self._stamp("at" if spec.at is not None else "start", nodes, zone)
+        interval = self._interval(first, nodes, zone)
+        if later is None:
+            return Moment(*interval, None)
+        return Moment(*interval, self._interval(later, nodes, zone, is_later=True))
+
+    def _interval(
+        self, first: int, nodes: Mapping[str, Any], zone: tzinfo, *, is_later: bool = False
+    ) -> tuple[int, int]:
+        spec = self._plan.spec
+        if spec.end is not None:
+            end, later_end = self._stamp("end", nodes, zone)
+            if (is_later or end < first) and later_end is not None:
+                end = later_end
+            if end < first:
+                raise CellProblem("end", "not_an_interval", "the end lies before the start")
+            return first, end
+        name = "interval" if spec.interval is not None else "step"
+        if spec.interval is None and spec.step is None:
+            return first, first
+        length = self._length(name, nodes)
+        try:
+            if spec.index is not None:
+                index = self._index(nodes)
+                return length.add(first, zone, index), length.add(first, zone, index + 1)
+            if spec.labelled == "end":
+                return length.add(first, zone, -1), first
+            return first, length.add(first, zone)
+        except Unusable as problem:
+            raise CellProblem(name, problem.reason, problem.shown) from problem
+
+    def _zone(self, nodes: Mapping[str, Any]) -> tzinfo:
+        if self._plan.zone is not None:
+            return self._plan.zone
+        node = nodes["timezone"]
+        try:
+            return find_zone(node if isinstance(node, str) else show(node))
+        except Unusable as problem:
+            raise CellProblem("timezone", problem.reason, problem.shown) from problem
+
+    def _stamp(self, name: str, nodes: Mapping[str, Any], zone: tzinfo) -> tuple[int, int | None]:
+        node = nodes[name] if name in nodes else self._plan.constants[name]
+        if name not in nodes and node in self._templates:
+            return self._templates[node], None
+        try:
+            stamp = self._plan.stamps.read(node)
+            return localise(stamp, zone) if isinstance(stamp, datetime) else (stamp, None)
+        except Unusable as problem:
+            raise CellProblem(name, problem.reason, problem.shown) from problem
+
+    def _length(self, name: str, nodes: Mapping[str, Any]) -> Length:
+        if name not in nodes:
+            length: Length = self._plan.constants[name]
+            return length
+        try:
+            return parse_length(nodes[name])
+        except Unusable as problem:
+            raise CellProblem(name, problem.reason, problem.shown) from problem
+
+    def _index(self, nodes: Mapping[str, Any]) -> int:
+        node = nodes["index"]
+        if isinstance(node, bool) or not isinstance(node, int) or node < 0:
+            raise CellProblem("index", "not_a_number", f"{show(node)} is not a place in a list")
+        return node
+
+    def _grid(self, cells: tuple[Any, ...], length: int) -> Times:
+        nodes = dict(zip(self._plan.cells, cells, strict=True))
+        zone = self._zone(nodes)
+        start, _ = self._stamp("start", nodes, zone)
+        step = self._length("step", nodes)
+        skipped = 0
+        if self._plan.constants.get("start") == "{window.start}":
+            skipped = self._skipped(length, _steps(step, start, self._window.end, zone))
+        try:
+            borders = step.borders(start, zone, skipped + length)
+        except Unusable as problem:
+            raise CellProblem("step", problem.reason, problem.shown) from problem
+        return self.intern(Times(borders[skipped:-1], borders[skipped + 1 :]))
+
+    def _skipped(self, length: int, expected: int) -> int:
+        """How many implied times come before the first value of a list (R17)."""
+        if length == expected:
+            return 0
+        if length < expected and self._plan.short_list == "align_start":
+            return 0
+        if length < expected and self._plan.short_list == "align_end":
+            return expected - length
+        raise CellProblem("value", "length_mismatch", f"{length} values, the window has {expected} steps")
+
+
+def _steps(step: Length, start: int, end: int, zone: tzinfo) -> int:
+    """How many steps begin in [start, end)."""
+    if step.exact is not None:
+        return max(0, -((start - end) // step.exact))
+    count = 0
+    while step.add(start, zone, count) < end:
+        count += 1
+    return count
