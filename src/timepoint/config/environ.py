@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from timepoint.config.checks import Check
 from timepoint.config.places import Findings, Path
@@ -16,12 +16,12 @@ from timepoint.config.places import Findings, Path
 _REFERENCE = re.compile(r"\$(?P<literal>\$)?\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
-class FromEnvironment(str):
+class FromEnvironment(str):  # noqa: SLOT000 - a str cannot have slots beside its text in all versions
     """A text of which some came from the environment: messages show ``written`` instead."""
 
-    __slots__ = ("written",)
+    written: str
 
-    def __new__(cls, text: str, written: str) -> FromEnvironment:
+    def __new__(cls, text: str, written: str) -> Self:
         """The text, and how it is written in the file."""
         made = super().__new__(cls, text)
         made.written = written

@@ -40,7 +40,8 @@ class RequestShape(Shape):
         {"start": "{window.start}", "end": "{window.end:unix}", "zone": ["DE", "FR"]},
     )
     http_headers: dict[str, HeaderShape] | None = described(
-        "Headers of this request, by name. They win over those of the source.", {"Accept": {"values": ["application/json"]}}
+        "Headers of this request, by name. They win over those of the source.",
+        {"Accept": {"values": ["application/json"]}},
     )
     json_: Json | None = described(
         "The body of a POST request as JSON. A text that is nothing but a `unix` template becomes a number.",
@@ -50,7 +51,9 @@ class RequestShape(Shape):
     form: dict[str, Texts] | None = described(
         "The body of a POST request as a form. A list repeats the name.", {"query": "energy", "from": "{window.start}"}
     )
-    timezone: FilledText | None = described("The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin")
+    timezone: FilledText | None = described(
+        "The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin"
+    )
     decode: Literal["json"] | None = described(
         "What the body is, whatever its Content-Type says. Default: as the Content-Type says.", "json"
     )
@@ -68,7 +71,8 @@ class WindowShape(Shape):
         "How old data must be before the API no longer changes it. Default: `0s`.", "10m"
     )
     overlap: Duration | None = described(
-        "How much of what was already asked for is asked for again, to see late and revised values. Default: `0s`.", "1h"
+        "How much of what was already asked for is asked for again, to see late and revised values. Default: `0s`.",
+        "1h",
     )
     catch_up: PositiveDuration | None = described(
         "How far back a run reaches after failed runs or a downtime. Default: `7d`.", "2d"
@@ -77,7 +81,8 @@ class WindowShape(Shape):
         "How far back the very first run reaches. Default: the period of the job, or `step` if that is longer.", "24h"
     )
     max_span: PositiveDuration | None = described(
-        "The longest range that the API answers at once; a longer window becomes several requests. Default: no limit.", "1d"
+        "The longest range that the API answers at once; a longer window becomes several requests. Default: no limit.",
+        "1d",
     )
 
 
@@ -100,7 +105,7 @@ class WalkShape(Shape):
     place: ClassVar[str] = "an entry of rows"
 
     path: JsonPath = required("The path of the walk.", "$s.values[*]")
-    columns: PathOrTexts = required(
+    columns: PathOrTexts | None = described(
         "The names of the elements, as a list or as a path to one. Each array that the walk passes becomes an object.",
         "$s.columns",
         ["time", "mean"],
@@ -108,7 +113,7 @@ class WalkShape(Shape):
 
 
 def _as_walk(value: Any) -> Any:
-    return {"path": value, "columns": []} if isinstance(value, str) else value
+    return {"path": value} if isinstance(value, str) else value
 
 
 Walk = Annotated[WalkShape, BeforeValidator(_as_walk, json_schema_input_type=JsonPath | WalkShape)]
@@ -122,7 +127,8 @@ class JobShape(RulesShape):
 
     source: FilledText = required("The name of the source.", "energy")
     every: PositiveDuration | None = described(
-        "The period of the job. Runs are planned on a grid of this length, not counted from the end of the last run.", "30m"
+        "The period of the job. Runs are planned on a grid of this length, not counted from the end of the last run.",
+        "30m",
     )
     cron: FilledText | None = described("A cron expression of five fields, instead of `every`.", "15 * * * *")
     timezone: FilledText | None = described("The time zone of `cron`. Default: `UTC`.", "Europe/Berlin")
@@ -132,7 +138,7 @@ class JobShape(RulesShape):
         "0s",
     )
     timeout: PositiveDuration | None = described(
-        "How long a whole run may take, with all attempts and windows. Default: `5m`, or the period if that is shorter.",
+        "How long a whole run may take, with all attempts and windows. Default: `5m`, or the period if it is shorter.",
         "2m",
     )
     request: RequestShape = required("What is asked.", {"get": "/pods", "params": {"start": "{window.start}"}})

@@ -22,6 +22,7 @@ DURATION_PATTERN = "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]
 SIZE_PATTERN = "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$"
 _SIZE = re.compile(r"([0-9]+)([KMG]?)i?B")
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_SHOWN = 60
 _LONGEST = 100 * 365 * 24 * 3600 * 1000
 
 
@@ -30,7 +31,7 @@ def refuse(check: Check, message: str) -> NoReturn:
     raise PydanticCustomError(check.value, "{message}", {"message": message})
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: Any) -> str:  # noqa: PLR0911 - one return for each kind
     """What a value is, in words: for messages."""
     match value:
         case None:
@@ -44,7 +45,7 @@ def kind_of(value: Any) -> str:
         case int() | float():
             return f"the number {value}"
         case str():
-            return f"the text {value!r}" if len(value) <= 60 else f"the text {value[:57] + '...'!r}"
+            return f"the text {value!r}" if len(value) <= _SHOWN else f"the text {value[: _SHOWN - 3] + '...'!r}"
         case Mapping():
             return "a mapping"
     return "a list"
@@ -52,7 +53,9 @@ def kind_of(value: Any) -> str:
 
 def _is_unquoted_template(value: Any) -> bool:
     """``{window.start}`` without quotes is a mapping with the key ``window.start``."""
-    return isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value))).startswith(("window.", "fire_time"))
+    return (
+        isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value))).startswith(("window.", "fire_time"))
+    )
 
 
 def as_text(value: Any) -> str:

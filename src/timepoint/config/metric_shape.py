@@ -51,8 +51,8 @@ class TimeShape(Shape):
         "Whether `at` is the start or the end of its interval. Default: `start`.", "end"
     )
     format: FilledText | None = described(
-        "How timepoints are written: `unix`, `unix_ms`, `unix_us`, `unix_ns` or a strptime pattern. Without it ISO 8601 "
-        "and epoch seconds are recognised.",
+        "How timepoints are written: `unix`, `unix_ms`, `unix_us`, `unix_ns` or a strptime pattern. Without it ISO "
+        "8601 and epoch seconds are recognised.",
         "unix_ms",
         "%d.%m.%Y %H:%M",
     )
@@ -87,7 +87,9 @@ class RelabelShape(Shape):
 
     source_labels: list[FilledText] | None = described("Labels whose values are joined and matched.", ["pod_name"])
     separator: Text | None = described("What joins the values. Default: `;`.", ";")
-    regex: Text | None = described("An RE2 expression that must match all of the text. Default: `(.*)`.", "(.+)-[a-z0-9]+")
+    regex: Text | None = described(
+        "An RE2 expression that must match all of the text. Default: `(.*)`.", "(.+)-[a-z0-9]+"
+    )
     modulus: Annotated[int, Field(ge=1)] | None = described("The modulus of `hashmod`.", 8)
     target_label: FilledText | None = described("The label that is written.", "deployment")
     replacement: Text | None = described("The new value; `$1` is the first group. Default: `$1`.", "$1")
@@ -118,8 +120,8 @@ class RulesShape(Shape):
         {"start": "{window.start}", "step": "5m"},
     )
     relabel: list[RelabelShape] | None = described(
-        "Prometheus' relabel rules: split, drop, rename labels, drop rows. The rules of the job come before those of the "
-        "metric.",
+        "Prometheus' relabel rules: split, drop, rename labels, drop rows. The rules of the job come before those of "
+        "the metric.",
         [{"source_labels": ["pod_name"], "regex": "(.+)-[a-z0-9]+", "target_label": "deployment"}],
     )
     missing: list[Json] | None = described(
@@ -130,7 +132,8 @@ class RulesShape(Shape):
         "Which timepoints of a run a gauge shows: the newest, or what they come to. Default: `last`.", "mean"
     )
     combine: Combine | None = described(
-        "How rows with the same labels and time are joined. Without it the first one counts and others are rejects.", "sum"
+        "How rows with the same labels and time are joined. Without it the first one counts and others are rejects.",
+        "sum",
     )
 
 
@@ -155,14 +158,13 @@ class MetricShape(RulesShape):
         "delta",
     )
     help: Text = required(
-        "One sentence that says what is measured. Source, period and delay are added to it.", "Energy consumed by the pod."
+        "One sentence that says what is measured. Source, period and delay are added to it.",
+        "Energy consumed by the pod.",
     )
     value: PathOrNumber | None = described(
         "The path of the value, or of a list with one value per timepoint; or a number.", "$pod.energy_consumed", 1
     )
-    row: FilledText | None = described(
-        "The walk that the metric is taken from, if its paths do not say so.", "pod"
-    )
+    row: FilledText | None = described("The walk that the metric is taken from, if its paths do not say so.", "pod")
     map: dict[str, float] | None = described("Numbers for texts, by the text.", {"UP": 1, "DOWN": 0})
     decimal: Literal[".", ","] | None = described("The decimal mark of numbers in texts. Default: `.`.", ",")
     short_list: Literal["align_start", "align_end"] | None = described(
@@ -191,7 +193,7 @@ class MetricShape(RulesShape):
     zero_first: Duration | None = described("As at the job, for this counter.", "2m")
     forget_after: PositiveDuration | None = described("As at the job, for this counter.", "30d")
     on_revision: Literal["debt", "ignore"] | None = described(
-        "What a changed value of a timepoint that was already counted does. `debt`: a rise is added, a fall is owed and "
-        "paid by later increments. `ignore`: nothing. Default: `debt`.",
+        "What a changed value of a timepoint that was already counted does. `debt`: a rise is added, a fall is owed "
+        "and paid by later increments. `ignore`: nothing. Default: `debt`.",
         "debt",
     )

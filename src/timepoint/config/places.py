@@ -74,6 +74,12 @@ class Findings:
         dotted = ".".join(map(str, path))
         self.all.append(Finding(check, Problem(self.places.file, line, column, dotted, message)))
 
+    def add_new(self, check: Check, path: Path, message: str) -> None:
+        """As ``add``, unless an error is known there: another room may see the same mistake a second time."""
+        dotted = ".".join(map(str, path))
+        if not any(finding.problem.path == dotted and not finding.check.is_warning for finding in self.all):
+            self.add(check, path, message)
+
     def problems(self, *, warnings: bool) -> list[Problem]:
         """The problems that are warnings, or those that are not; in the order of the file."""
         return sorted({finding.problem for finding in self.all if finding.check.is_warning == warnings})

@@ -162,7 +162,7 @@ def _shapes_in(annotation: Any) -> Iterator[type[Shape]]:
 
 
 def _model_at(model: type[Shape], loc: Path) -> type[Shape]:
-    """The shape at the end of a path: each part is a key of the shape before, or a name or index inside a collection."""
+    """The shape at the end of a path: each part is a key of the shape before, or names something inside it."""
     for part in loc:
         for name, field in model.model_fields.items():
             if part == (field.alias or name):

@@ -102,7 +102,8 @@ class SourceShape(Shape):
     )
     tls_config: TlsShape | None = described("Verification of the server.", {"ca_file": "/etc/ssl/internal-ca.pem"})
     proxy_url: FilledText | None = described(
-        "The HTTP proxy that all requests go through. The environment is not asked for one.", "http://proxy.internal:3128"
+        "The HTTP proxy that all requests go through. The environment is not asked for one.",
+        "http://proxy.internal:3128",
     )
     timeout: PositiveDuration | None = described(
         "How long one HTTP exchange may take, from connecting to the last byte. Default: `1m`.", "30s"

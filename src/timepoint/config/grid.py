@@ -1,0 +1,45 @@
+"""Implied times and the window they are counted in.
+
+Owns: the check that a list of values which begins at the window can fill it exactly (R17). Must not know: how times are
+made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from timepoint.clock import format_duration
+from timepoint.config.checks import Check
+from timepoint.config.job_shape import JobShape
+from timepoint.config.metric_shape import MetricShape, TimeShape
+from timepoint.config.places import Findings, Path
+from timepoint.mapping.stamps import parse_length
+from timepoint.mapping.unusable import Unusable
+
+
+def check_grid(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], findings: Findings) -> None:
+    """Adds what is wrong between the window's ``step`` and the ``step`` of times that begin at the window."""
+    step = (job.window.step if job.window else None) or 0
+    times = {(*where, "time"): job.time}
+    times.update({(*where, "metrics", name, "time"): shape.time for name, shape in metrics.items()})
+    for at, time in times.items():
+        length = _step_from_window(time)
+        if length is None or (step and step % length == 0):
+            continue
+        shown = format_duration(length)
+        have = f"is {format_duration(step)}" if step else "is not set"
+        message = (
+            f"values every {shown} from the start of the window need a window that is a multiple of {shown}: "
+            f"window.step {have}, write window: {{step: {shown}}}"
+        )
+        findings.add(Check.WINDOW_GRID, (*at, "step"), message)
+
+
+def _step_from_window(time: TimeShape | None) -> int | None:
+    """The exact step of a time that begins at the window, None for any other time."""
+    if time is None or time.step is None or time.start is None or not time.start.startswith("{window."):
+        return None
+    try:
+        return parse_length(time.step).exact
+    except Unusable:
+        return None

@@ -1,0 +1,221 @@
+"""A job's shape into schedule, window and request.
+
+Owns: the checks of schedules, windows, requests and their templates. Must not know: metrics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from timepoint.clock import DAY, MINUTE, format_duration
+from timepoint.config.checks import Check
+from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
+from timepoint.config.places import Findings, Path
+from timepoint.config.source_build import SourceBuilder
+from timepoint.job import ScheduleSpec
+from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
+from timepoint.request.template import template_problems, uses_window
+
+_TIMEOUT = 5 * MINUTE
+_CRON_FIELDS = 5
+# The gaps of a cron expression are looked at from a Friday on, for 1,500 fires or 400 days: enough to see a weekend
+# behind a job of every minute (7 ms).
+_CRON_FROM = datetime(2024, 1, 5, tzinfo=UTC)
+_CRON_FIRES = 1500
+_CRON_SPAN = 400 * DAY
+_REQUEST_KEYS = {"body": "json", "headers": "http_headers"}
+
+
+class Gaps(NamedTuple):
+    """The shortest and the longest time between two fire times."""
+
+    shortest: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a job does before its answer is mapped."""
+
+    schedule: ScheduleSpec
+    window: WindowSpec
+    request: RequestSpec
+    window_is_asked: bool
+    timeout: int
+    period: int
+
+
+class JobBuilder:
+    """Builds the plan of one job."""
+
+    def __init__(self, findings: Findings, where: Path, sources: SourceBuilder) -> None:
+        self.findings = findings
+        self.where = where
+        self.sources = sources
+
+    def build(self, shape: JobShape, source: SourceSpec | None) -> Plan:
+        gaps = self._gaps(shape)
+        if source is not None:
+            self._check_interval(shape, source, gaps)
+        schedule = ScheduleSpec(
+            every=gaps.longest, cron=shape.cron, timezone=shape.timezone or "UTC", jitter=shape.jitter
+        )
+        if shape.jitter is not None and shape.jitter > gaps.shortest:
+            self._add(Check.SCHEDULE, "jitter", f"must not be longer than the period, {format_duration(gaps.shortest)}")
+        if shape.timeout is not None and shape.timeout > gaps.longest:
+            message = f"is longer than the period, {format_duration(gaps.longest)}: a slow run makes the next one late"
+            self._add(Check.TIMEOUT, "timeout", message)
+        request = self._request(shape.request, shape.expect.empty_status if shape.expect else None)
+        return Plan(
+            schedule=schedule,
+            window=self._window(shape.window),
+            request=request,
+            window_is_asked=self._window_is_asked(request, shape.window),
+            timeout=shape.timeout or min(_TIMEOUT, gaps.longest),
+            period=gaps.longest,
+        )
+
+    def _add(self, check: Check, key: str, message: str) -> None:
+        self.findings.add(check, (*self.where, *key.split(".")), message)
+
+    def _gaps(self, shape: JobShape) -> Gaps:
+        if shape.cron is None:
+            every = shape.every or MINUTE
+            if shape.timezone is not None:
+                message = "is the time zone of cron, and every has none: leave it out, or put it under time or request"
+                self._add(Check.SCHEDULE, "timezone", message)
+            return Gaps(every, every)
+        zone = shape.timezone or "UTC"
+        if not self._check_zone(zone, "timezone"):
+            zone = "UTC"
+        try:
+            return cron_gaps(shape.cron, zone)
+        except ValueError as error:
+            self._add(Check.CRON, "cron", str(error))
+            return Gaps(DAY, DAY)
+
+    def _check_interval(self, shape: JobShape, source: SourceSpec, gaps: Gaps) -> None:
+        if gaps.shortest < source.min_interval:
+            key = "cron" if shape.cron else "every"
+            most = format_duration(source.min_interval)
+            message = (
+                f"{format_duration(gaps.shortest)} is more often than the source {source.name} allows, every {most}"
+            )
+            self._add(Check.MIN_INTERVAL, key, message)
+
+    def _check_zone(self, name: str, key: str) -> bool:
+        message = zone_complaint(name)
+        if message is not None:
+            self._add(Check.ZONE, key, message)
+        return message is None
+
+    def _window(self, shape: WindowShape | None) -> WindowSpec:
+        if shape is None:
+            return WindowSpec()
+        step = shape.step or 0
+        if step and shape.overlap is not None and shape.overlap % step:
+            message = f"must be a multiple of step, {format_duration(step)}"
+            self._add(Check.WINDOW, "window.overlap", message)
+        if shape.max_span is not None and shape.max_span < step:
+            self._add(Check.WINDOW, "window.max_span", f"must not be shorter than step, {format_duration(step)}")
+        given = {name: value for name, value in shape.model_dump().items() if value is not None}
+        return WindowSpec(**given)
+
+    def _request(self, shape: RequestShape, empty_status: list[int] | None) -> RequestSpec:
+        key = "post" if shape.get is None else "get"
+        path = shape.get or shape.post or ""
+        self._check_path(path, key)
+        if key == "get" and (shape.json_ is not None or shape.form is not None):
+            body = "json" if shape.json_ is not None else "form"
+            self._add(Check.REQUEST, f"request.{body}", "a GET request has no body: write post instead of get")
+        zone = shape.timezone or "UTC"
+        request = RequestSpec(
+            method=key.upper(),
+            path=path,
+            params=_pairs(shape.params),
+            headers=self.sources.headers(shape.http_headers, (*self.where, "request")),
+            body=shape.json_,
+            form=_pairs(shape.form),
+            timezone=zone,
+            decode=shape.decode,
+            empty_status=tuple(empty_status or ()),
+        )
+        if self._check_zone(zone, "request.timezone"):
+            self._check_templates(request, key)
+        return request
+
+    def _window_is_asked(self, request: RequestSpec, window: WindowShape | None) -> bool:
+        try:
+            asked = uses_window(request)
+        except ValueError:  # a template that cannot be read is a finding already
+            return True
+        for key in () if asked or window is None else ("overlap", "catch_up", "initial", "max_span"):
+            if getattr(window, key) is not None:
+                message = "has no effect, since the request does not name the window, as in {window.start}"
+                self._add(Check.WINDOW_UNUSED, f"window.{key}", message)
+        return asked
+
+    def _check_path(self, path: str, key: str) -> None:
+        if "://" in path.partition("?")[0]:
+            message = "the URL stands at the source: write only the path that comes after it"
+        elif path and path[0] not in "/?":
+            message = f"a path begins with /: write /{path}"
+        elif "#" in path:
+            message = "a fragment (#...) is never sent: leave it out"
+        else:
+            return
+        self._add(Check.REQUEST, f"request.{key}", message)
+
+    def _check_templates(self, request: RequestSpec, method: str) -> None:
+        for inside, message in template_problems(request):
+            key = method if inside[0] == "path" else _REQUEST_KEYS.get(str(inside[0]), inside[0])
+            where = (*self.where, "request", key, *inside[1:])
+            # what the message quotes may be part of a credential
+            safe = "has a template that cannot be read" if where in self.findings.hidden else message
+            self.findings.add(Check.TEMPLATE, where, safe)
+
+
+def _pairs(texts: dict[str, list[str]] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, values in (texts or {}).items() for value in values)
+
+
+@lru_cache(1024)
+def zone_complaint(name: str) -> str | None:
+    """What is wrong with the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, LookupError):  # a missing name, a folder of names, a path that leaves the data
+        close = get_close_matches(name, available_timezones(), 1)
+        hint = f"did you mean {close[0]}?" if close else "write a name such as UTC or Europe/Berlin"
+        return f"{name!r} is not a time zone, {hint}" if close else f"{name!r} is not a time zone: {hint}"
+    return None
+
+
+@lru_cache(1024)
+def cron_gaps(expression: str, zone: str) -> Gaps:
+    """The gaps of a cron expression. Raises ValueError with a sentence if it is none, or does not fire twice."""
+    if len(expression.split()) != _CRON_FIELDS:
+        raise ValueError(f"{expression!r} is not a cron expression: write five fields, as in '15 * * * *'")
+    try:
+        fires = CronSim(expression, _CRON_FROM.astimezone(ZoneInfo(zone)))
+    except CronSimError as error:
+        raise ValueError(f"{expression!r} is not a cron expression: {str(error).lower()}") from error
+    first = last = None
+    gaps: list[int] = []
+    for moment in fires:
+        now = round(moment.timestamp() * 1000)
+        if last is not None:
+            gaps.append(now - last)
+        first, last = (now if first is None else first), now
+        if gaps and (len(gaps) >= _CRON_FIRES or now - first > _CRON_SPAN):
+            break
+    if not gaps:
+        raise ValueError(f"{expression!r} does not fire twice in fifty years")
+    return Gaps(min(gaps), max(gaps))

@@ -1,0 +1,240 @@
+"""From a file to a config that can run.
+
+Owns: the order of the steps: text, environment, shape, meaning; and the promise that all mistakes of a file are
+reported together. Must not know: any single check.
+
+A mistake must not hide others, so shapes are read piece by piece: a source, a job without its metrics, and each metric
+stand or fall alone, and what stands is looked at further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timepoint.clock import format_duration
+from timepoint.config.checks import Check
+from timepoint.config.environ import Environment
+from timepoint.config.families import Declaration, Families
+from timepoint.config.grid import check_grid
+from timepoint.config.job_build import JobBuilder, Plan
+from timepoint.config.job_shape import JobShape
+from timepoint.config.metric_build import MetricBuilder, Policy, check_labels, rules
+from timepoint.config.metric_shape import MetricShape
+from timepoint.config.names import plain_name_complaint
+from timepoint.config.places import Findings, Places
+from timepoint.config.places import Path as Where
+from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
+from timepoint.config.source_build import SourceBuilder
+from timepoint.config.source_shape import SourceShape
+from timepoint.config.yaml import MAX_BYTES, YamlStopError, read_yaml
+from timepoint.errors import ConfigError, Problem
+from timepoint.job import HttpPolling, Job
+from timepoint.mapping.engine import Mapping as CompiledMapping
+from timepoint.mapping.engine import compile_mapping
+from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, WalkSpec
+from timepoint.request.spec import SourceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A config that can run. ``warnings`` do not stop it, but somebody should look at them."""
+
+    path: Path
+    sources: Mapping[str, SourceSpec]
+    jobs: tuple[Job, ...]
+    warnings: tuple[Problem, ...]
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Reads a config file and everything that can be wrong with it. Raises ConfigError with all problems.
+
+    ``environ`` gives the values of ``${NAME}``. Files of credentials are looked for, but not read.
+    """
+    config, findings = examine(path, environ)
+    if config is None:
+        raise ConfigError(findings.problems(warnings=False))
+    return config
+
+
+def examine(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, Findings]:
+    """As ``load_config``, with the check behind each problem; the config is None if there is more than a warning."""
+    findings = Findings(Places(str(path)))
+    text = _read_text(path, findings)
+    try:
+        data = read_yaml(text, findings) if text is not None else None
+    except YamlStopError:
+        data = None
+    if data is None and findings.all:
+        return None, findings
+    config = _Loader(path, findings).load(Environment(environ, findings).fill(data))
+    if findings.problems(warnings=False):
+        return None, findings
+    return config, findings
+
+
+def _read_text(path: Path, findings: Findings) -> str | None:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        findings.add(Check.FILE, (), f"cannot be read: {error.strerror or error}")
+        return None
+    if len(raw) > MAX_BYTES:
+        findings.add(Check.FILE_SIZE, (), f"is larger than {MAX_BYTES // 1024} KiB: split it into several files")
+        return None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        findings.add(Check.FILE_ENCODING, (), f"is not UTF-8: line {line} has the byte 0x{raw[error.start]:02x}")
+        return None
+
+
+@dataclass(slots=True)
+class _JobParts:
+    """A job on its way: what of it could be read."""
+
+    name: str
+    where: Where
+    shape: JobShape | None
+    plan: Plan | None
+    metrics: dict[str, MetricBuilder]
+
+
+class _Loader:
+    """The meaning of one file."""
+
+    def __init__(self, path: Path, findings: Findings) -> None:
+        self.path = path
+        self.findings = findings
+        self.sources: dict[str, SourceSpec] = {}
+        self.families = Families(findings)
+        self.source_builder = SourceBuilder(findings, path.parent)
+
+    def load(self, data: Any) -> Config | None:
+        data = self._top(data)
+        named = data.get("sources", {})
+        for name, raw in named.items():
+            shape = read_shape(SourceShape, raw, ("sources", name), self.findings)
+            if shape is not None:
+                self.sources[name] = self.source_builder.build(name, shape)
+        parts = [self._job(name, raw, named) for name, raw in data.get("jobs", {}).items()]
+        self._check_unused(named, data.get("jobs", {}))
+        jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
+        return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)))
+
+    def _top(self, data: Any) -> dict[str, dict[str, Any]]:
+        """The sections of the file; keys that begin with ``x-`` are a place for anchors."""
+        if isinstance(data, dict):
+            data = {key: value for key, value in data.items() if not key.startswith("x-")}
+            hollow = {key: {} if isinstance(value, dict) else value for key, value in data.items()}
+        else:
+            hollow = data
+        read_shape(ConfigShape, hollow, (), self.findings)
+        sections = {key: data[key] for key in ("sources", "jobs") if isinstance(hollow, dict) and hollow.get(key) == {}}
+        if sections.get("jobs") == {}:
+            self.findings.add(Check.EMPTY, ("jobs",), "there is no job: nothing would be polled", key=True)
+        return sections
+
+    def _job(self, name: str, raw: Any, sources: Mapping[str, Any]) -> _JobParts:
+        where: Where = ("jobs", name)
+        if complaint := plain_name_complaint(name):
+            self.findings.add(Check.NAME, where, complaint, key=True)
+        metrics = raw.get("metrics") if isinstance(raw, dict) else None
+        head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
+        shape = read_shape(JobShape, head, where, self.findings)
+        parts = _JobParts(name, where, shape, None, {})
+        if shape is not None:
+            parts.plan = self._plan(shape, where, sources)
+            check_labels(shape, where, self.findings)
+        if metrics == {}:
+            self.findings.add(
+                Check.EMPTY, (*where, "metrics"), "there is no metric: the job would make nothing", key=True
+            )
+        for metric_name, metric in (metrics or {}).items() if isinstance(metrics, dict) else ():
+            self._metric(parts, metric_name, metric)
+        return parts
+
+    def _plan(self, shape: JobShape, where: Where, sources: Mapping[str, Any]) -> Plan:
+        if shape.source not in sources:
+            message = f"there is no source {shape.source!r}{did_you_mean(shape.source, list(sources))}"
+            self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)
+        builder = JobBuilder(self.findings, where, self.source_builder)
+        return builder.build(shape, self.sources.get(shape.source))
+
+    def _metric(self, parts: _JobParts, name: str, raw: Any) -> None:
+        where = (*parts.where, "metrics", name)
+        shape = read_shape(MetricShape, raw, where, self.findings)
+        if shape is None:
+            return
+        builder = MetricBuilder(self.findings, where, shape)
+        if builder.check(parts.shape):
+            parts.metrics[name] = builder
+        polled = _polled(parts.shape, parts.plan) if parts.shape and parts.plan else ""
+        unit = builder.unit(parts.shape)
+        self.families.add(Declaration(where, name, builder.type, unit, shape.help.strip(), polled))
+
+    def _check_unused(self, sources: Mapping[str, Any], jobs: Mapping[str, Any]) -> None:
+        used = {raw.get("source") for raw in jobs.values() if isinstance(raw, dict)}
+        for name in sources:
+            if name not in used:
+                self.findings.add(Check.UNUSED_SOURCE, ("sources", name), "no job uses this source", key=True)
+
+    def _assemble(self, parts: _JobParts) -> Job | None:
+        shape, plan = parts.shape, parts.plan
+        if shape is None or plan is None:
+            return None
+        max_age = 3 * plan.period + plan.window.delay
+        metrics = [
+            builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
+        ]
+        check_grid(parts.where, shape, {name: builder.shape for name, builder in parts.metrics.items()}, self.findings)
+        mapping = self._compile(parts.where, shape, metrics)
+        source = self.sources.get(shape.source)
+        if mapping is None or source is None:
+            return None
+        return Job(
+            name=parts.name,
+            schedule=plan.schedule,
+            window=plan.window,
+            polling=HttpPolling(source, plan.request, mapping),
+            metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
+            timeout=plan.timeout,
+            window_is_asked=plan.window_is_asked,
+        )
+
+    def _compile(self, where: Where, shape: JobShape, metrics: list[MetricMapping]) -> CompiledMapping | None:
+        expect = shape.expect
+        spec = MappingSpec(
+            rows={name: _walk(walk.path, walk.columns) for name, walk in (shape.rows or {}).items()},
+            metrics=tuple(metrics),
+            defaults=rules(shape),
+            expect=ExpectSpec(
+                equal=(expect.equal if expect else None) or {},
+                present=tuple((expect.present if expect else None) or ()),
+                absent=tuple((expect.absent if expect else None) or ()),
+            ),
+        )
+        try:
+            return compile_mapping(spec)
+        except SpecError as error:
+            for problem in error.problems:
+                at = self.findings.places.known((*where, *problem.where))
+                self.findings.add_new(Check.MAPPING, at, problem.message)
+            return None
+
+
+def _walk(path: str, columns: str | list[str] | None) -> WalkSpec:
+    return WalkSpec(path, tuple(columns) if isinstance(columns, list) else columns)
+
+
+def _polled(shape: JobShape, plan: Plan) -> str:
+    if shape.cron is None:
+        when = f"every {format_duration(plan.period)}"
+    else:
+        when = f"at {' '.join(shape.cron.split())}{f' {shape.timezone}' if shape.timezone else ''}"
+    delayed = f", delayed {format_duration(plan.window.delay)}" if plan.window.delay else ""
+    return f"polled {when} from {shape.source}{delayed}"

@@ -1,0 +1,185 @@
+"""A source's shape into what the request room works with.
+
+Owns: the checks of URLs, credentials, headers and files. Must not know: how a request is made.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from timepoint.config.checks import Check
+from timepoint.config.names import plain_name_complaint
+from timepoint.config.places import Findings
+from timepoint.config.places import Path as Where
+from timepoint.config.source_shape import AuthorizationShape, BasicAuthShape, HeaderShape, SourceShape, TlsShape
+from timepoint.request.prepare import check_url
+from timepoint.request.spec import Authorization, BasicAuth, SecretSource, SourceSpec, TlsSpec
+from timepoint.secret import Secret
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OURS = frozenset(
+    (
+        *("accept-encoding", "connection", "content-encoding", "content-length", "host", "keep-alive", "te"),
+        *("trailer", "transfer-encoding", "upgrade"),
+    )
+)
+
+
+class SourceBuilder:
+    """Builds the sources of one file. Relative paths of files are relative to ``directory``."""
+
+    def __init__(self, findings: Findings, directory: Path) -> None:
+        self.findings = findings
+        self.directory = directory
+
+    def build(self, name: str, shape: SourceShape) -> SourceSpec:
+        where: Where = ("sources", name)
+        if complaint := plain_name_complaint(name):
+            self.findings.add(Check.NAME, where, complaint, key=True)
+        self._check_url(shape, where)
+        optional = {
+            "connect_timeout": shape.connect_timeout,
+            "timeout": shape.timeout,
+            "max_body": shape.max_body,
+            "attempts": shape.attempts,
+            "min_interval": shape.min_interval,
+        }
+        return SourceSpec(
+            name=name,
+            url=shape.url,
+            headers=self.headers(shape.http_headers, where, has_authorization=bool(shape.authorization)),
+            basic_auth=self._basic_auth(shape.basic_auth, (*where, "basic_auth")),
+            authorization=self._authorization(shape.authorization, (*where, "authorization")),
+            tls=self._tls(shape.tls_config, (*where, "tls_config")),
+            proxy_url=self._proxy(shape.proxy_url, (*where, "proxy_url")),
+            **{key: value for key, value in optional.items() if value is not None},
+        )
+
+    def _check_url(self, shape: SourceShape, where: Where) -> None:
+        at = (*where, "url")
+        try:
+            check_url(shape.url)
+        except ValueError as error:
+            self.findings.add(Check.URL, at, str(error))
+            return
+        parts = urlsplit(shape.url)
+        if parts.username is not None or parts.password is not None:
+            message = "credentials do not belong into the URL: use basic_auth with password_file or ${NAME}"
+            self.findings.add(Check.URL_CREDENTIALS, at, message)
+        headers = shape.http_headers or {}
+        has_secret = shape.basic_auth or shape.authorization or any(h.secrets or h.files for h in headers.values())
+        if parts.scheme == "http" and has_secret and not _is_loopback(parts.hostname or ""):
+            message = "credentials go over http in clear text: use https, or anyone on the way can read them"
+            self.findings.add(Check.CLEARTEXT, at, message)
+
+    def _basic_auth(self, shape: BasicAuthShape | None, where: Where) -> BasicAuth | None:
+        if shape is None:
+            return None
+        username = self._credential(shape.username, shape.username_file, (*where, "username"), is_secret=False)
+        if shape.username is not None and ":" in shape.username:
+            message = "a user name with a colon does not work with basic authentication"
+            self.findings.add(Check.CREDENTIAL, (*where, "username"), message)
+        return BasicAuth(username, self._credential(shape.password, shape.password_file, (*where, "password")))
+
+    def _authorization(self, shape: AuthorizationShape | None, where: Where) -> Authorization | None:
+        if shape is None:
+            return None
+        scheme = shape.type or "Bearer"
+        if scheme.lower() == "basic":
+            self.findings.add(Check.CREDENTIAL, (*where, "type"), "use basic_auth with username and password for Basic")
+        elif _TOKEN.fullmatch(scheme) is None:
+            self.findings.add(Check.CREDENTIAL, (*where, "type"), f"{scheme!r} is not a scheme: write one word")
+        credential = self._credential(shape.credentials, shape.credentials_file, (*where, "credentials"))
+        return Authorization(credential, scheme)
+
+    def headers(
+        self, shapes: dict[str, HeaderShape] | None, where: Where, *, has_authorization: bool = False
+    ) -> dict[str, SecretSource]:
+        """The headers of a source or a request that stands at ``where``."""
+        found: dict[str, SecretSource] = {}
+        for name, shape in (shapes or {}).items():
+            at = (*where, "http_headers", name)
+            if _TOKEN.fullmatch(name) is None:
+                self.findings.add(Check.HEADER, at, f"{name!r} is not the name of a header", key=True)
+            elif name.lower() in _OURS:
+                self.findings.add(Check.HEADER, at, f"{name} is set by the exporter itself: leave it out", key=True)
+            elif name.lower() == "authorization" and has_authorization:
+                message = "the header Authorization is what `authorization` sets: keep one of them"
+                self.findings.add(Check.CREDENTIAL_CONFLICT, at, message, key=True)
+            elif name.lower() in {other.lower() for other in found}:
+                self.findings.add(
+                    Check.HEADER, at, f"the header {name} stands twice: case makes no difference", key=True
+                )
+            if shape.values is not None:
+                found[name] = self._credential(shape.values[0], None, (*at, "values", 0), is_secret=False)
+            else:
+                text = shape.secrets[0] if shape.secrets else None
+                file = shape.files[0] if shape.files else None
+                found[name] = self._credential(text, file, (*at, "secrets" if text is not None else "files", 0))
+        return found
+
+    def _credential(self, text: str | None, file: str | None, where: Where, *, is_secret: bool = True) -> SecretSource:
+        """Where a credential comes from; ``where`` is the key of its text, ``_file`` is added for its file."""
+        if text is None:
+            last = where[-1]
+            return SecretSource(
+                file=self._file(file, (*where[:-1], f"{last}_file") if isinstance(last, str) else where)
+            )
+        if not text:
+            self.findings.add(Check.CREDENTIAL, where, "is empty")
+        elif _CONTROL.search(text):
+            self.findings.add(Check.CREDENTIAL, where, "has a line break or another control character")
+        if is_secret and where not in self.findings.hidden:
+            message = "a credential stands in the config itself: keep it in a file, or write ${NAME}"
+            self.findings.add(Check.PLAIN_CREDENTIAL, where, message)
+        return SecretSource(text=Secret(text))
+
+    def _file(self, name: str | None, where: Where) -> Path | None:
+        if name is None:
+            return None
+        path = self.directory / name
+        if not path.is_file():
+            message = f"the file {path} is not there now: requests fail until it is"
+            self.findings.add(Check.MISSING_FILE, where, message)
+        return path
+
+    def _tls(self, shape: TlsShape | None, where: Where) -> TlsSpec | None:
+        if shape is None:
+            return None
+        if bool(shape.cert_file) != bool(shape.key_file):
+            given, lacking = ("cert_file", "key_file") if shape.cert_file else ("key_file", "cert_file")
+            self.findings.add(Check.TLS_PAIR, (*where, given), f"{given} needs {lacking}")
+        return TlsSpec(
+            ca_file=self._file(shape.ca_file, (*where, "ca_file")),
+            cert_file=self._file(shape.cert_file, (*where, "cert_file")),
+            key_file=self._file(shape.key_file, (*where, "key_file")),
+            server_name=shape.server_name,
+            insecure_skip_verify=bool(shape.insecure_skip_verify),
+        )
+
+    def _proxy(self, url: str | None, where: Where) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            self.findings.add(Check.PROXY, where, "the URL of a proxy must be like http://host:port")
+        elif parts.username is not None or parts.password is not None:
+            self.findings.add(Check.PROXY, where, "a proxy that wants credentials is not supported")
+        return url
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
