@@ -96,7 +96,7 @@ def test_escapings_of_the_standard_are_echoed() -> None:
         (",;,=", False),
     ],
 )
-def test_accept_encoding_decides_compression(accept_encoding: str | None, gzip: bool) -> None:
+def test_accept_encoding_decides_compression(accept_encoding: str | None, *, gzip: bool) -> None:
     """The page is compressed if and only if the client accepts gzip with a q above 0."""
     assert negotiate(None, accept_encoding).gzip is gzip
 

@@ -43,7 +43,7 @@ class _Merged:
 
     first: PublishedFamily
     job_name: str
-    batches: list[tuple[str, PublishedBatch]] = field(default_factory=list)
+    batches: list[tuple[PublishedJob, PublishedBatch]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Pages:
                         known = merged[family.spec.name] = _Merged(family, job.job_name)
                         owners.update(dict.fromkeys(names, known))
                 if self._agrees(job.job_name, family, known):
-                    known.batches.extend((job.job_name, batch) for batch in family.batches)
+                    known.batches.extend((job, batch) for batch in family.batches)
         return [merged[name] for name in sorted(merged)]
 
     def _agrees(self, job_name: str, family: PublishedFamily, known: _Merged) -> bool:
@@ -153,34 +153,36 @@ class Pages:
         visible = []
         for family in self._families:
             shown = [
-                (job_name, batch.lines)
-                for job_name, batch in family.batches
+                (job, batch.lines)
+                for job, batch in family.batches
                 if is_visible(batch.visible_from, batch.visible_until, now)
             ]
-            if len({job_name for job_name, _ in shown}) > 1:
+            if len({id(job) for job, _ in shown}) > 1:
                 shown = self._without_repetition(family.first.spec.name, shown)
             if shown:
                 visible.append((family.first, [lines for _, lines in shown]))
         return visible
 
-    def _without_repetition(self, name: str, shown: list[tuple[str, Segment]]) -> list[tuple[str, Segment]]:
+    def _without_repetition(
+        self, name: str, shown: list[tuple[PublishedJob, Segment]]
+    ) -> list[tuple[PublishedJob, Segment]]:
         """The segments, without each line whose series stands in an earlier one."""
         hashes = [segment.series_hashes() for _, segment in shown]
         if len(frozenset().union(*hashes)) == sum(map(len, hashes)):
             return shown
         seen: set[bytes] = set()
         kept = []
-        for job_name, segment in shown:
+        for job, segment in shown:
             lines = list(segment.lines())
             fresh = [line for series, line in lines if series not in seen]
             if len(fresh) < len(lines):
                 self._problems[
-                    f"{len(lines) - len(fresh)} series of {name} that job {job_name!r} shows are shown by another job: "
+                    f"{len(lines) - len(fresh)} series of {name} that job {job.job_name!r} shows are shown by another job: "
                     "they are left out; give the jobs a label that tells them apart"
                 ] = None
             seen.update(series for series, _ in lines)
             if fresh:
-                kept.append((job_name, segment if len(fresh) == len(lines) else make_segment([b"".join(fresh)])))
+                kept.append((job, segment if len(fresh) == len(lines) else make_segment([b"".join(fresh)])))
         return kept
 
 

@@ -248,9 +248,10 @@ def _unpack_family(family: _Family, blobs: _Blobs) -> PublishedFamily:
 
 
 def _replace(path: Path, parts: list[Buffer], *, durable: bool) -> None:
-    """Writes a file beside ``path`` and renames it. One writer per directory: a leftover of a crash is written over."""
+    """Writes a file beside ``path`` and renames it. A directory has one writer, so what lies there is of a crash."""
     beside = path.with_name(f"{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is given when the file is made
             file.writelines(parts)
