@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -21,16 +19,12 @@ from timepoint.server.connection import ScrapeServer
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.settings import ServerSettings
 
-_SWITCH_INTERVAL = 0.0005
-
 
 def serve(sock: socket.socket, directory: Path, job_names: Sequence[str], settings: ServerSettings) -> int:
     """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process."""
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     clock = SystemClock()
     loader = SnapshotLoader(directory, tuple(job_names), clock)
     loader.start()
-    gc.freeze()
     try:
         asyncio.run(_serve_until_told(sock, App(loader, settings, clock)))
     finally:

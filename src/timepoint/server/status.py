@@ -31,8 +31,8 @@ class Reject:
 class JobStatus:
     """One job as the poller sees it. Instants in milliseconds, None for unknown or not yet.
 
-    ``known`` says that a first run has ended or that the job was restored from the ledger. ``reason`` is a short word for
-    why the last run ended as it did, ``error`` the sentence.
+    ``known`` says that a first run has ended or that the job was restored from the ledger. ``reason`` is a short word
+    for why the last run ended as it did, ``error`` the sentence.
     """
 
     name: str

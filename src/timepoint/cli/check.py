@@ -1,0 +1,82 @@
+"""``timepoint check``: what a config says, or everything that is wrong with it.
+
+Owns: the summary of a config for a person. Must not know: how a config is checked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from timepoint.cli.options import EXIT_USAGE, config_argument
+from timepoint.clock import format_duration
+from timepoint.errors import ConfigError
+
+if TYPE_CHECKING:
+    from timepoint.config import Config
+    from timepoint.job import Job, ScheduleSpec
+    from timepoint.request.spec import WindowSpec
+
+
+@click.command()
+@config_argument
+def check(config: Path) -> None:
+    """Check CONFIG and sum up its jobs, without asking any API.
+
+    Every problem of the file is printed on a line of its own: file:line:column: path: what is wrong and what to do.
+    Warnings do not make the check fail. The exit code is 0 for a config that can run, else 2.
+
+    \b
+    Example:
+      timepoint check energy.yaml
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint.config import load_config
+
+    try:
+        loaded = load_config(config, os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem))
+        click.echo(_count(len(error.problems), "problem"))
+        raise SystemExit(EXIT_USAGE) from None
+    for warning in loaded.warnings:
+        click.echo(f"{warning} (warning)")
+    click.echo("\n".join(summary(loaded)))
+
+
+def summary(config: Config) -> Iterator[str]:
+    """The lines that tell what the config means: per job its schedule, its window and its metrics."""
+    warnings = f", {_count(len(config.warnings), 'warning')}" if config.warnings else ""
+    yield f"{config.path}: {_count(len(config.jobs), 'job')}, {_count(len(config.sources), 'source')}{warnings}"
+    for job in config.jobs:
+        yield f"{job.name}: {_schedule(job.schedule)}{_source(job)}; {_window(job.window)}"
+        width = max((len(name) for name in job.metrics), default=0)
+        for name, metric in job.metrics.items():
+            kind = f"{metric.temporality} {metric.family.type}" if metric.temporality else str(metric.family.type)
+            yield f"  {name:<{width}}  {kind}, shown for {format_duration(metric.max_age)} at most"
+
+
+def _schedule(spec: ScheduleSpec) -> str:
+    if spec.cron is not None:
+        return f"cron {spec.cron!r} in {spec.timezone}"
+    return f"every {format_duration(spec.every)}"
+
+
+def _source(job: Job) -> str:
+    from timepoint.job import HttpPolling
+
+    return f" from {job.polling.source.name}" if isinstance(job.polling, HttpPolling) else ""
+
+
+def _window(spec: WindowSpec) -> str:
+    facts = {"step": spec.step, "delay": spec.delay, "overlap": spec.overlap, "max_span": spec.max_span}
+    said = [f"{name} {format_duration(length)}" for name, length in facts.items() if length]
+    return "window " + ", ".join([*said, f"catch_up {format_duration(spec.catch_up)}"])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
