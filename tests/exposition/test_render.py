@@ -11,7 +11,14 @@ from tests.exposition.oracle import bits, parse_openmetrics, parse_text, samples
 from tests.exposition.worlds import GOLDEN, family, states
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.exposition.formats import OPENMETRICS, TEXT
-from timepoint.exposition.render import bound_text, number_text, render_families, render_metadata, render_samples
+from timepoint.exposition.render import (
+    _take_label,
+    bound_text,
+    number_text,
+    render_families,
+    render_metadata,
+    render_samples,
+)
 from timepoint.model import FamilySpec, MetricType, series_text
 
 FOLDER = Path(__file__).parent / "golden"
@@ -147,6 +154,17 @@ def test_labels_that_look_like_bounds_do_not_confuse_the_order() -> None:
     }
     page = render_families([family("h", "histogram", "", samples)], TEXT)
     assert [line.rsplit(b" ", 1)[1] for line in page.splitlines()[1:]] == [b"1.0", b"2.0", b"3.0"]
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "file", "le", "le_", "title", "z"]), st.text('le=",{}\\', max_size=8)),
+    st.sampled_from(["le", "file", "a"]),
+)
+def test_taking_a_label_from_a_text_is_taking_it_from_the_labels(labels: dict[str, str], name: str) -> None:
+    """Whatever the values look like, the fast way finds the label's text and leaves the text of the other labels."""
+    value, rest = _take_label(series_text(labels), name)
+    assert rest == series_text({other: text for other, text in labels.items() if other != name})
+    assert value == labels.get(name, "")
 
 
 def test_a_lone_surrogate_costs_one_character() -> None:

@@ -177,8 +177,8 @@ class Pages:
             fresh = [line for series, line in lines if series not in seen]
             if len(fresh) < len(lines):
                 self._problems[
-                    f"{len(lines) - len(fresh)} series of {name} that job {job.job_name!r} shows are shown by another job: "
-                    "they are left out; give the jobs a label that tells them apart"
+                    f"{len(lines) - len(fresh)} series of {name} that job {job.job_name!r} shows are shown by another "
+                    "job: they are left out; give the jobs a label that tells them apart"
                 ] = None
             seen.update(series for series, _ in lines)
             if fresh:

@@ -15,7 +15,7 @@ import msgspec
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch, is_visible, openmetrics_name
 from timepoint.exposition.formats import Format
-from timepoint.model import FamilySpec, MetricType, split_series_text
+from timepoint.model import FamilySpec, MetricType, series_text, split_series_text
 
 EOF = b"# EOF\n"
 
@@ -159,15 +159,35 @@ def _metric_order(texts: Sequence[str], spec: FamilySpec) -> list[int]:
     """The positions of a batch's lines: metrics in the order of their first line, bounds ascending, states as given."""
     ranks = _RANKS[spec.type]
     bound_label = _BOUND_LABELS.get(spec.type)
-    metrics: dict[tuple[tuple[str, str], ...], int] = {}
+    metrics: dict[str, int] = {}
     keys = []
     for position, text in enumerate(texts):
-        suffix, labels = split_series_text(text)
+        suffix, brace, labels = text.partition("{")
         rank = ranks.get(suffix, len(ranks))
-        within = labels.pop(bound_label or spec.name, "") if rank == 0 else ""
-        metric = metrics.setdefault(tuple(labels.items()), len(metrics))
-        keys.append((metric, rank, _bound(within) if bound_label else 0.0, position))
+        within, labels = _take_label(brace + labels, bound_label or spec.name) if rank == 0 else ("", brace + labels)
+        keys.append((metrics.setdefault(labels, len(metrics)), rank, _bound(within) if bound_label else 0.0, position))
     return [position for *_, position in sorted(keys)]
+
+
+def _take_label(labels: str, name: str) -> tuple[str, str]:
+    """The value of a label, and the text of the labels without it; an absent label is empty.
+
+    Taking the text apart costs five times as much, so that is done only where the name's text might stand in a value:
+    where anything is escaped, or the name follows neither the brace nor a quote and a comma that end a value.
+    """
+    opening = f'{name}="'
+    start = labels.find(opening)
+    if start < 0:
+        return "", labels
+    follows = start == 1 or (labels[start - 2 : start] == '",' and labels[start - 3] != "=")
+    if "\\" in labels or not follows:
+        parts = split_series_text(labels)[1]
+        value = parts.pop(name, "")
+        return value, series_text(parts)
+    end = labels.index('"', start + len(opening))
+    before, after = labels[:start], labels[end + 1 :]
+    rest = before + after[1:] if after.startswith(",") else before.removesuffix(",") + after
+    return labels[start + len(opening) : end], "" if rest == "{}" else rest
 
 
 def _bound(text: str) -> float:
