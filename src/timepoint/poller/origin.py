@@ -1,0 +1,163 @@
+"""Where the points of a job come from: a request and a mapping, or a user's function.
+
+Owns: the two ways to ask for a window, behind one protocol: ``ask`` waits for the world and runs on the event loop,
+``read`` turns what came into columns and runs in the worker.
+Must not know: when a job runs, what becomes of points.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from timepoint.errors import SourceError
+from timepoint.job import FunctionPolling, HttpPolling, Job
+from timepoint.mapping.engine import RunContext
+from timepoint.model import MappedRun, MetricSpec, Window
+from timepoint.poller.points import collect
+from timepoint.request.answer import Answer
+from timepoint.request.decode import decode
+from timepoint.request.spec import RequestSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What asking gave, still to be read. ``size`` is what came over the wire, in bytes."""
+
+    content: Any
+    attempts: int = 1
+    size: int = 0
+
+
+class Origin(Protocol):
+    """Gives the points of a window."""
+
+    def busy(self) -> str:
+        """Why it cannot be asked now, as a sentence; empty if it can."""
+        ...
+
+    async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:
+        """Waits for the answer. Raises SourceError."""
+        ...
+
+    def read(self, material: Material, context: RunContext) -> MappedRun:
+        """The points in the answer. Raises ContentError or MappingError."""
+        ...
+
+
+class Fetcher(Protocol):
+    """What a job needs of the request room; ``timepoint.testing`` ships a fake."""
+
+    async def fetch(
+        self, request: RequestSpec, window: Window, deadline: float, *, fire_time: int | None = None
+    ) -> Answer: ...
+
+
+class HttpOrigin:
+    """An API behind HTTP."""
+
+    def __init__(self, polling: HttpPolling, metrics: Mapping[str, MetricSpec], fetcher: Fetcher) -> None:
+        self._polling = polling
+        self._metrics = metrics
+        self._fetcher = fetcher
+
+    def busy(self) -> str:
+        return ""
+
+    async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:
+        answer = await self._fetcher.fetch(self._polling.request, window, deadline, fire_time=fire_time)
+        return Material(answer, answer.attempts, answer.wire_bytes)
+
+    def read(self, material: Material, context: RunContext) -> MappedRun:
+        answer: Answer = material.content
+        if answer.empty:  # the status says that there is nothing: there is no body that a mapping could miss a path in
+            return MappedRun({name: {} for name in self._metrics})
+        run = self._polling.mapping.start(context)
+        run.add(decode(answer, self._polling.request))
+        return run.finish()
+
+
+class FunctionOrigin:
+    """A user's function, called in a thread of its own for each window.
+
+    A thread cannot be ended from outside. One that outlives its deadline is left behind, and the job is busy until it
+    ends by itself.
+    """
+
+    def __init__(self, job_name: str, polling: FunctionPolling, metrics: Mapping[str, MetricSpec]) -> None:
+        self._name = job_name
+        self._function = polling.function
+        self._metrics = metrics
+        self._thread: threading.Thread | None = None
+
+    def busy(self) -> str:
+        if self._thread is not None and self._thread.is_alive():
+            return "the function of an earlier run has not come back yet"
+        return ""
+
+    async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:  # noqa: ARG002 - the protocol's
+        call = _Call(self._function, window)
+        self._thread = threading.Thread(target=call.run, name=f"job {self._name}", daemon=True)
+        self._thread.start()
+        try:
+            return Material(await call.result)
+        finally:
+            call.is_wanted = False
+
+    def read(self, material: Material, context: RunContext) -> MappedRun:
+        return collect(material.content, self._metrics, context.fire_time)
+
+
+class _Call:
+    """One call of a function: runs in its thread, gives its result to the loop."""
+
+    def __init__(self, function: Callable[[Window], Iterable[Any]], window: Window) -> None:
+        self._function = function
+        self._window = window
+        self._loop = asyncio.get_running_loop()
+        self.result: asyncio.Future[list[Any]] = self._loop.create_future()
+        self.is_wanted = True
+
+    def run(self) -> None:
+        points: list[Any] = []
+        error = None
+        try:
+            for point in self._function(self._window):
+                if not self.is_wanted:
+                    return
+                points.append(point)
+        except BaseException as raised:  # noqa: BLE001 - also a SystemExit costs this run alone
+            error = _as_source_error(raised)
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._settle, points, error)
+
+    def _settle(self, points: list[Any], error: SourceError | None) -> None:
+        if self.result.done():
+            return
+        if error is not None:
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(points)
+
+
+def _as_source_error(raised: BaseException) -> SourceError:
+    """For the exporter the function is the source: whatever it raises says that no answer came."""
+    if isinstance(raised, SourceError):
+        return raised
+    frames = traceback.extract_tb(raised.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    error = SourceError("function", f"the function raised {type(raised).__name__}: {raised}{where}")
+    error.__cause__ = raised
+    return error
+
+
+def open_origin(job: Job, fetchers: Mapping[str, Fetcher]) -> Origin:
+    """The origin of a job. ``fetchers`` are by the name of their source."""
+    if isinstance(job.polling, FunctionPolling):
+        return FunctionOrigin(job.name, job.polling, job.metrics)
+    return HttpOrigin(job.polling, job.metrics, fetchers[job.polling.source.name])

@@ -1,0 +1,72 @@
+"""What one run came to.
+
+Owns: the report that the pipeline fills in and that log, self-metrics and status are made of.
+Must not know: how a run works, how a report is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from timepoint.ledger.change import Counts
+from timepoint.model import Outcome, Rejects, Window
+
+STAGES = ("fetch", "map", "decide", "commit", "publish")
+"""The stages whose time is taken, in the order of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricStanding:
+    """What a job shows of one metric: its series on the page, its newest timepoint (ms), the debt of its counters."""
+
+    series: int
+    newest: int | None
+    debt: float
+
+
+@dataclass(slots=True)
+class RunReport:
+    """One run of one job: its closing word, why, and in numbers what it did.
+
+    ``reason`` is a short word from a closed set per outcome, fit for a label; ``error`` is a sentence for a person.
+    ``windows`` are those that were asked for, of which ``committed`` are durable. ``attempts`` counts HTTP exchanges,
+    or calls of a function. ``rows``, ``points``, ``counts`` and ``rejects`` are sums over the windows; of a window
+    whose answer could not be used only the rejects count. ``stages`` holds seconds by stage, ``duration`` those of the
+    whole run. ``standing`` is the job's after the run, None if it is not known. ``bug`` is an error that nobody
+    foresaw.
+    """
+
+    job_name: str
+    fire_time: int
+    began: int
+    outcome: Outcome = Outcome.OK
+    reason: str = ""
+    error: str = ""
+    windows: list[Window] = field(default_factory=list)
+    committed: int = 0
+    attempts: int = 0
+    rows: int = 0
+    dropped: int = 0
+    points: int = 0
+    counts: Counts = field(default_factory=Counts)
+    rejects: Rejects = field(default_factory=Rejects)
+    response_bytes: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
+    duration: float = 0.0
+    standing: Mapping[str, MetricStanding] | None = None
+    bug: BaseException | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome not in (Outcome.OK, Outcome.EMPTY)
+
+    def close(self, outcome: Outcome, reason: str = "", error: str = "") -> RunReport:
+        """Sets the closing word; gives the report itself."""
+        self.outcome, self.reason, self.error = outcome, reason, error
+        return self
+
+
+def skipped(job_name: str, fire_time: int, now: int, reason: str, error: str) -> RunReport:
+    """The report of a run that did not take place."""
+    return RunReport(job_name, fire_time, now).close(Outcome.SKIPPED, reason, error)

@@ -1,0 +1,294 @@
+"""The poller's own metrics.
+
+Owns: their names, types, labels and help, in one place from which the documentation is generated; how tallies become
+families. Must not know: where tallies come from, rendering. Pure.
+
+A failure counter exists for every outcome from the start, at 0, so that ``increase()`` sees the first failure. Facts
+about the process have names of their own: ``process_*`` on the page is the server, which answers the scrape.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from timepoint.exposition.family import FamilySnapshot, SampleBatch
+from timepoint.model import FamilySpec, MetricType, Outcome, series_text
+from timepoint.poller.tally import JobTally
+from timepoint.version import __version__
+
+FAILURES = (
+    Outcome.PARTIAL,
+    Outcome.SOURCE_ERROR,
+    Outcome.MAPPING_ERROR,
+    Outcome.STORE_ERROR,
+    Outcome.SKIPPED,
+)
+
+Sample = tuple[tuple[str, ...], float]
+"""The label values, in the order of the declaration, and the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCost:
+    """What the poller's process costs: seconds of CPU, bytes, counts; None for what the system does not tell."""
+
+    cpu_seconds: float
+    resident_memory: int | None = None
+    open_fds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollerFacts:
+    """What the families of one moment are made of. ``now`` and ``started`` in milliseconds."""
+
+    tallies: Sequence[JobTally]
+    process: ProcessCost
+    now: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class SelfMetric:
+    """One declared metric: its family, the names of its labels, and how its samples are read from the facts."""
+
+    spec: FamilySpec
+    labels: tuple[str, ...]
+    read: Callable[[PollerFacts], Iterable[Sample]]
+
+
+def _of_poller(value: Callable[[PollerFacts], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
+    def read(facts: PollerFacts) -> Iterable[Sample]:
+        found = value(facts)
+        if found is not None:
+            yield (), found
+
+    return read
+
+
+def _of_jobs(value: Callable[[JobTally], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
+    """One sample for each job that has the value."""
+
+    def read(facts: PollerFacts) -> Iterable[Sample]:
+        for tally in facts.tallies:
+            found = value(tally)
+            if found is not None:
+                yield (tally.name,), found
+
+    return read
+
+
+def _by_word(words: Callable[[JobTally], Mapping[str, float]]) -> Callable[[PollerFacts], Iterable[Sample]]:
+    """One sample for each job and word: an outcome, a reason, a metric."""
+
+    def read(facts: PollerFacts) -> Iterable[Sample]:
+        for tally in facts.tallies:
+            for word, found in words(tally).items():
+                yield (tally.name, word), found
+
+    return read
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _outcomes(tally: JobTally) -> dict[str, float]:
+    closing = tally.skip or tally.last
+    return {outcome.value: float(outcome is closing.outcome) for outcome in Outcome} if closing else {}
+
+
+_GAUGE, _COUNTER = MetricType.GAUGE, MetricType.COUNTER
+_JOB, _JOB_METRIC = ("job_name",), ("job_name", "metric")
+
+DECLARED: tuple[SelfMetric, ...] = (
+    SelfMetric(
+        FamilySpec("timepoint_build_info", MetricType.INFO, "The release of timepoint and the Python that runs it."),
+        ("version", "pythonversion"),
+        lambda _: [((__version__, platform.python_version()), 1.0)],
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_poller_heartbeat_timestamp_seconds",
+            _GAUGE,
+            "When the poller last gave a sign of life.",
+            unit="seconds",
+        ),
+        (),
+        _of_poller(lambda facts: facts.now / 1000),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_poller_start_time_seconds", _GAUGE, "When the poller's process started.", unit="seconds"),
+        (),
+        _of_poller(lambda facts: facts.started / 1000),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_poller_cpu_seconds_total", _COUNTER, "CPU time of the poller's process.", unit="seconds"),
+        (),
+        _of_poller(lambda facts: facts.process.cpu_seconds),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_poller_resident_memory_bytes", _GAUGE, "Resident memory of the poller's process.", unit="bytes"
+        ),
+        (),
+        _of_poller(lambda facts: facts.process.resident_memory),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_poller_open_fds", _GAUGE, "Open file descriptors of the poller's process."),
+        (),
+        _of_poller(lambda facts: facts.process.open_fds),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_runs_total", _COUNTER, "Runs of the job that ended or were skipped."),
+        _JOB,
+        _of_jobs(lambda tally: tally.runs),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_run_failures_total", _COUNTER, "Runs of the job that ended otherwise than ok or empty."
+        ),
+        ("job_name", "outcome"),
+        _by_word(lambda tally: {outcome.value: tally.failures.get(outcome, 0) for outcome in FAILURES}),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_last_run_outcome",
+            _GAUGE,
+            "1 for the closing word of the job's newest run, 0 for the others.",
+        ),
+        ("job_name", "outcome"),
+        _by_word(_outcomes),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_consecutive_failures", _GAUGE, "Failed runs of the job since its last good one."),
+        _JOB,
+        _of_jobs(lambda tally: tally.consecutive_failures),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_last_run_duration_seconds", _GAUGE, "How long the job's newest run took.", unit="seconds"
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.last.duration if tally.last else None),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_last_run_stage_duration_seconds",
+            _GAUGE,
+            "How long each stage of the job's newest run took.",
+            unit="seconds",
+        ),
+        ("job_name", "stage"),
+        _by_word(lambda tally: tally.last.stages if tally.last else {}),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_last_run_attempts",
+            _GAUGE,
+            "HTTP exchanges, or calls of a function, in the job's newest run.",
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.last.attempts if tally.last else None),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_last_success_timestamp_seconds",
+            _GAUGE,
+            "When the job's newest good run began, over restarts.",
+            unit="seconds",
+        ),
+        _JOB,
+        _of_jobs(lambda tally: _seconds(tally.last_success)),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_next_run_timestamp_seconds", _GAUGE, "When the job's next run begins.", unit="seconds"
+        ),
+        _JOB,
+        _of_jobs(lambda tally: _seconds(tally.next_begin)),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_data_timestamp_seconds",
+            _GAUGE,
+            "The newest timepoint that the metric holds: its age is the age of the data.",
+            unit="seconds",
+        ),
+        _JOB_METRIC,
+        _by_word(
+            lambda tally: {
+                name: metric.newest / 1000 for name, metric in tally.standing.items() if metric.newest is not None
+            }
+        ),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_series", _GAUGE, "Series of the metric on the page."),
+        _JOB_METRIC,
+        _by_word(lambda tally: {name: metric.series for name, metric in tally.standing.items()}),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_debt",
+            _GAUGE,
+            "What downward revisions still owe the counters of the metric; later increments pay it first.",
+        ),
+        _JOB_METRIC,
+        _by_word(lambda tally: {name: metric.debt for name, metric in tally.standing.items()}),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_rejects_total", _COUNTER, "Rows, values and points that could not be used, by reason."
+        ),
+        ("job_name", "reason"),
+        _by_word(lambda tally: tally.rejects.counts),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_points_total", _COUNTER, "Points in accepted answers, those read again included."),
+        _JOB,
+        _of_jobs(lambda tally: tally.points),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_new_points_total", _COUNTER, "Points that a counter counted."),
+        _JOB,
+        _of_jobs(lambda tally: tally.counts.new),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_late_points_total", _COUNTER, "Counted points that lie before what was already settled."
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.counts.late),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_revised_points_total", _COUNTER, "Counted points that came again with another value."
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.counts.revised),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_response_bytes_total",
+            _COUNTER,
+            "Bytes of answers as they came over the wire.",
+            unit="bytes",
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.response_bytes),
+    ),
+)
+
+
+def families(facts: PollerFacts) -> list[FamilySnapshot]:
+    """All families of the poller, in the order of their declaration."""
+    return [_family(metric, facts) for metric in DECLARED]
+
+
+def _family(metric: SelfMetric, facts: PollerFacts) -> FamilySnapshot:
+    samples = [
+        (series_text(dict(zip(metric.labels, values, strict=True))), float(value))
+        for values, value in metric.read(facts)
+    ]
+    return FamilySnapshot(metric.spec, [SampleBatch([text for text, _ in samples], [value for _, value in samples])])

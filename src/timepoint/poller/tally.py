@@ -1,0 +1,92 @@
+"""What the poller knows of each job since its start.
+
+Owns: how reports add up to a tally, and the status that landing page, health and readiness are made of. Pure.
+Must not know: names of metrics, files, tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timepoint.ledger.change import Counts
+from timepoint.model import Outcome, Rejects
+from timepoint.poller.report import MetricStanding, RunReport
+
+
+@dataclass(slots=True)
+class JobTally:
+    """One job: how its runs ended and what they did, in sums since the start, and how it stands now.
+
+    ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job.
+    ``last`` is the newest report of a run that took place, ``skip`` the newest of one that did not, if it is newer.
+    ``next_begin``, ``last_success`` and ``running_since`` are in milliseconds.
+    """
+
+    name: str
+    is_known: bool = False
+    running_since: int | None = None
+    next_begin: int | None = None
+    last_success: int | None = None
+    last: RunReport | None = None
+    skip: RunReport | None = None
+    consecutive_failures: int = 0
+    runs: int = 0
+    failures: dict[Outcome, int] = field(default_factory=dict)
+    rejects: Rejects = field(default_factory=Rejects)
+    counts: Counts = field(default_factory=Counts)
+    points: int = 0
+    response_bytes: int = 0
+    standing: Mapping[str, MetricStanding] = field(default_factory=dict)
+
+    def add(self, report: RunReport) -> None:
+        """Takes the report of a run that ended or was skipped."""
+        self.runs += 1
+        self.is_known = True
+        if report.failed:
+            self.failures[report.outcome] = self.failures.get(report.outcome, 0) + 1
+        self.rejects.update(report.rejects)
+        self.counts.add(report.counts)
+        self.points += report.points
+        self.response_bytes += report.response_bytes
+        if report.standing is not None:
+            self.standing = report.standing
+        if report.outcome is Outcome.SKIPPED:
+            self.skip = report
+            return
+        self.last, self.skip = report, None
+        if report.failed:
+            self.consecutive_failures += 1
+        else:
+            self.consecutive_failures = 0
+            self.last_success = report.began
+
+    def status(self) -> dict[str, Any]:
+        """The entry of the job in the status of the poller. Instants in milliseconds."""
+        closing = self.skip or self.last
+        newest = [metric.newest for metric in self.standing.values() if metric.newest is not None]
+        return {
+            "ready": self.is_known,
+            "running": self.running_since is not None,
+            "outcome": closing.outcome.value if closing else None,
+            "reason": _why(closing) if closing else "",
+            "last_run": self.last.began if self.last else None,
+            "next_run": self.next_begin,
+            "last_success": self.last_success,
+            "data_timestamp": max(newest, default=None),
+            "series": sum(metric.series for metric in self.standing.values()),
+            "consecutive_failures": self.consecutive_failures,
+            "rejects": {"counts": self.last.rejects.counts, "examples": self.last.rejects.examples}
+            if self.last
+            else {},
+        }
+
+
+def _why(report: RunReport) -> str:
+    return f"{report.reason}: {report.error}" if report.error else report.reason
+
+
+def poller_status(tallies: Iterable[JobTally], *, version: str, started: int) -> dict[str, Any]:
+    """The status that is published with the poller's own metrics."""
+    return {"version": version, "started": started, "jobs": {tally.name: tally.status() for tally in tallies}}

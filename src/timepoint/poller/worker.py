@@ -1,0 +1,51 @@
+"""The one thread in which answers become commits.
+
+Owns: the order of that work: one piece at a time. Must not know: what the work is.
+
+Decoding, mapping, deciding, committing and publishing happen here, so that the event loop stays free to fetch and to
+give signs of life while a large answer is worked on, and so that the ledger's connection belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Worker(Protocol):
+    """Does pieces of work one after the other."""
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """The result of the work; what it raises is raised here."""
+        ...
+
+    def close(self) -> None:
+        """Takes no more work. Does not wait for the piece in hand."""
+        ...
+
+
+class ThreadWorker:
+    """A worker in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="worker")
+
+    async def do(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class InlineWorker:
+    """Does each piece at once, in the caller's thread: for tests, and where nothing else runs anyway."""
+
+    async def do(self, work: Callable[[], T]) -> T:
+        return work()
+
+    def close(self) -> None:
+        """Nothing is waiting."""
