@@ -71,7 +71,7 @@ class MetricChanges:
 
     ``updates`` are series that the ledger knew, on the page or not; ``returned`` names those of them that were not.
     ``new`` series get their ids from the store, in the commit. ``left`` leave the page and keep their totals;
-    ``forgotten`` ones are deleted (a text may be forgotten and new in one run).
+    ``forgotten`` ones, with their ids, are deleted (a text may be forgotten and new in one run).
     """
 
     name: str
@@ -82,7 +82,7 @@ class MetricChanges:
     new: dict[str, SeriesState] = field(default_factory=dict)
     returned: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
+    forgotten: dict[str, int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
 

@@ -73,6 +73,10 @@ class Memory:
     watermark: int | None
 
 
+def _nothing() -> slice:
+    return slice(0)
+
+
 @dataclass(slots=True)
 class Plan:
     """What becomes of the points of every series with this pair of grids.
@@ -107,11 +111,11 @@ class Plan:
     example: str = ""
     offered: Times = NO_TIMES
     is_simple: bool = False
-    fresh_values: slice = slice(0)
-    seen_offered: slice = slice(0)
-    seen_known: slice = slice(0)
-    kept_known: slice = slice(0)
-    kept_offered: slice = slice(0)
+    fresh_values: slice = field(default_factory=_nothing)
+    seen_offered: slice = field(default_factory=_nothing)
+    seen_known: slice = field(default_factory=_nothing)
+    kept_known: slice = field(default_factory=_nothing)
+    kept_offered: slice = field(default_factory=_nothing)
 
     def refusals(self) -> list[tuple[str, int, int]]:
         """Per reason: the reason, the first index that it hits, and how many it hits in each series."""

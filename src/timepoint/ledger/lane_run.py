@@ -16,6 +16,10 @@ UNKNOWN = SeriesState(0.0, times=Times((), ()))
 """Stands for a series that was never seen. Never changed; its ``times`` is an object of its own, not ``NO_TIMES``."""
 
 
+_FAR = 2**62
+"""Beyond what a store keeps. No clock says that; an API may."""
+
+
 class LaneRun:
     """One run of a lane: the same for all its metrics."""
 
@@ -47,7 +51,7 @@ def _stamp(lane: LaneState, facts: RunFacts) -> int:
 class MetricRun:
     """One metric in one run: finds series, collects what changes."""
 
-    __slots__ = ("_expired", "changes", "lane", "spec", "state")
+    __slots__ = ("changes", "lane", "spec", "state")
 
     def __init__(self, lane: LaneRun, spec: MetricSpec, state: MetricState | None) -> None:
         self.lane = lane
@@ -56,23 +60,21 @@ class MetricRun:
         self.changes = MetricChanges(
             self.state.name, self.state.shape, spec.forget_after, newest=self.state.newest, counts=Counts()
         )
-        self._expired = self._find_expired()
-        self.changes.forgotten.extend(self._expired)
-        self.changes.counts.forgotten = len(self._expired)
+        self._find_expired()
 
-    def _find_expired(self) -> set[str]:
+    def _find_expired(self) -> None:
         """Absent series stand in the order in which they left, so this costs what is forgotten, not what is kept."""
-        expired = set()
+        forgotten = self.changes.forgotten
         for text, state in self.state.absent.items():
             if self.lane.stamp - state.seen_at <= self.spec.forget_after:
                 break
-            expired.add(text)
-        return expired
+            forgotten[text] = state.id
+        self.changes.counts.forgotten = len(forgotten)
 
     def find_absent(self, text: str) -> SeriesState | None:
         """A series that is not on the page: one that comes back, UNKNOWN, or None if it cannot be kept."""
         state = self.state.absent.get(text)
-        if state is not None and text not in self._expired:
+        if state is not None and text not in self.changes.forgotten:
             return state
         try:
             text.encode()
@@ -92,7 +94,9 @@ class MetricRun:
     def saw(self, newest: int | None) -> None:
         """Notes the newest timepoint of points that were used."""
         changes = self.changes
-        if newest is not None and (changes.newest is None or newest > changes.newest):
+        if newest is None or abs(newest) > _FAR:
+            return
+        if changes.newest is None or newest > changes.newest:
             changes.newest = newest
 
     def finish(self) -> MetricChanges:

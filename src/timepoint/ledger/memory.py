@@ -1,0 +1,73 @@
+"""A ledger without a file.
+
+Owns: the same promises as the ledger in SQLite, but for surviving the process. Must not know: SQL, files.
+
+For tests, for previews, and shipped to users in ``timepoint.testing``. It keeps copies of its own: a lane that was
+loaded and changed, but not committed, is changed here no more than it is in a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from timepoint.errors import StoreError
+from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.state import LaneState, MetricState, SeriesState
+from timepoint.ledger.store import stale_text
+
+
+class MemoryStore:
+    """A ``Store`` in memory."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[tuple[str, str], LaneState] = {}
+        self._commits = 0
+        self._next_id = 1
+
+    def load(self, job: str, lane: str) -> LaneState:
+        return _copy(self._lanes.get((job, lane)) or LaneState(job, lane))
+
+    def lanes(self, job: str) -> list[str]:
+        return sorted(lane for known_job, lane in self._lanes if known_job == job)
+
+    def commit(self, change_set: ChangeSet) -> int:
+        key = (change_set.job, change_set.lane)
+        lane = self._lanes.get(key) or LaneState(*key)
+        if (lane.version, lane.watermark) != (change_set.version, change_set.started_from):
+            raise StoreError(stale_text("memory", change_set, lane.version, lane.watermark))
+        for changes in change_set.metrics.values():
+            for state in changes.new.values():
+                state.id = self._next_id
+                self._next_id += 1
+        self._commits += 1
+        change_set.commit = self._commits
+        _copy_new(change_set).apply(lane)
+        self._lanes[key] = lane
+        return self._commits
+
+    def note_attempt(self, job: str, lane: str, at: int) -> None:
+        self._lanes.setdefault((job, lane), LaneState(job, lane)).last_attempt = at
+
+    def newest_commit(self) -> int:
+        return self._commits
+
+    def close(self) -> None:
+        """Nothing to end; what was committed stays for the next ``load``."""
+
+
+def _copy(lane: LaneState) -> LaneState:
+    return replace(lane, metrics={key: _copy_metric(metric) for key, metric in lane.metrics.items()})
+
+
+def _copy_metric(metric: MetricState) -> MetricState:
+    return replace(metric, series=_copy_series(metric.series), absent=_copy_series(metric.absent))
+
+
+def _copy_series(series: dict[str, SeriesState]) -> dict[str, SeriesState]:
+    return {text: replace(state) for text, state in series.items()}
+
+
+def _copy_new(change_set: ChangeSet) -> ChangeSet:
+    """The change set with new series of its own: whoever applies the other one does not change these."""
+    metrics = {key: replace(changes, new=_copy_series(changes.new)) for key, changes in change_set.metrics.items()}
+    return replace(change_set, metrics=metrics)

@@ -1,0 +1,252 @@
+"""The ledger in one SQLite file.
+
+Owns: which rows a change set becomes, and a lane from rows. Must not know: the rules of counting, who calls.
+
+Transactions, as in the design: opening (check, migrate, count the opening, mark the file as in use); one per attempt;
+one per change set, in which the lane's version and watermark are compared first. The statements of a commit are all
+absolute values: what makes it happen once is the comparison, not the arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from timepoint.errors import DataDirectoryError, StoreError
+from timepoint.ledger.change import ChangeSet, MetricChanges
+from timepoint.ledger.rows import Packer, Unpacker
+from timepoint.ledger.schema import LEDGER
+from timepoint.ledger.sqlite import Database
+from timepoint.ledger.state import LaneState, MetricState, SeriesState
+from timepoint.ledger.store import stale_text
+
+_UPDATE = "UPDATE state SET value = ?, carry = ?, debt = ?, seen_at = ?, recent = ? WHERE id = ?"
+_LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run"
+
+
+class SqliteStore:
+    """A ``Store`` in a file. ``open_store`` opens one.
+
+    Calls may come from any thread, one at a time; the connection belongs to the process that opened it.
+    """
+
+    def __init__(self, path: Path, busy_timeout: int) -> None:
+        self.path = path
+        self._busy = threading.Lock()
+        self._is_closed = False
+        self._database = Database(path, LEDGER, busy_timeout)
+        try:
+            self._begin_use()
+        except StoreError as error:
+            self._database.give_up()
+            raise DataDirectoryError(str(error)) from error
+        except BaseException:
+            self._database.give_up()
+            raise
+
+    @property
+    def checkpoint_failures(self) -> int:
+        """How often the log could not be moved into the file, since the store was opened. Nothing is lost by it."""
+        return self._database.checkpoint_failures
+
+    def load(self, job: str, lane: str) -> LaneState:
+        with self._alone(), self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT id, {_LANE_FIELDS} FROM lane WHERE job = ? AND lane = ?",  # noqa: S608  # names are our own
+                (job, lane),
+            ).fetchone()
+            if row is None:
+                return LaneState(job, lane)
+            state = LaneState(job, lane, *row[1:])
+            self._load_metrics(connection, row[0], state)
+            return state
+
+    def lanes(self, job: str) -> list[str]:
+        with self._alone(), self._database.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT lane FROM lane WHERE job = ? ORDER BY lane", (job,))]
+
+    def note_attempt(self, job: str, lane: str, at: int) -> None:
+        with self._alone(), self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO lane (job, lane, last_attempt) VALUES (?, ?, ?) "
+                "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt",
+                (job, lane, at),
+            )
+
+    def newest_commit(self) -> int:
+        with self._alone(), self._database.reading() as connection:
+            number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+            return number
+
+    def commit(self, change_set: ChangeSet) -> int:
+        with self._alone(), self._database.writing() as connection:
+            lane_id = self._compare(connection, change_set)
+            connection.execute("UPDATE ledger SET commits = commits + 1")
+            number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+            _write_lane(connection, lane_id, change_set, number)
+            for key in change_set.dropped:
+                name, _, shape = key.partition(" ")
+                connection.execute(
+                    "DELETE FROM metric WHERE lane_id = ? AND name = ? AND shape = ?", (lane_id, name, shape)
+                )
+            for changes in change_set.metrics.values():
+                self._write_metric(connection, lane_id, changes, change_set.stamp)
+        change_set.commit = number
+        return number
+
+    def close(self) -> None:
+        """Marks the file as properly closed and closes it. Raises StoreError; nothing committed is lost then."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with self._alone():
+            try:
+                with self._database.writing() as connection:
+                    connection.execute("UPDATE ledger SET is_clean = 1")
+            finally:
+                self._database.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._busy.acquire(blocking=False):
+            raise AssertionError("BUG: two threads use the ledger at the same time")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
+    def _begin_use(self) -> None:
+        """Checks a file that was not closed properly, and marks it as in use."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT is_clean, byte_order FROM ledger").fetchone()
+        if row is not None and row[1] != sys.byteorder:
+            raise DataDirectoryError(
+                f"{self.path}: a {row[1]}-endian machine wrote it and this one is {sys.byteorder}-endian; "
+                "use it where it was written"
+            )
+        if row is not None and not row[0]:
+            self._database.quick_check()
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO ledger (id, commits, opened, is_clean, byte_order) VALUES (1, 0, 1, 0, ?) "
+                "ON CONFLICT (id) DO UPDATE SET opened = opened + 1, is_clean = 0",
+                (sys.byteorder,),
+            )
+
+    def _compare(self, connection: sqlite3.Connection, change_set: ChangeSet) -> int:
+        """The id of the lane, made if need be. Raises StoreError if the run was decided on another state."""
+        key = (change_set.job, change_set.lane)
+        select = "SELECT id, version, watermark FROM lane WHERE job = ? AND lane = ?"
+        row = connection.execute(select, key).fetchone()
+        if row is None:
+            connection.execute("INSERT INTO lane (job, lane) VALUES (?, ?)", key)
+            row = connection.execute(select, key).fetchone()
+        lane_id: int = row[0]
+        if row[1:] != (change_set.version, change_set.started_from):
+            raise StoreError(stale_text(str(self.path), change_set, row[1], row[2]))
+        return lane_id
+
+    def _write_metric(self, connection: sqlite3.Connection, lane_id: int, changes: MetricChanges, stamp: int) -> None:
+        connection.execute(
+            "INSERT INTO metric (lane_id, name, shape, forget_after, newest, last_run) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (lane_id, name, shape) DO UPDATE SET "
+            "forget_after = excluded.forget_after, newest = excluded.newest, last_run = excluded.last_run",
+            (lane_id, changes.name, changes.shape, changes.forget_after, changes.newest, stamp),
+        )
+        connection.executemany("DELETE FROM series WHERE id = ?", ((number,) for number in changes.forgotten.values()))
+        packer = Packer()
+        updated = connection.executemany(_UPDATE, _update_rows(changes, packer, stamp)).rowcount
+        if changes.updates and updated != len(changes.updates):
+            raise StoreError(
+                f"{self.path}: {len(changes.updates)} series of {changes.name} were to be updated and {updated} are "
+                "there: the file was changed behind the exporter's back; the lane is read again"
+            )
+        if changes.new:
+            metric_id = connection.execute(
+                "SELECT id FROM metric WHERE lane_id = ? AND name = ? AND shape = ?",
+                (lane_id, changes.name, changes.shape),
+            ).fetchone()[0]
+            _insert_series(connection, metric_id, changes, packer)
+
+    def _load_metrics(self, connection: sqlite3.Connection, lane_id: int, lane: LaneState) -> None:
+        metrics = connection.execute(
+            "SELECT id, name, shape, forget_after, newest, last_run FROM metric WHERE lane_id = ? ORDER BY id",
+            (lane_id,),
+        ).fetchall()
+        unpacker = Unpacker()
+        for metric_id, *fields in metrics:
+            metric = MetricState(*fields)
+            lane.metrics[f"{metric.name} {metric.shape}"] = metric
+            rows = connection.execute(
+                "SELECT text, value, carry, debt, recent, seen_at, created, zero_until, id "
+                "FROM series JOIN state USING (id) WHERE metric_id = ? ORDER BY id",
+                (metric_id,),
+            )
+            try:
+                _fill(metric, rows, unpacker, lane.page_since)
+            except ValueError as error:
+                raise StoreError(
+                    f"{self.path}: the points of a series of {metric.name} are damaged ({error}); restore a backup"
+                ) from error
+
+
+def _write_lane(connection: sqlite3.Connection, lane_id: int, change_set: ChangeSet, number: int) -> None:
+    connection.execute(
+        "UPDATE lane SET version = ?, watermark = ?, kept_from = ?, last_fire = ?, last_accepted = ?, open_run = ?, "
+        "page_since = CASE WHEN ? THEN ? ELSE page_since END WHERE id = ?",
+        (
+            number,
+            change_set.watermark,
+            change_set.kept_from,
+            change_set.fire_time,
+            change_set.now,
+            None if change_set.ends_run else change_set.stamp,
+            change_set.ends_run,
+            change_set.stamp,
+            lane_id,
+        ),
+    )
+
+
+def _update_rows(
+    changes: MetricChanges, packer: Packer, stamp: int
+) -> Iterator[tuple[float, float, float, int, bytes, int]]:
+    pack = packer.pack
+    for _, number, value, carry, debt, times, recent in changes.updates:
+        yield value, carry, debt, stamp, pack(times, recent), number
+
+
+def _insert_series(connection: sqlite3.Connection, metric_id: int, changes: MetricChanges, packer: Packer) -> None:
+    newest = connection.execute("SELECT max(id) FROM series").fetchone()[0] or 0
+    for number, state in enumerate(changes.new.values(), newest + 1):
+        state.id = number
+    connection.executemany(
+        "INSERT INTO series (id, metric_id, text, created, zero_until) VALUES (?, ?, ?, ?, ?)",
+        ((s.id, metric_id, text, s.created, s.zero_until) for text, s in changes.new.items()),
+    )
+    connection.executemany(
+        "INSERT INTO state (id, value, carry, debt, seen_at, recent) VALUES (?, ?, ?, ?, ?, ?)",
+        ((s.id, s.value, s.carry, s.debt, s.seen_at, packer.pack(s.times, s.recent)) for s in changes.new.values()),
+    )
+
+
+def _fill(metric: MetricState, rows: Iterable[tuple[Any, ...]], unpacker: Unpacker, page_since: int) -> None:
+    """Puts each series on the page or among the absent, these in the order in which they left."""
+    absent: list[tuple[str, SeriesState]] = []
+    for text, value, carry, debt, blob, seen_at, created, zero_until, number in rows:
+        times, recent = unpacker.unpack(blob)
+        state = SeriesState(
+            math.nan if value is None else value, carry, debt, times, recent, seen_at, created, zero_until, number
+        )
+        if seen_at >= page_since:
+            metric.series[text] = state
+        else:
+            absent.append((text, state))
+    absent.sort(key=lambda item: item[1].seen_at)
+    metric.absent.update(absent)

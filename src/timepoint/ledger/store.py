@@ -1,0 +1,79 @@
+"""What the poller may ask of a ledger.
+
+Owns: the protocol that every store follows (SQLite, memory). Must not know: SQL, files, the rules of counting.
+
+The order of one run, per lane: ``load`` once at start; then for each run ``note_attempt`` before its first request,
+``decide`` on the lane in memory, ``commit``, and only then ``ChangeSet.apply`` and publish. After a StoreError nothing
+is known of the commit: drop the lane and ``load`` it anew; both outcomes are consistent, since the watermark is in the
+same transaction as everything that it stands for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from timepoint.clock import format_instant
+from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.state import LaneState
+
+if TYPE_CHECKING:
+    from timepoint.ledger.sqlite_store import SqliteStore
+
+
+class Store(Protocol):
+    """Keeps lanes. Calls must not overlap: use a store from one thread at a time.
+
+    Every method raises StoreError if the ledger cannot be read or written; its text says where and what to do.
+    """
+
+    def load(self, job: str, lane: str) -> LaneState:
+        """What was last committed for a lane; an empty state for a lane that is not known. Always a copy of its own."""
+        ...
+
+    def lanes(self, job: str) -> list[str]:
+        """The lanes of a job that the ledger knows, sorted."""
+        ...
+
+    def commit(self, change_set: ChangeSet) -> int:
+        """Makes a change set durable, whole or not at all, and returns the number of the commit.
+
+        Numbers grow with every commit of the ledger, by one. Sets ``change_set.commit`` and the ids of new series.
+        Refuses with StoreError if the lane is not at the version and the watermark that the change set was decided on.
+        """
+        ...
+
+    def note_attempt(self, job: str, lane: str, at: int) -> None:
+        """Keeps when a request of the lane was last begun, so that a restart does not ask too soon."""
+        ...
+
+    def newest_commit(self) -> int:
+        """The number of the newest commit, 0 before the first."""
+        ...
+
+    def close(self) -> None:
+        """Ends the use of the store; once closed, it may be closed again."""
+        ...
+
+
+def open_store(path: Path, *, busy_timeout: int = 5000) -> SqliteStore:
+    """Opens or creates the ledger in a file. Raises DataDirectoryError with what to do.
+
+    ``busy_timeout`` is how long, in milliseconds, to wait for another process that holds the file.
+    """
+    from timepoint.ledger.sqlite_store import SqliteStore
+
+    return SqliteStore(path, busy_timeout)
+
+
+def stale_text(where: str, change_set: ChangeSet, version: int, watermark: int | None) -> str:
+    """What a store says when it refuses a change set that was decided on another state than it holds."""
+
+    def shown(instant: int | None) -> str:
+        return "no watermark" if instant is None else f"the watermark {format_instant(instant)}"
+
+    return (
+        f"{where}: job {change_set.job}, lane {change_set.lane!r}: the run began at {shown(change_set.started_from)} "
+        f"(version {change_set.version}) but the ledger is at {shown(watermark)} (version {version}): something else "
+        "has committed in between; the run is discarded and the lane read again"
+    )
