@@ -98,7 +98,7 @@ class HttpFetcher:
                 return replace(answer, attempts=attempt)
             delay = pause(failure, attempt, self._chance())
             last = attempt >= self._source.attempts or not may_pass(failure, prepared.method)
-            if last or self._clock.monotonic() + delay >= deadline:
+            if last or max(self._clock.monotonic() + delay, self._free_at) >= deadline:
                 raise self._described(failure, prepared, attempt)
             await self._sleep(delay)
 
@@ -114,7 +114,8 @@ class HttpFetcher:
         now = self._clock.monotonic()
         turn = max(now, self._free_at)
         if turn >= deadline:
-            raise TransportError("timeout", "the deadline of the run leaves no time for an attempt")
+            why = ", since min_interval keeps attempts apart" if now < deadline else ""
+            raise TransportError("timeout", f"the deadline of the run leaves no time for an attempt{why}")
         self._free_at = turn + self._source.min_interval / 1000
         if turn > now:
             await self._sleep(turn - now)

@@ -35,6 +35,7 @@ from timepoint.version import __version__
 
 MAX_HEADERS = 64 * 1024  # bytes of an answer's header block
 MAX_ERROR_BODY = 4 * 1024  # bytes of a refused answer that are looked at
+_ERROR_BODY_SECONDS = 2.0  # a refusal does not become a timeout because its body hangs
 _DEFAULT_HEADERS = {
     "Accept": "application/json, */*;q=0.5",
     "Accept-Encoding": ACCEPT_ENCODING,
@@ -84,16 +85,19 @@ class Transport:
         headers = CIMultiDict(_DEFAULT_HEADERS)
         for name, value in exchange.headers.items():
             headers[name] = value.reveal()
+        secured = exchange.url.scheme == "https"
+        if not secured:
+            headers.update(self._proxy_headers)  # without a tunnel the proxy reads the request itself
         async with self._session.request(
             exchange.method,
             exchange.url,
             headers=headers,
             data=exchange.body,
             allow_redirects=False,
-            ssl=self._tls.current() if exchange.url.scheme == "https" else True,
+            ssl=self._tls.current() if secured else True,
             server_hostname=self._source.tls.server_name if self._source.tls else None,
             proxy=self._proxy,
-            proxy_headers=self._proxy_headers,
+            proxy_headers=self._proxy_headers if secured else None,
         ) as response:
             yield Response(response)
 
@@ -164,11 +168,12 @@ class Response:
         decoding = decoder(",".join(self.headers.getall("Content-Encoding", [])), most)
         raw = bytearray()
         try:
-            while decoding is not None and len(raw) < most and (chunk := await self._response.content.readany()):
-                raw += chunk
-                for _ in decoding.feed(chunk[:most]):
-                    pass
-        except (TooLarge, Damaged, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(_ERROR_BODY_SECONDS):
+                while decoding is not None and len(raw) < most and (chunk := await self._response.content.readany()):
+                    raw += chunk
+                    for _ in decoding.feed(chunk[:most]):
+                        pass
+        except (TooLarge, Damaged, aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
             pass  # what has come by then is all that is shown
         cut = not self._response.content.at_eof()
         if cut:
@@ -181,15 +186,15 @@ def _too_large(limit: int) -> TransportError:
     return TransportError("too_large", f"the body is larger than {limit} bytes (max_body)")
 
 
-def _proxy(url: str | None) -> tuple[URL | None, dict[str, str] | None]:
+def _proxy(url: str | None) -> tuple[URL | None, dict[str, str]]:
     """The proxy without its userinfo, and the headers that carry it."""
     if url is None:
-        return None, None
+        return None, {}
     credentials = userinfo(url)
     parts = urlsplit(url)
     bare = URL(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
     if credentials is None:
-        return bare, None
+        return bare, {}
     pair = ":".join(text.reveal() for text in credentials)
     return bare, {"Proxy-Authorization": "Basic " + b64encode(pair.encode()).decode()}
 

@@ -1,0 +1,249 @@
+"""Servers that hang, drip, break off, lie or flood: each is one clear error within the limits."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import struct
+import tracemalloc
+import zlib
+
+import pytest
+
+from tests.request.wire import Client, reply, serving
+from timepoint.errors import TransportError
+from timepoint.request.spec import SourceSpec
+
+MIB = 1 << 20
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+
+
+def source(url: str, *, timeout: int = 60_000, attempts: int = 1, max_body: int = MIB) -> SourceSpec:
+    """A source with one attempt."""
+    return SourceSpec("s", url, timeout=timeout, attempts=attempts, max_body=max_body)
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accepts, and then says nothing."""
+    await reader.read()
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Sends a byte each time that a limit on single reads would begin anew."""
+    writer.write(HEAD + b"Content-Length: 1000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Resets the connection in the middle of the body."""
+    writer.write(HEAD + b'Content-Length: 1000\r\n\r\n{"a": ')
+    await writer.drain()
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("behaviour", [hang, drip])
+async def test_the_total_time_is_bounded(behaviour: object) -> None:
+    """An API that hangs, or sends a byte now and then, is given up when the timeout of the source is over."""
+    async with serving(behaviour) as wire:  # type: ignore[arg-type] # parametrised functions lose their type
+        error = await Client(source(wire.url, timeout=150)).fail()
+    assert isinstance(error, TransportError)
+    assert error.reason == "timeout"
+    assert str(error) == f"source s: GET {wire.url}/: no complete answer within 150ms (timeout)"
+
+
+async def test_the_deadline_of_the_run_bounds_an_attempt() -> None:
+    """The deadline of the run ends an attempt that its own timeout would let go on, and there is no further one."""
+    async with serving(hang) as wire:
+        error = await Client(source(wire.url, attempts=9)).fail(within=0.1)
+    assert error.reason == "timeout"
+    assert "no complete answer within the deadline of the run" in str(error)
+
+
+async def test_a_refused_connection() -> None:
+    """A refused connection names the address and what the system said."""
+    port = free_port()
+    error = await Client(source(f"http://127.0.0.1:{port}")).fail()
+    assert isinstance(error, TransportError)
+    assert error.reason == "connect"
+    assert f"no connection to 127.0.0.1:{port}: Connect call failed" in str(error)
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+
+
+async def test_a_connection_that_is_not_answered() -> None:
+    """A full backlog, which answers no connection, ends after the connect timeout and not after the total one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        try:
+            for filler in fillers:
+                filler.settimeout(0)
+                filler.connect_ex(("127.0.0.1", port))
+            spec = SourceSpec("s", f"http://127.0.0.1:{port}", connect_timeout=150, attempts=1)
+            error = await Client(spec).fail()
+        finally:
+            for filler in fillers:
+                filler.close()
+    assert error.reason == "connect"
+    assert "no connection within 150ms (connect_timeout)" in str(error)
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    """A name that cannot be resolved is named; ``.invalid`` exists nowhere (RFC 6761)."""
+    error = await Client(source("http://api.invalid/")).fail()
+    assert error.reason == "connect"
+    assert "the name api.invalid cannot be resolved: " in str(error)
+
+
+BROKEN = {
+    "reset in the body": reset,
+    "closed before the answer": b"",
+    "closed in the headers": HEAD,
+    "body shorter than its length": reply(body=b"{}", length=10),
+    "chunk size is no number": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "chunk shorter than its size": HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}\r\n0\r\n\r\n",
+    "chunk longer than its size": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+    "no last chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "gzip cut short": reply(body=gzip.compress(b"{}" * 99)[:-9], headers={"Content-Encoding": "gzip"}),
+    "gzip with a wrong checksum": reply(
+        body=gzip.compress(b"{}")[:-8] + b"\0" * 8, headers={"Content-Encoding": "gzip"}
+    ),
+    "gzip that is none": reply(body=b"{}", headers={"Content-Encoding": "gzip"}),
+    "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "two lengths": HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "a negative length": HEAD + b"Content-Length: -2\r\n\r\n{}",
+    "a header line of 100 kB": HEAD + b"X: " + b"x" * 100_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "ten thousand headers": HEAD + b"X: y\r\n" * 10_000 + b"Content-Length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN.keys())
+async def test_a_broken_answer_is_no_answer(behaviour: object) -> None:
+    """Nothing of an answer that is not complete and well framed is used; for a GET it is asked for again."""
+    async with serving(behaviour) as wire:  # type: ignore[arg-type] # parametrised values lose their type
+        error = await Client(source(wire.url, attempts=2)).fail()
+    assert isinstance(error, TransportError)
+    assert error.reason == "transport"
+    assert error.attempts == 2
+    assert len(wire.received) >= 2
+
+
+async def test_many_headers_are_too_large() -> None:
+    """A header block of more than 64 KiB is refused even where each of its lines is short."""
+    headers = {f"X-{i}": "x" * 7000 for i in range(12)}
+    async with serving(reply(headers=headers)) as wire:
+        error = await Client(source(wire.url)).fail()
+    assert error.reason == "too_large"
+
+
+async def test_an_announced_size_above_the_limit() -> None:
+    """A body that says it is too large is refused before it comes, and is not asked for again."""
+
+    async def announce(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"Content-Length: 1000000000000\r\n\r\n")
+        await reader.read()
+
+    async with serving(announce) as wire:
+        error = await Client(source(wire.url, attempts=3)).fail()
+    assert isinstance(error, TransportError)
+    assert error.reason == "too_large"
+    assert str(error).endswith("the body is larger than 1048576 bytes (max_body)")
+    assert error.attempts == 1
+
+
+async def test_an_endless_body() -> None:
+    """A body without a length is cut off at the limit."""
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"\r\n")
+        while True:
+            writer.write(b" " * 65536)
+            await writer.drain()
+
+    async with serving(flood) as wire:
+        error = await Client(source(wire.url)).fail()
+    assert error.reason == "too_large"
+
+
+async def test_a_body_of_exactly_the_limit() -> None:
+    """A body as large as the limit is taken, compressed or not; one byte more is not."""
+    for extra, coding in ((0, ""), (0, "gzip"), (1, ""), (1, "gzip")):
+        body = b" " * (MIB + extra)
+        sent = gzip.compress(body) if coding else body
+        async with serving(reply(body=sent, headers={"Content-Encoding": coding} if coding else None)) as wire:
+            client = Client(source(wire.url))
+            if extra:
+                assert (await client.fail()).reason == "too_large"
+            else:
+                assert (await client.fetch()).body == body
+
+
+def bomb(mebibytes: int) -> bytes:
+    """One gzip stream of that many MiB of zeros, without its trailer. 2 MB hold 2 GiB."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    piece = compressor.compress(bytes(MIB)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return gzip.compress(b"")[:10] + piece * mebibytes
+
+
+async def test_a_gzip_bomb() -> None:
+    """2 MB that hold 2 GiB are given up at the limit, in memory of the order of the limit."""
+    body = bomb(2048)
+    async with serving(reply(body=body, headers={"Content-Encoding": "gzip"})) as wire:
+        client = Client(source(wire.url, max_body=16 * MIB))
+        tracemalloc.start()
+        try:
+            error = await client.fail()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert error.reason == "too_large"
+    assert peak < 32 * MIB
+
+
+async def test_a_gzip_bomb_inside_a_refusal() -> None:
+    """Of a refusal's body a few kilobytes are unpacked and no more."""
+    async with serving(reply(403, bomb(2048), {"Content-Encoding": "gzip"})) as wire:
+        client = Client(source(wire.url))
+        tracemalloc.start()
+        try:
+            error = await client.fail()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert error.reason == "status"
+    assert peak < 8 * MIB
+
+
+async def test_a_refusal_that_never_ends() -> None:
+    """A refusal whose body never ends is still a refusal, and its start is shown."""
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad\r\n\r\nwrong step ")
+        while True:
+            writer.write(b"." * 65536)
+            await writer.drain()
+
+    async with serving(endless) as wire:
+        error = await Client(source(wire.url)).fail()
+    assert "status 400 Bad: wrong step ..." in str(error)
+
+
+async def test_a_refusal_that_breaks_off() -> None:
+    """A refusal whose body breaks off is still a refusal."""
+    async with serving(reply(404, b"not here", length=1000)) as wire:
+        error = await Client(source(wire.url)).fail()
+    assert str(error).endswith("status 404 Some Reason: not here")
