@@ -1,0 +1,140 @@
+"""One job over time: waits for its fire times, starts runs, says why one did not take place.
+
+Owns: that a job has at most one run at a time; the log line of a run.
+Must not know: the stages of a run, other jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from timepoint import log
+from timepoint.clock import MINUTE, format_instant
+from timepoint.job import Job
+from timepoint.model import Outcome
+from timepoint.poller import schedule
+from timepoint.poller.pipeline import Pipeline
+from timepoint.poller.report import RunReport, skipped
+from timepoint.poller.tally import JobTally
+
+LOGGER = logging.getLogger(__name__)
+
+_LEVELS = {
+    Outcome.OK: logging.INFO,
+    Outcome.EMPTY: logging.INFO,
+    Outcome.PARTIAL: logging.WARNING,
+    Outcome.SKIPPED: logging.WARNING,
+}
+_LONGEST_SLEEP = MINUTE  # the wall clock may jump while one sleeps
+
+
+class JobLoop:
+    """``changed`` is called whenever the tally of the job has changed."""
+
+    def __init__(self, pipeline: Pipeline, tally: JobTally, changed: Callable[[], None]) -> None:
+        self.job: Job = pipeline.job
+        self.tally = tally
+        self.last_begin: int | None = None
+        self._pipeline = pipeline
+        self._timing = pipeline.timing
+        self._changed = changed
+        self._run: asyncio.Task[RunReport] | None = None
+
+    async def run_forever(self) -> None:
+        """Runs the job at its fire times until it is cancelled, which cancels a run in progress too."""
+        was_here = False  # what was missed before the start is nobody's fault
+        try:
+            while True:
+                now = self._timing.clock.now()
+                plan = schedule.due(self.job.schedule, self.job.name, self.last_begin, now)
+                self.last_begin = plan.last_begin
+                if plan.missed and was_here:
+                    self._finish(self._missed(plan.missed, now))
+                if plan.fire_time is not None:
+                    self._start(plan.fire_time, now)
+                was_here = True
+                self.tally.next_begin = plan.next_begin
+                self._changed()
+                await self._timing.sleep(min(plan.next_begin - self._timing.clock.now(), _LONGEST_SLEEP) / 1000)
+        finally:
+            if self._run is not None and not self._run.done():
+                self._run.cancel()
+                await asyncio.wait((self._run,))
+
+    async def run_once(self, *, force: bool) -> RunReport | None:
+        """One run of the newest fire time, if it is due or ``force`` says so; None if it is not due."""
+        now = self._timing.clock.now()
+        plan = schedule.due(self.job.schedule, self.job.name, self.last_begin, now)
+        self.tally.next_begin = plan.next_begin
+        fire_time = plan.fire_time
+        if fire_time is None and force:
+            fire_time = schedule.last_fire(self.job.schedule, self.job.name, now)
+        if fire_time is None:
+            log.event(LOGGER, logging.INFO, "not_due", job=self.job.name, next_run=format_instant(plan.next_begin))
+            return None
+        return await self._do_run(fire_time)
+
+    def _start(self, fire_time: int, now: int) -> None:
+        if self._run is not None and not self._run.done():
+            error = "the run before has not ended"
+            self._finish(skipped(self.job.name, fire_time, now, "still_running", error))
+            return
+        self._run = asyncio.create_task(self._do_run(fire_time), name=f"run {self.job.name}")
+
+    async def _do_run(self, fire_time: int) -> RunReport:
+        self.tally.running_since = self._timing.clock.now()
+        self._changed()
+        try:
+            report = await self._pipeline.run(fire_time)
+        except Exception as error:  # noqa: BLE001 - one bad job costs one job; the report carries it to the log
+            report = RunReport(self.job.name, fire_time, self.tally.running_since)
+            report.close(Outcome.STORE_ERROR, "bug", f"{type(error).__name__}: {error}")
+            report.bug = error
+        finally:
+            self.tally.running_since = None
+        self._finish(report)
+        return report
+
+    def _missed(self, missed: tuple[int, int], now: int) -> RunReport:
+        first, last = missed
+        error = f"the fire times from {format_instant(first)} to {format_instant(last)} went by"
+        return skipped(self.job.name, last, now, "late", error)
+
+    def _finish(self, report: RunReport) -> None:
+        self.tally.add(report)
+        log_run(report)
+        self._changed()
+
+
+def log_run(report: RunReport) -> None:
+    """The one log line of a run."""
+    counts, rejects = report.counts, report.rejects
+    log.event(
+        LOGGER,
+        _LEVELS.get(report.outcome, logging.ERROR),
+        "run",
+        job=report.job_name,
+        outcome=report.outcome.value,
+        fire_time=format_instant(report.fire_time),
+        window_start=format_instant(report.windows[0].start) if report.windows else None,
+        window_end=format_instant(report.windows[-1].end) if report.windows else None,
+        duration=round(report.duration, 3),
+        attempts=report.attempts,
+        rows=report.rows,
+        points=report.points,
+        series=sum(metric.series for metric in report.standing.values()) if report.standing is not None else None,
+        new=counts.new,
+        revised=counts.revised,
+        late=counts.late or None,
+        rejects=rejects.total,
+        rejected=", ".join(
+            f"{reason} {count} ({rejects.examples[reason][0]})" for reason, count in rejects.counts.items()
+        )
+        or None,
+        reason=report.reason or None,
+        error=report.error or None,
+    )
+    if report.bug is not None:
+        LOGGER.error("BUG: a run of job %s met an error that is not foreseen", report.job_name, exc_info=report.bug)

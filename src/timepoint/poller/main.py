@@ -1,0 +1,73 @@
+"""The mains of the poller: as a process that lives, and once.
+
+Owns: the event loop, the signals, what is opened where, and the exit code.
+Must not know: who calls, the config file, the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from pathlib import Path
+
+from timepoint import log
+from timepoint.errors import DataDirectoryError, StoreError
+from timepoint.job import Job
+from timepoint.ledger.store import open_store
+from timepoint.poller.runner import Runner, Surroundings
+
+LOGGER = logging.getLogger(__name__)
+
+
+def poll_forever(jobs: Sequence[Job], ledger: Path, published: Path) -> int:
+    """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used."""
+
+    async def main(stop: asyncio.Event) -> int:
+        return await Runner(jobs, _surroundings(ledger, published)).run(stop)
+
+    return _run(main)
+
+
+def poll_once(
+    jobs: Sequence[Job], ledger: Path, published: Path, *, force: bool = False, only: Collection[str] = ()
+) -> int:
+    """Runs each job that is due, or with ``force`` each job, once; the exit code.
+
+    It is 1 if a run failed or was interrupted, or if the ledger cannot be used, else 0. ``jobs`` are all jobs of the
+    config; ``only`` names those to run, empty for all. Even with ``force`` a source is not asked before its
+    ``min_interval`` is over.
+    """
+
+    async def main(stop: asyncio.Event) -> int:
+        runner = Runner(jobs, _surroundings(ledger, published))
+        runs = asyncio.create_task(runner.run_once(force=force, only=only))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((runs, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not runs.done():
+            runs.cancel()
+            await asyncio.wait((runs,))
+            return 1
+        return runs.result()
+
+    return _run(main)
+
+
+def _surroundings(ledger: Path, published: Path) -> Surroundings:
+    return Surroundings(open_store=lambda: open_store(ledger), published=published)
+
+
+def _run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    async def until_told() -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await main(stop)
+
+    try:
+        return asyncio.run(until_told())
+    except (DataDirectoryError, StoreError) as error:
+        log.event(LOGGER, logging.ERROR, "ledger_unusable", error=error)
+        return 1

@@ -1,0 +1,195 @@
+"""One run of one job.
+
+Owns: the order of its stages, and the closing word. Must not know: when a job runs, what else runs.
+
+    fire time ──> plan the windows, oldest first                                      event loop
+                  for each window:
+                      note the attempt, durably                                       worker
+                      wait for the source's turn, ask                                 event loop
+                      read (decode, map) ──> decide ──> commit ──> apply in memory    worker
+                  shown ──> publish                                                   worker
+              ──> report
+
+Each window is committed by itself, so a run that fails in its third window has moved on by two. What follows from that
+order: an attempt is noted before the request goes out, so no crash loop burns a quota; the lane in memory changes after
+the commit, so it never holds what is not durable; a failed run publishes nothing, so the last state stays (P5).
+
+    outcome         when
+    ok              every window was committed (rejects alone do not change that)
+    empty           the same, and the answers held no points
+    partial         a window failed after others had been committed
+    source_error    the API, or the function, gave no usable answer
+    mapping_error   the mapping raised, or there were rows or points and all of them were rejected
+    store_error     the ledger could not load, note or commit, or the page could not be published
+    skipped         nothing to ask for, no turn at the source, or the job is still busy
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from timepoint.clock import Clock, format_duration
+from timepoint.errors import MappingError, PublishError, SourceError, StoreError, TransportError
+from timepoint.job import Job
+from timepoint.mapping.engine import RunContext
+from timepoint.model import MappedRun, Outcome, Rejects, Window
+from timepoint.poller import schedule
+from timepoint.poller.desk import JobDesk
+from timepoint.poller.origin import Material, Origin
+from timepoint.poller.report import RunReport, skipped
+from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.worker import Worker
+from timepoint.request.window import plan_windows
+
+
+class _Failed(Exception):  # noqa: N818 - not an error of its own: it carries a closing word out of the stages
+    """A window that could not be committed, and the closing word that this means for the run."""
+
+    def __init__(self, outcome: Outcome, reason: str, error: str, bug: BaseException | None = None) -> None:
+        self.outcome, self.reason, self.error, self.bug = outcome, reason, error, bug
+        super().__init__(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The runs of one job. One at a time: a second call before the end of the first is a bug of the caller."""
+
+    job: Job
+    origin: Origin
+    desk: JobDesk
+    worker: Worker
+    timing: Timing
+    pace: Pace
+
+    async def run(self, fire_time: int) -> RunReport:
+        """One run. Never raises for what a source, a mapping or a store does."""
+        clock = self.timing.clock
+        began, started = clock.now(), clock.monotonic()
+        report = RunReport(self.job.name, fire_time, began)
+        try:
+            windows = await self._plan(fire_time)
+            if not windows:
+                return skipped(self.job.name, fire_time, began, "nothing_new", "no data time is new since the last run")
+            await self._run_windows(windows, report, started + self.job.timeout / 1000)
+            report.close(Outcome.OK if report.points else Outcome.EMPTY)
+        except _Failed as failure:
+            outcome = Outcome.PARTIAL if report.committed else failure.outcome
+            report.close(outcome, failure.reason, failure.error)
+            report.bug = failure.bug
+        if report.committed:
+            await self._publish(report)
+        report.duration = clock.monotonic() - started
+        return report
+
+    async def _plan(self, fire_time: int) -> list[Window]:
+        if busy := self.origin.busy():
+            raise _Failed(Outcome.SKIPPED, "busy", busy)
+        with _closing(Outcome.STORE_ERROR, "load"):
+            lane = await self.worker.do(self.desk.load)
+        job = self.job
+        period = schedule.period(job.schedule, fire_time)
+        windows = plan_windows(job.window, period, fire_time, lane.watermark)
+        if job.window_is_asked:
+            return windows
+        # The request does not name its window: one answer serves all of it, and there is always something to ask.
+        windows = windows or plan_windows(job.window, period, fire_time, None)
+        return [Window(windows[0].start, windows[-1].end)] if windows else []
+
+    async def _run_windows(self, windows: list[Window], report: RunReport, deadline: float) -> None:
+        for number, window in enumerate(windows, 1):
+            material = await self._ask(window, report, deadline)
+            ends_run = number == len(windows)
+            await self.worker.do(lambda: self._absorb(material, window, report, ends_run=ends_run))  # noqa: B023 - awaited here
+
+    async def _ask(self, window: Window, report: RunReport, deadline: float) -> Material:
+        if not await self.pace.turn(deadline):
+            pause = format_duration(self.pace.min_interval)
+            raise _Failed(Outcome.SKIPPED, "min_interval", f"the source may be asked only once in {pause}")
+        with _closing(Outcome.STORE_ERROR, "note_attempt"):
+            await self.worker.do(self.desk.note_attempt)
+        report.windows.append(window)
+        with _taking(report, "fetch", self.timing.clock), _closing(Outcome.SOURCE_ERROR, "fetch"):
+            try:
+                material = await self.timing.within(deadline, self.origin.ask(window, report.fire_time, deadline))
+            except SourceError as error:
+                report.attempts += getattr(error, "attempts", 1)
+                raise
+            except TimeoutError:
+                report.attempts += 1
+                limit = format_duration(self.job.timeout)
+                raise TransportError("timeout", f"no answer within the timeout of the job ({limit})") from None
+        report.attempts += material.attempts
+        report.response_bytes += material.size
+        return material
+
+    def _absorb(self, material: Material, window: Window, report: RunReport, *, ends_run: bool) -> None:
+        """From an answer to a commit, in the worker, and at the end of it in the report."""
+        clock, desk = self.timing.clock, self.desk
+        with _taking(report, "map", clock), _closing(Outcome.MAPPING_ERROR, "mapping"):
+            mapped = self.origin.read(material, RunContext(window, report.fire_time))
+        report.rejects.update(mapped.rejects)
+        points = _count_points(mapped)
+        if not points and mapped.rows and mapped.rejects.total:
+            raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(mapped.rejects))
+        with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "decide"):
+            change_set = desk.decide(mapped, window, report.fire_time, ends_run=ends_run)
+        report.rejects.update(change_set.rejects)
+        if points and change_set.rejects.total >= points:
+            raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
+        with _taking(report, "commit", clock), _closing(Outcome.STORE_ERROR, "commit"):
+            desk.commit(change_set)
+        report.committed += 1
+        report.rows += mapped.rows
+        report.dropped += mapped.dropped
+        report.points += points
+        report.counts.add(change_set.counts)
+
+    async def _publish(self, report: RunReport) -> None:
+        def work() -> None:
+            with _taking(report, "publish", self.timing.clock), _closing(Outcome.STORE_ERROR, "publish"):
+                report.standing = self.desk.standing()
+                self.desk.publish()
+
+        try:
+            await self.worker.do(work)
+        except _Failed as failure:
+            report.close(failure.outcome, failure.reason, failure.error)
+            report.bug = failure.bug
+
+
+def _count_points(mapped: MappedRun) -> int:
+    return sum(len(points.times) for series in mapped.series.values() for points in series.values())
+
+
+def _first_reject(rejects: Rejects) -> str:
+    """A sentence for an answer of which nothing could be used."""
+    reason = max(rejects.counts, key=lambda reason: rejects.counts[reason])
+    example = next(iter(rejects.examples.get(reason, ())), "")
+    return f"nothing in the answer could be used: {rejects.total} rejects, most often {reason} ({example})"
+
+
+@contextlib.contextmanager
+def _taking(report: RunReport, stage: str, clock: Clock) -> Iterator[None]:
+    """Adds the time of the block to a stage."""
+    begin = clock.monotonic()
+    try:
+        yield
+    finally:
+        report.stages[stage] = report.stages.get(stage, 0.0) + clock.monotonic() - begin
+
+
+@contextlib.contextmanager
+def _closing(outcome: Outcome, reason: str) -> Iterator[None]:
+    """Turns an error into the closing word that it means; ``outcome`` is that of an error nobody foresaw."""
+    try:
+        yield
+    except SourceError as error:
+        raise _Failed(Outcome.SOURCE_ERROR, error.reason, str(error)) from error
+    except MappingError as error:
+        raise _Failed(Outcome.MAPPING_ERROR, reason, str(error)) from error
+    except (StoreError, PublishError) as error:
+        raise _Failed(Outcome.STORE_ERROR, reason, str(error)) from error
+    except Exception as error:
+        raise _Failed(outcome, "bug", f"{type(error).__name__}: {error}", bug=error) from error

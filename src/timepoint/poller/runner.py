@@ -1,0 +1,209 @@
+"""The poller: all jobs of one config, from start to end.
+
+Owns: what happens at the start (open, load, restore the pages), the heartbeat, the end within three seconds.
+Must not know: the stages of a run, when a job fires, the server.
+
+    start   open the ledger ──> load each lane ──> publish each page that is older than its lane, missing, damaged or
+            made by another config ──> first heartbeat, which makes the exporter ready for restored jobs
+    run     one loop per job on the event loop; answers become commits in one worker thread
+    beat    every 3 s, and soon after each change: the poller's own metrics and the status of each job, not fsynced,
+            written by a thread of its own so that a slow disk or a large answer does not look like a dead poller
+    end     no new run, requests cancelled, the commit in hand gets its time, the ledger is closed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from timepoint import log
+from timepoint.errors import PublishError, StoreError
+from timepoint.exposition.family import JobSnapshot
+from timepoint.exposition.publish import publish, published_paths, snapshot_path
+from timepoint.job import HttpPolling, Job
+from timepoint.ledger.store import Store
+from timepoint.model import Outcome
+from timepoint.poller.desk import JobDesk
+from timepoint.poller.job_loop import JobLoop
+from timepoint.poller.origin import Fetcher, open_origin
+from timepoint.poller.pipeline import Pipeline
+from timepoint.poller.process import read_process
+from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.tally import JobTally, poller_status
+from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.worker import ThreadWorker, Worker
+from timepoint.request.fetch import HttpFetcher
+from timepoint.request.spec import SourceSpec
+from timepoint.version import __version__
+
+LOGGER = logging.getLogger(__name__)
+
+POLLER = "~poller"
+"""The name under which the poller publishes itself; no job can have it."""
+
+HEARTBEAT = 3.0
+_SOONEST_BEAT = 0.25
+_END = 2.5
+_BAD = frozenset({Outcome.PARTIAL, Outcome.SOURCE_ERROR, Outcome.MAPPING_ERROR, Outcome.STORE_ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything that the poller touches outside of itself; tests put fakes in. ``open_store`` runs in the worker."""
+
+    open_store: Callable[[], Store]
+    published: Path
+    timing: Timing = field(default_factory=Timing)
+    open_fetcher: Callable[[SourceSpec], AbstractAsyncContextManager[Fetcher]] = HttpFetcher
+    make_worker: Callable[[], Worker] = ThreadWorker
+    read_process: Callable[[], ProcessCost] = read_process
+
+
+class Runner:
+    """Runs jobs with one ledger and one directory of pages."""
+
+    def __init__(self, jobs: Sequence[Job], around: Surroundings) -> None:
+        self.tallies = {job.name: JobTally(job.name) for job in jobs}
+        self._jobs = jobs
+        self._around = around
+        self._timing = around.timing
+        self._started = around.timing.clock.now()
+        self._worker = around.make_worker()
+        self._beater = around.make_worker()
+        self._desks: list[JobDesk] = []
+        self._changed = asyncio.Event()
+        self._beat_fails = False
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Runs all jobs at their fire times until told to stop. Raises StoreError, DataDirectoryError at the start."""
+        async with self._opened() as loops:
+            tasks = [asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}") for loop in loops]
+            tasks.append(asyncio.create_task(self._beat_forever(), name="heartbeat"))
+            await stop.wait()
+            log.event(LOGGER, logging.DEBUG, "poller_stopping")
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        return 0
+
+    async def run_once(self, *, force: bool = False, only: Collection[str] = ()) -> int:
+        """Runs each job once, if it is due or ``force``; 1 if a run failed. ``only`` names jobs, empty means all."""
+        async with self._opened() as loops:
+            chosen = [loop for loop in loops if not only or loop.job.name in only]
+            reports = await asyncio.gather(*(loop.run_once(force=force) for loop in chosen))
+            await self._beat()
+        return int(any(report is not None and report.outcome in _BAD for report in reports))
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[list[JobLoop]]:
+        async with AsyncExitStack() as stack:
+            stack.callback(self._worker.close)
+            stack.callback(self._beater.close)
+            store = await self._worker.do(self._around.open_store)
+            stack.push_async_callback(self._close, store)
+            fetchers = {
+                source.name: await stack.enter_async_context(self._around.open_fetcher(source))
+                for source in _sources(self._jobs)
+            }
+            paces = {source.name: Pace(source.min_interval, self._timing) for source in _sources(self._jobs)}
+            loops = [self._make_loop(job, store, fetchers, paces) for job in self._jobs]
+            await self._worker.do(lambda: self._restore(loops, paces))
+            gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
+            await self._beat()
+            yield loops
+
+    def _make_loop(self, job: Job, store: Store, fetchers: dict[str, Fetcher], paces: dict[str, Pace]) -> JobLoop:
+        desk = JobDesk(job, store, self._around.published, self._timing.clock)
+        self._desks.append(desk)
+        pace = paces[job.polling.source.name] if isinstance(job.polling, HttpPolling) else Pace(0, self._timing)
+        pipeline = Pipeline(job, open_origin(job, fetchers), desk, self._worker, self._timing, pace)
+        return JobLoop(pipeline, self.tallies[job.name], self._changed.set)
+
+    def _restore(self, loops: Iterable[JobLoop], paces: dict[str, Pace]) -> None:
+        """Takes up what the ledger holds. Runs in the worker."""
+        self._withdraw_strangers()
+        for loop, desk in zip(loops, self._desks, strict=True):
+            lane = desk.load()
+            try:
+                desk.restore()
+            except PublishError as error:
+                log.event(LOGGER, logging.ERROR, "publish_failed", job=loop.job.name, error=error)
+            loop.last_begin = lane.last_attempt
+            loop.tally.is_known = lane.version > 0
+            loop.tally.last_success = lane.last_accepted
+            loop.tally.standing = desk.standing()
+            if lane.last_attempt is not None and isinstance(loop.job.polling, HttpPolling):
+                paces[loop.job.polling.source.name].remember(lane.last_attempt)
+
+    def _withdraw_strangers(self) -> None:
+        """Takes pages of jobs that are no longer configured away. Their state stays in the ledger."""
+        directory = self._around.published
+        own = {snapshot_path(directory, name) for name in (*self.tallies, POLLER)}
+        for path in published_paths(directory):
+            if path not in own:
+                with contextlib.suppress(OSError):  # the server serves configured jobs only
+                    path.unlink()
+
+    async def _guarded(self, loop: JobLoop) -> None:
+        """One bad job costs one job."""
+        try:
+            await loop.run_forever()
+        except Exception:
+            LOGGER.exception("BUG: job %s runs no more", loop.job.name)
+
+    async def _beat_forever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                beat_at = self._timing.clock.monotonic() + HEARTBEAT
+                await self._timing.within(beat_at, self._changed.wait())
+            self._changed.clear()
+            await self._beat()
+            await self._publish_old_pages()
+            await self._timing.sleep(_SOONEST_BEAT)
+
+    async def _beat(self) -> None:
+        """Publishes the poller's own metrics and the status of each job."""
+        around, clock = self._around, self._timing.clock
+        tallies = list(self.tallies.values())
+        facts = PollerFacts(tallies, around.read_process(), clock.now(), self._started)
+        status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
+        snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
+        try:
+            await self._beater.do(lambda: publish(around.published, snapshot, durable=False))
+        except PublishError as error:
+            if not self._beat_fails:  # once, not every three seconds
+                log.event(LOGGER, logging.ERROR, "publish_failed", job=POLLER, error=error)
+            self._beat_fails = True
+        else:
+            self._beat_fails = False
+
+    async def _publish_old_pages(self) -> None:
+        """Tries again what could not be published; the run that met it has said so."""
+        for desk in self._desks:
+            if desk.page_is_old:
+                with contextlib.suppress(PublishError, StoreError):
+                    await self._worker.do(desk.publish)
+
+    async def _close(self, store: Store) -> None:
+        """Closes the ledger when the work in hand is done, if that is soon; the ledger survives it otherwise too."""
+        give_up = self._timing.clock.monotonic() + _END
+        try:
+            await self._timing.within(give_up, self._worker.do(store.close))
+        except TimeoutError:
+            log.event(LOGGER, logging.WARNING, "not_closed", reason="an answer is still being worked on")
+        except StoreError as error:
+            log.event(LOGGER, logging.WARNING, "not_closed", reason=error)
+
+
+def _sources(jobs: Iterable[Job]) -> list[SourceSpec]:
+    """The sources of the jobs, each once."""
+    return list(
+        {job.polling.source.name: job.polling.source for job in jobs if isinstance(job.polling, HttpPolling)}.values()
+    )
