@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from timepoint.clock import Clock, SystemClock
-from timepoint.errors import DataDirectoryError
+from timepoint.errors import DataDirectoryError, InUseError
 
 # The children of a killed predecessor notice its end within milliseconds, but may be in the middle of a long step.
 PATIENCE = 2.0
@@ -122,7 +122,7 @@ def _lock(path: Path, fd: int, clock: Clock, sleep: Callable[[float], None]) -> 
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if clock.monotonic() >= give_up:
-                raise DataDirectoryError(_in_use(path, fd)) from None
+                raise InUseError(_in_use(path, fd)) from None
             sleep(_RETRY)
         else:
             os.ftruncate(fd, 0)

@@ -4,7 +4,8 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
 
     TimepointError
     |-- ConfigError             the operator: the file says something that cannot work
-    |-- DataDirectoryError      the operator: the data directory is in use, foreign, damaged or not writable
+    |-- DataDirectoryError      the operator: the data directory is foreign, damaged or not writable
+    |   `-- InUseError          another process works with it
     |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
@@ -56,6 +57,10 @@ class ConfigError(TimepointError):
 
 class DataDirectoryError(TimepointError):
     """The data directory is in use by another process, belongs to something else, or cannot be written."""
+
+
+class InUseError(DataDirectoryError):
+    """Another process works with the data directory. Whoever started this one may try again later."""
 
 
 class SourceError(TimepointError):

@@ -20,8 +20,7 @@ STATUS: dict[str, Any] = {
         "pod_energy": {
             "ready": True,
             "outcome": "partial",
-            "reason": "rejects",
-            "error": "2 rows could not be used",
+            "reason": "2 rows could not be used",
             "last_run": NOW - 3 * MINUTE,
             "next_run": NOW + 27 * MINUTE,
             "data_timestamp": NOW - HOUR,
@@ -91,7 +90,6 @@ def test_a_job_has_a_row_with_all_that_the_poller_tells() -> None:
         "pod_energy",
         "attention",
         "partial",
-        "rejects",
         "2 rows could not be used",
         "3 min ago",
         "in 27 min",
@@ -103,16 +101,13 @@ def test_a_job_has_a_row_with_all_that_the_poller_tells() -> None:
         assert expected in text
 
 
-@pytest.mark.parametrize("field", ["name", "outcome", "reason", "error", "reject", "example"])
+@pytest.mark.parametrize("field", ["name", "outcome", "reason", "reject", "example"])
 def test_markup_in_what_is_shown_is_inert(field: str) -> None:
     """Text from a config or an answer never becomes an element, an attribute or a link."""
-    texts = {
-        name: ATTACK if name == field else "x" for name in ("name", "outcome", "reason", "error", "reject", "example")
-    }
+    texts = {name: ATTACK if name == field else "x" for name in ("name", "outcome", "reason", "reject", "example")}
     entry = {
         "outcome": texts["outcome"],
         "reason": texts["reason"],
-        "error": texts["error"],
         "rejects": {"counts": {texts["reject"]: 1}, "examples": {texts["reject"]: [texts["example"]]}},
     }
     page = Elements(render(view({"jobs": {texts["name"]: entry}}, texts["name"])))

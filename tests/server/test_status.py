@@ -50,6 +50,11 @@ def test_not_ready_while_the_status_is_of_an_earlier_poller() -> None:
     assert not readiness([JobStatus("a", known=True)], poller_spoke=False).good
 
 
+def test_a_restored_job_is_not_said_to_wait() -> None:
+    """It has something to show before its first run of this start."""
+    assert JobStatus("a", known=True).state == "restored"
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STYLE_PATH = "/-/style.css"
 
-_WORDS = {"waiting": "waiting", "good": "well", "mild": "attention", "bad": "failing"}
+_WORDS = {"waiting": "waiting", "restored": "restored", "good": "well", "mild": "attention", "bad": "failing"}
 _IN_ALL = {**_WORDS, "mild": "in need of attention"}
 
 

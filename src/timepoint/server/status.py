@@ -31,8 +31,8 @@ class Reject:
 class JobStatus:
     """One job as the poller sees it. Instants in milliseconds, None for unknown or not yet.
 
-    ``known`` says that a first run has ended or that the job was restored from the ledger. ``reason`` is a short word
-    for why the last run ended as it did, ``error`` the sentence.
+    ``known`` says that a first run has ended or that the job was restored from the ledger. ``reason`` says why the
+    last run ended as it did.
     """
 
     name: str
@@ -40,7 +40,6 @@ class JobStatus:
     running: bool = False
     outcome: str | None = None
     reason: str = ""
-    error: str = ""
     last_run: int | None = None
     next_run: int | None = None
     newest_data: int | None = None
@@ -49,9 +48,9 @@ class JobStatus:
 
     @property
     def state(self) -> str:
-        """One word for a person: ``waiting``, ``good``, ``mild`` (something was left out) or ``bad``."""
+        """One word: ``waiting``, ``restored``, ``good``, ``mild`` (something was left out) or ``bad``."""
         if self.outcome is None:
-            return "waiting"
+            return "restored" if self.known else "waiting"
         return "good" if self.outcome in _GOOD else "mild" if self.outcome in _MILD else "bad"
 
 
@@ -98,7 +97,6 @@ def _read_job(name: str, entry: Mapping[str, Any]) -> JobStatus:
         running=entry.get("running") is True,
         outcome=_text(entry.get("outcome")) or None,
         reason=_text(entry.get("reason")),
-        error=_text(entry.get("error")),
         last_run=_whole(entry.get("last_run")),
         next_run=_whole(entry.get("next_run")),
         newest_data=_whole(entry.get("data_timestamp")),

@@ -1,0 +1,257 @@
+"""``timepoint preview``: one run of a job, shown and forgotten.
+
+Owns: what is asked, of which window, and how points and rejects are printed. It goes through the same rooms as a run,
+with an empty lane in memory in place of the ledger. Must not know: the data directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, load
+from timepoint.clock import SystemClock, format_instant
+from timepoint.errors import MappingError, SourceError
+from timepoint.model import MappedRun, Rejects, SeriesPoints, Window
+
+if TYPE_CHECKING:
+    from timepoint.job import Job
+    from timepoint.poller.origin import Material
+
+_CONTENT_TYPES = {
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".js": "application/javascript",
+    ".jsonp": "application/javascript",
+    ".csv": "text/csv",
+    ".xml": "application/xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to preview. ``windows`` are those that a first run at the fire time would ask for, or the one given.
+
+    ``response`` is a file that stands for the answer, None to ask the API. ``window_given`` says that the window comes
+    from the command line.
+    """
+
+    fire_time: int
+    windows: Sequence[Window]
+    window_given: bool
+    response: Path | None
+
+
+@click.command()
+@config_argument
+@click.option("--job", "job_name", metavar="NAME", help="The job to preview; without it every job of CONFIG.")
+@click.option(
+    "--response",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Read FILE as the answer and ask no API. It is JSON unless its name says otherwise (.ndjson, .jsonp).",
+)
+@click.option(
+    "--window-start", type=InstantType(), metavar="TIME", help="Start of the window, for instance 2025-01-31T12:00Z."
+)
+@click.option("--window-end", type=InstantType(), metavar="TIME", help="End of the window; it is not part of it.")
+@click.option(
+    "--at", type=InstantType(), metavar="TIME", help="The fire time; without it the last one of the schedule."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "openmetrics", "points"]),
+    default="text",
+    show_default=True,
+    help="The page in one of Prometheus' formats, or every mapped point with its time.",
+)
+def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    config: Path,
+    job_name: str | None,
+    response: Path | None,
+    window_start: int | None,
+    window_end: int | None,
+    at: int | None,
+    format_: str,
+) -> None:
+    """Show what a first run of a job would give, and touch nothing.
+
+    Asks the API once (for the newest window, if a run would ask for several), or reads FILE as the answer. What the
+    page would show goes to standard output; windows and rejects, with the JSON paths of the first few, to standard
+    error. Neither the ledger nor the data directory is read or written.
+
+    \b
+    Examples:
+      timepoint preview energy.yaml --job pod_energy
+      timepoint preview energy.yaml --response answer.json --format points
+      timepoint preview energy.yaml --window-start 2025-01-31T12:00Z --window-end 2025-01-31T13:00Z
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    if (window_start is None) != (window_end is None):
+        raise click.UsageError("--window-start and --window-end belong together")
+    if window_start is not None and window_end is not None and window_start >= window_end:
+        raise click.UsageError("--window-start must be before --window-end")
+    given = Window(window_start, window_end) if window_start is not None and window_end is not None else None
+    jobs = _chosen(load(config).jobs, job_name, one_needed=response is not None)
+    failed = False
+    for job in jobs:
+        try:
+            _preview(job, _question(job, given, at, response), format_)
+        except (SourceError, MappingError) as error:
+            click.echo(f"{job.name}: {error}", err=True)
+            failed = True
+    if failed:
+        raise SystemExit(EXIT_FAILED)
+
+
+def _chosen(jobs: Sequence[Job], name: str | None, *, one_needed: bool) -> Sequence[Job]:
+    names = ", ".join(job.name for job in jobs)
+    if name is not None:
+        chosen = [job for job in jobs if job.name == name]
+        if not chosen:
+            raise click.UsageError(f"there is no job {name!r}; the jobs are {names}")
+        return chosen
+    if one_needed and len(jobs) > 1:
+        raise click.UsageError(f"--response is the answer of one job: say which with --job ({names})")
+    return jobs
+
+
+def _question(job: Job, given: Window | None, at: int | None, response: Path | None) -> Question:
+    from timepoint.poller.schedule import last_fire, period
+    from timepoint.request.window import plan_windows
+
+    fire_time = last_fire(job.schedule, job.name, SystemClock().now()) if at is None else at
+    windows = [given] if given else plan_windows(job.window, period(job.schedule, fire_time), fire_time, None)
+    return Question(fire_time, windows, given is not None, response)
+
+
+def _preview(job: Job, question: Question, format_: str) -> None:
+    for line in _told(job, question):
+        click.echo(line, err=True)
+    if not question.windows:
+        return
+    mapped = asyncio.run(_run(job, question))
+    if format_ == "points":
+        click.echo("".join(f"{line}\n" for line in point_lines(mapped)), nl=False)
+        rejects = mapped.rejects
+    else:
+        page, rejects = _page(job, question, mapped, format_)
+        click.echo(page, nl=False)
+    for line in reject_lines(rejects):
+        click.echo(line, err=True)
+
+
+def _told(job: Job, question: Question) -> Iterator[str]:
+    whose = "given" if question.window_given else "first run"
+    yield f"{job.name}: {whose}, fire time {format_instant(question.fire_time)}"
+    for window in question.windows:
+        yield f"  window {format_instant(window.start)}..{format_instant(window.end)}"
+    if len(question.windows) > 1 and question.response is None:
+        yield f"  asked for the newest of these {len(question.windows)} windows alone"
+    if not question.windows:
+        yield "  there is no window to ask for at this fire time"
+
+
+async def _run(job: Job, question: Question) -> MappedRun:
+    """Asks for the newest window, or takes the file, and maps the answer."""
+    from timepoint.job import HttpPolling
+    from timepoint.mapping.engine import RunContext
+    from timepoint.poller.origin import open_origin
+    from timepoint.request.fetch import HttpFetcher
+
+    window = question.windows[-1]
+    context = RunContext(window, question.fire_time)
+    if not isinstance(job.polling, HttpPolling):
+        if question.response is not None:
+            raise click.UsageError(f"job {job.name} is a function, which reads no answer")
+        origin = open_origin(job, {})
+        return origin.read(await origin.ask(window, question.fire_time, _deadline(job)), context)
+    async with HttpFetcher(job.polling.source) as fetcher:
+        origin = open_origin(job, {job.polling.source.name: fetcher})
+        if question.response is not None:
+            material = _from_file(question.response)
+        else:
+            material = await origin.ask(window, question.fire_time, _deadline(job))
+        return origin.read(material, context)
+
+
+def _deadline(job: Job) -> float:
+    return SystemClock().monotonic() + job.timeout / 1000
+
+
+def _from_file(path: Path) -> Material:
+    from timepoint.poller.origin import Material
+    from timepoint.request.answer import Answer
+
+    content_type = _CONTENT_TYPES.get(path.suffix.lower(), "application/json")
+    return Material(Answer(200, content_type, path.read_bytes(), str(path)))
+
+
+def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tuple[bytes, Rejects]:
+    """What the page would show once counters have shown their first zero, and all rejects, the ledger's included."""
+    from timepoint.exposition.formats import OPENMETRICS, TEXT
+    from timepoint.exposition.render import render_families
+    from timepoint.ledger.change import RunFacts
+    from timepoint.ledger.decide import decide
+    from timepoint.ledger.shown import shown
+    from timepoint.ledger.state import LaneState
+
+    everything = question.response is not None and not question.window_given
+    facts = RunFacts(
+        fire_time=question.fire_time,
+        windows=[_hull(mapped, question.windows[-1]) if everything else question.windows[-1]],
+        now=question.fire_time,
+        window_is_asked=job.window_is_asked and not everything,
+        delay=job.window.delay,
+        overlap=job.window.overlap,
+    )
+    lane = LaneState(job.name, "")
+    changes = decide(lane, mapped, job.metrics, facts)
+    changes.commit = 1
+    changes.apply(lane)
+    later = question.fire_time + max((metric.zero_first for metric in job.metrics.values()), default=0)
+    families = shown(job.metrics, [lane], later)
+    rejects = Rejects()
+    rejects.update(mapped.rejects)
+    rejects.update(changes.rejects)
+    chosen = OPENMETRICS if format_ == "openmetrics" else TEXT
+    return render_families(families, chosen, later), rejects
+
+
+def _hull(mapped: MappedRun, window: Window) -> Window:
+    """A window that holds every point, so that none is left out for its time."""
+    grids = [points.times for series in mapped.series.values() for points in series.values() if len(points.times)]
+    starts = [min(times.starts) for times in grids]
+    ends = [times.ends[-1] for times in grids]
+    return Window(min([window.start, *starts]), max([window.end, *(end + 1 for end in ends)]))
+
+
+def point_lines(mapped: MappedRun) -> Iterator[str]:
+    """Every point on a line: ``name{label="v"} @start..end: value``, sorted by name, labels and time.
+
+    An instant has one stamp. Stamps are RFC 3339 in UTC; values are written as on the page.
+    """
+    from timepoint.exposition.render import number_text
+
+    for name in sorted(mapped.series):
+        for text, points in sorted(mapped.series[name].items()):
+            for when, value in _stamped(points):
+                yield f"{name}{text} @{when}: {number_text(value)}"
+
+
+def _stamped(points: SeriesPoints) -> Iterator[tuple[str, float]]:
+    for start, end, value in sorted(zip(points.times.starts, points.times.ends, points.values, strict=True)):
+        yield (format_instant(end) if start == end else f"{format_instant(start)}..{format_instant(end)}"), value
+
+
+def reject_lines(rejects: Rejects) -> Iterator[str]:
+    """The rejects by reason, each with the JSON paths of the first few."""
+    for reason, count in sorted(rejects.counts.items()):
+        yield f"rejected: {count} {reason}"
+        for example in rejects.examples.get(reason, ()):
+            yield f"  {example}"
