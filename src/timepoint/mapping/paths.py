@@ -83,7 +83,8 @@ class Filter:
 class Capture:
     """Takes the members of an object (or the elements of an array) and binds their key (R5).
 
-    ``operator`` is empty, ``=``, ``!=``, ``=~`` or ``!~``; the operand is matched with the whole key, as in PromQL.
+    After ``..`` it takes those at any depth and binds the last key. ``operator`` is empty, ``=``, ``!=``, ``=~`` or
+    ``!~``; the operand is matched with the whole key, as in PromQL.
     """
 
     name: str
@@ -158,8 +159,8 @@ def segments_of(query: Any, captures: Mapping[int, Capture] = MappingProxyType({
     for segment in query.segments:
         descends = isinstance(segment, JSONPathRecursiveDescentSegment)
         capture = captures.get(segment.token.index)
-        if capture is not None and not descends:
-            segments.append(Segment((capture,)))
+        if capture is not None:
+            segments.append(Segment((capture,), descends))
         else:
             segments.append(Segment(tuple(_selector(s) for s in segment.selectors), descends))
     return tuple(segments)
@@ -189,9 +190,8 @@ def _standardise(text: str, begin: int) -> tuple[str, dict[int, Capture]]:
         match = _QUOTED.match(text, place)
         piece = match[0] if match else text[place]
         if match is None and depth == 0 and (found := _CAPTURE.match(text, place)):
-            piece, end = _capture_piece(text, found, parts[-1] == ".")
-            captures[length + (1 if piece == ".*" else 0)] = _capture(found)
-            place = end
+            piece, place = _capture_piece(text, found)
+            captures[_place_of_segment(piece, parts, length)] = _capture(found)
         elif match is None and (name := _NAME_SHORTHAND.match(text, place)) and not name[1].isascii():
             place = name.end()
             piece = f".['{name[1]}']" if parts[-1] == "." else f"['{name[1]}']"
@@ -205,9 +205,14 @@ def _standardise(text: str, begin: int) -> tuple[str, dict[int, Capture]]:
     return "".join(parts), captures
 
 
-def _capture_piece(text: str, found: re.Match[str], after_dot: bool) -> tuple[str, int]:  # noqa: FBT001 (private)
-    if after_dot:
-        raise PathError(f"{text!r} is not a path: a capture cannot follow '..': name the levels above it")
+def _place_of_segment(piece: str, before: list[str], length: int) -> int:
+    """Where the library says that a wildcard's segment stands: at ``*`` or ``[``, or at the dots if it descends."""
+    if piece == ".*":
+        return length - 1 if before[-1] == "." else length + 1
+    return length - 2 if before[-2:] == [".", "."] else length
+
+
+def _capture_piece(text: str, found: re.Match[str]) -> tuple[str, int]:
     if found[0][0] == ".":
         return ".*", found.end()
     close = re.compile(r"\s*\]").match(text, found.end())

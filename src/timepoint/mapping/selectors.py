@@ -123,6 +123,7 @@ def open_segments(writer: Writer, node: str, segments: tuple[Segment, ...]) -> t
         sole = segment.sole
         if sole is None:
             node, key = _open_many(writer, node, segment)
+            captures |= {s.name: f"{key}[-1]" for s in segment.selectors if isinstance(s, Capture)}
         else:
             node, key = _open_selector(writer, node, sole)
             if isinstance(sole, Capture):
