@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 
@@ -51,6 +52,44 @@ def bits(value: float) -> str:
     """A float64 as text that tells -0.0 from 0.0 and calls each NaN the same."""
     number = float(value)
     return "NaN" if number != number else struct.pack(">d", number).hex()  # noqa: PLR0124 - that is what NaN is
+
+
+def grammar_error(page: bytes, *, openmetrics: bool) -> str | None:
+    """The first line that the grammar of the format does not have, stricter than the parsers; None if all is well.
+
+    Source: OpenMetrics 1.0, "ABNF", less what our pages never have (timestamps, exemplars); Prometheus, "Exposition
+    formats". The order TYPE, UNIT, HELP and a single # EOF at the end are checked too.
+    """
+    text = page.decode()
+    if openmetrics:
+        if not text.endswith("# EOF\n"):
+            return "no # EOF at the end"
+        text = text.removesuffix("# EOF\n")
+    elif text and not text.endswith("\n"):
+        return "no line feed at the end"
+    block = (_OPENMETRICS_FAMILY if openmetrics else _TEXT_FAMILY).match(text)
+    position = 0
+    while block is not None and block.end() > position:
+        position = block.end()
+        block = (_OPENMETRICS_FAMILY if openmetrics else _TEXT_FAMILY).match(text, position)
+    return None if position == len(text) else text[position:].split("\n", 1)[0]
+
+
+_NAME = "[a-zA-Z_:][a-zA-Z0-9_:]*"
+_LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
+_NUMBER = r"(?:[+-]?[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|[+-]Inf|NaN)"
+_SAMPLES = rf"(?:{_NAME}(?:\{{{_LABEL}(?:,{_LABEL})*\}})? {_NUMBER}\n)+"
+_OPENMETRICS_FAMILY = re.compile(
+    rf"# TYPE (?P<name>{_NAME}) (?:counter|gauge|histogram|stateset|info|summary|unknown)\n"
+    rf"(?:# UNIT (?P=name) [a-zA-Z0-9_:]+\n)?"
+    rf'(?:# HELP (?P=name) (?:[^"\\\n]|\\[\\"n])*\n)?'
+    rf"{_SAMPLES}"
+)
+_TEXT_FAMILY = re.compile(
+    rf"(?:# HELP (?P<name>{_NAME}) (?:[^\\\n]|\\[\\n])*\n)?"
+    rf"# TYPE (?(name)(?P=name)|{_NAME}) (?:counter|gauge|histogram|summary|untyped)\n"
+    rf"{_SAMPLES}"
+)
 
 
 def snapshot_of(metric: Metric) -> FamilySnapshot:

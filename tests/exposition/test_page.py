@@ -125,6 +125,18 @@ def test_live_families_stand_at_the_end(*, compressed: bool) -> None:
     ]
 
 
+def test_a_live_family_whose_name_a_job_uses_is_left_out() -> None:
+    """A job's metric named like one of the exporter's own hides that one, and the problem is named."""
+    pages = Pages([job("j", family("zz_live_seconds_total", "counter", "", {"": 9.0}))])
+    live = [*LIVE, family("zz_live", "gauge", "", {"": 2.0}), family("zz_live_seconds_created", "gauge", "", {"": 3.0})]
+    page = body(pages.page(OPENMETRICS, gzip=False, now=0, extra=live))
+    assert [line for line in page.splitlines() if not line.startswith(b"#")] == [
+        b"zz_live_seconds_total 9.0",
+        b"zz_live 2.0",
+    ]
+    assert len(pages.problems) == 2
+
+
 @pytest.mark.parametrize(("wanted", "expected"), [(TEXT, b""), (OPENMETRICS, b"# EOF\n")])
 def test_a_page_of_no_job_is_valid(wanted: Format, expected: bytes) -> None:
     """Before anything is published the page is empty and complete, also as gzip."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.exposition.oracle import bits, parse_openmetrics, parse_text, samples_in, samples_of
+from tests.exposition.oracle import bits, grammar_error, parse_openmetrics, parse_text, samples_in, samples_of
 from tests.exposition.worlds import GOLDEN, family, states
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.exposition.formats import OPENMETRICS, TEXT
@@ -52,6 +52,40 @@ def test_both_formats_hold_the_same_samples(snapshots: list[FamilySnapshot]) -> 
     expected = samples_in(snapshots)
     assert samples_of(parse_text(render_families(snapshots, TEXT))) == expected
     assert samples_of(parse_openmetrics(render_families(snapshots, OPENMETRICS))) == expected
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+def test_golden_files_follow_the_grammar(path: Path) -> None:
+    """Each golden page is in the grammar of its format, to the letter."""
+    assert grammar_error(path.read_bytes(), openmetrics=path.suffix == ".om") is None
+
+
+@settings(max_examples=60)
+@given(states())
+def test_pages_follow_the_grammar(snapshots: list[FamilySnapshot]) -> None:
+    """Each page is in the grammar of its format, escapes of HELP included, which the parsers do not check."""
+    for wanted in (TEXT, OPENMETRICS):
+        assert grammar_error(render_families(snapshots, wanted), openmetrics=wanted.openmetrics) is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b"# EOF",
+        b"# EOF\n\n",
+        b"\n# EOF\n",
+        b"a 1.0\n# EOF\n",
+        b'# TYPE a gauge\n# HELP a "x"\na 1.0\n# EOF\n',
+        b"# HELP a x\n# TYPE a gauge\na 1.0\n# EOF\n",
+        b'# TYPE a gauge\na{b="1",} 1.0\n# EOF\n',
+        b"# TYPE a gauge\na inf\n# EOF\n",
+        b"# TYPE a gauge\na{} 1.0\n# EOF\n",
+    ],
+)
+def test_the_grammar_refuses_what_is_not_in_it(page: bytes) -> None:
+    """The check of the grammar can fail: each of these pages is refused."""
+    assert grammar_error(page, openmetrics=True) is not None
 
 
 @settings(max_examples=60)

@@ -65,6 +65,7 @@ class Pages:
     def __init__(self, published: Sequence[PublishedJob]) -> None:
         self.published = tuple(sorted(published, key=lambda job: job.job_name))
         self._problems: dict[str, None] = {}
+        self._owners: dict[str, _Merged] = {}
         self._families = self._merge()
         limits = (
             limit
@@ -94,11 +95,11 @@ class Pages:
     def page(self, format: Format, *, gzip: bool, now: int, extra: Sequence[FamilySnapshot] = ()) -> Page:  # noqa: A002 - the word of the specification
         """The page at the instant ``now`` (milliseconds since the epoch).
 
-        ``extra`` are the server's own live families: few, and with names that no job uses. They are rendered and
-        compressed here and stand at the end, so that the published part is the same bytes from scrape to scrape.
+        ``extra`` are the server's own live families, few. They are rendered and compressed here and stand at the end,
+        so that the published part is the same bytes from scrape to scrape. One whose names a job uses is left out.
         """
         assembled = self._assemble(openmetrics=format.openmetrics, gzip=gzip, now=now)
-        tail = render_families(extra, format, now)
+        tail = render_families([family for family in extra if self._is_free(family)], format, now)
         if not gzip:
             parts = [*assembled.parts, tail] if tail else list(assembled.parts)
         else:
@@ -109,19 +110,27 @@ class Pages:
 
     def _merge(self) -> list[_Merged]:
         merged: dict[str, _Merged] = {}
-        owners: dict[str, _Merged] = {}
         for job in self.published:
             for family in job.families:
                 known = merged.get(family.spec.name)
                 if known is None:
                     names = occupied_names(family.spec)
-                    known = next((owners[name] for name in sorted(names) if name in owners), None)
+                    known = next((self._owners[name] for name in sorted(names) if name in self._owners), None)
                     if known is None:
                         known = merged[family.spec.name] = _Merged(family, job.job_name)
-                        owners.update(dict.fromkeys(names, known))
+                        self._owners.update(dict.fromkeys(names, known))
                 if self._agrees(job.job_name, family, known):
                     known.batches.extend((job, batch) for batch in family.batches)
         return [merged[name] for name in sorted(merged)]
+
+    def _is_free(self, live: FamilySnapshot) -> bool:
+        taken = next((self._owners[name] for name in occupied_names(live.spec) if name in self._owners), None)
+        if taken is not None:
+            self._problems[
+                f"job {taken.job_name!r} shows {taken.first.spec.name}, which hides {live.spec.name} of the exporter "
+                "itself: give the metric of the job another name"
+            ] = None
+        return taken is None
 
     def _agrees(self, job_name: str, family: PublishedFamily, known: _Merged) -> bool:
         theirs, ours = family.spec, known.first.spec
