@@ -15,10 +15,16 @@ from timepoint.config.places import Findings, Path
 
 _REFERENCE = re.compile(r"\$(?P<literal>\$)?\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
 
+_NOT_A_NAME = (
+    "${ begins the name of an environment variable, as in ${NAME}: letters, digits and _, and no digit first. "
+    "A literal ${ is written $${"
+)
 
-class FromEnvironment(str):  # noqa: SLOT000 - a str cannot have slots beside its text in all versions
+
+class FromEnvironment(str):
     """A text of which some came from the environment: messages show ``written`` instead."""
 
+    __slots__ = ("written",)
     written: str
 
     def __new__(cls, text: str, written: str) -> Self:
@@ -62,23 +68,23 @@ class Environment:
         # A text of a request is a template, in which a brace from the environment is just a brace; a header is not.
         in_template = path[0] == "jobs" and "http_headers" not in path
 
+        complaints: dict[str, Check] = {}
+
         def replace(match: re.Match[str]) -> str:
             if match["literal"]:
                 return match[0][1:]
             if match["name"] is None:
-                self.findings.add(
-                    Check.ENV_SYNTAX,
-                    path,
-                    "${ begins the name of an environment variable, as in ${NAME}: letters, digits and _, and no digit "
-                    "first. A literal ${ is written $${",
-                )
-                return ""
-            value = self.variables.get(match["name"])
-            if value is None:
-                self.findings.add(Check.ENV_MISSING, path, f"the environment variable {match['name']} is not set")
-                return ""
-            return value.replace("{", "{{").replace("}", "}}") if in_template else value
+                complaints[_NOT_A_NAME] = Check.ENV_SYNTAX
+            elif match["name"] not in self.variables:
+                complaints[f"the environment variable {match['name']} is not set"] = Check.ENV_MISSING
+            else:
+                value = self.variables[match["name"]]
+                return value.replace("{", "{{").replace("}", "}}") if in_template else value
+            return ""
 
         filled = FromEnvironment(_REFERENCE.sub(replace, text), text)
+        for message, check in complaints.items():
+            self.findings.add(check, path, message)
+            self.findings.broken.add(path)
         self.findings.hide(path, filled, text)
         return filled

@@ -200,7 +200,7 @@ def zone_complaint(name: str) -> str | None:
 
 @lru_cache(1024)
 def cron_gaps(expression: str, zone: str) -> Gaps:
-    """The gaps of a cron expression. Raises ValueError with a sentence if it is none, or does not fire twice."""
+    """The gaps of a cron expression. Raises ValueError with a sentence if it is none."""
     if len(expression.split()) != _CRON_FIELDS:
         raise ValueError(f"{expression!r} is not a cron expression: write five fields, as in '15 * * * *'")
     try:
@@ -216,6 +216,4 @@ def cron_gaps(expression: str, zone: str) -> Gaps:
         first, last = (now if first is None else first), now
         if gaps and (len(gaps) >= _CRON_FIRES or now - first > _CRON_SPAN):
             break
-    if not gaps:
-        raise ValueError(f"{expression!r} does not fire twice in fifty years")
-    return Gaps(min(gaps), max(gaps))
+    return Gaps(min(gaps, default=_CRON_SPAN), max(gaps, default=_CRON_SPAN))

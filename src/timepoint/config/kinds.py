@@ -48,7 +48,7 @@ def kind_of(value: Any) -> str:  # noqa: PLR0911 - one return for each kind
             return f"the text {value!r}" if len(value) <= _SHOWN else f"the text {value[: _SHOWN - 3] + '...'!r}"
         case Mapping():
             return "a mapping"
-    return "a list"
+    return f"a list of {len(value)}"
 
 
 def _is_unquoted_template(value: Any) -> bool:

@@ -21,7 +21,7 @@ from timepoint.config.families import Declaration, Families
 from timepoint.config.grid import check_grid
 from timepoint.config.job_build import JobBuilder, Plan
 from timepoint.config.job_shape import JobShape
-from timepoint.config.metric_build import MetricBuilder, Policy, check_labels, rules
+from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
 from timepoint.config.metric_shape import MetricShape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.places import Findings, Places
@@ -111,11 +111,13 @@ class _Loader:
         self.path = path
         self.findings = findings
         self.sources: dict[str, SourceSpec] = {}
+        self.has_sources = False
         self.families = Families(findings)
         self.source_builder = SourceBuilder(findings, path.parent)
 
     def load(self, data: Any) -> Config | None:
         data = self._top(data)
+        self.has_sources = "sources" in data
         named = data.get("sources", {})
         for name, raw in named.items():
             shape = read_shape(SourceShape, raw, ("sources", name), self.findings)
@@ -150,6 +152,7 @@ class _Loader:
         if shape is not None:
             parts.plan = self._plan(shape, where, sources)
             check_labels(shape, where, self.findings)
+            check_captures(shape, where, self.findings)
         if metrics == {}:
             self.findings.add(
                 Check.EMPTY, (*where, "metrics"), "there is no metric: the job would make nothing", key=True
@@ -161,7 +164,8 @@ class _Loader:
     def _plan(self, shape: JobShape, where: Where, sources: Mapping[str, Any]) -> Plan:
         if shape.source not in sources:
             message = f"there is no source {shape.source!r}{did_you_mean(shape.source, list(sources))}"
-            self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)
+            if self.has_sources:
+                self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)
         builder = JobBuilder(self.findings, where, self.source_builder)
         return builder.build(shape, self.sources.get(shape.source))
 
@@ -178,8 +182,8 @@ class _Loader:
         self.families.add(Declaration(where, name, builder.type, unit, shape.help.strip(), polled))
 
     def _check_unused(self, sources: Mapping[str, Any], jobs: Mapping[str, Any]) -> None:
-        used = {raw.get("source") for raw in jobs.values() if isinstance(raw, dict)}
-        for name in sources:
+        used = {raw.get("source") if isinstance(raw, dict) else None for raw in jobs.values()}
+        for name in sources if used and used <= set(sources) else ():  # else the mistake is the job's
             if name not in used:
                 self.findings.add(Check.UNUSED_SOURCE, ("sources", name), "no job uses this source", key=True)
 

@@ -5,6 +5,7 @@ Owns: the checks of names, types, units and labels of one metric. Must not know:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ _NEEDED: Mapping[MetricType, tuple[str, ...]] = {
     _SUMMARY: ("quantiles", "sum", "count"),
     _INFO: (),
 }
+_CAPTURE = re.compile(r"\{(\w+)[}=!]")
 _ZERO_FIRST = 2 * MINUTE
 _FORGET_AFTER = 7 * DAY
 
@@ -125,8 +127,9 @@ class MetricBuilder:
         given = self.shape.model_fields_set
         wrong = [key for key in _TYPES_OF if key in given and self.type not in _TYPES_OF[key]]
         for key in wrong:
-            types = " and ".join(str(type_) for type_ in _TYPES_OF[key])
-            message = f"{key} means nothing for type {self.type}: it is for {types}"
+            types = ", ".join(_TYPES_OF[key])
+            hint = "leave it out" if len(_TYPES_OF[key]) > len(_SUMMED) else f"it is for {types}"
+            message = f"{key} means nothing for type {self.type}: {hint}"
             self.findings.add(Check.KEY_FOR_TYPE, (*self.where, key), message, key=True)
         lacking = [key for key in self._needed(given) if key not in given]
         if lacking:
@@ -190,6 +193,16 @@ def check_labels(shape: RulesShape, where: Path, findings: Findings) -> None:
         except ValueError as error:
             check = Check.LABEL_RESERVED if name.isidentifier() else Check.LABEL_NAME
             findings.add(check, at, str(error), key=True)
+
+
+def check_captures(shape: JobShape, where: Path, findings: Findings) -> None:
+    """Adds the captures of ``rows`` that would become a label which belongs to a type."""
+    for name, walk in (shape.rows or {}).items():
+        for match in _CAPTURE.finditer(walk.path):
+            capture = match[1]
+            if capture in LABELS_OF_TYPES:
+                message = f"{{{capture}}} would become the label for {LABELS_OF_TYPES[capture]}: choose another name"
+                findings.add(Check.LABEL_RESERVED, (*where, "rows", name), message)
 
 
 def rules(shape: RulesShape) -> Rules:

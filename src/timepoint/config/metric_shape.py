@@ -14,6 +14,7 @@ from timepoint.config.kinds import (
     FilledText,
     Json,
     JsonPath,
+    OneOf,
     PathOrNumber,
     PositiveDuration,
     Shape,
@@ -148,6 +149,11 @@ class MetricShape(RulesShape):
     """One metric family and how its points are read."""
 
     place: ClassVar[str] = "a metric"
+    groups: ClassVar[tuple[OneOf, ...]] = (
+        OneOf("horizon", "points"),
+        OneOf("value", "buckets", "quantiles"),
+        OneOf("bounds", "buckets"),
+    )
 
     type: Literal["gauge", "counter", "histogram", "summary", "info", "stateset", "unknown"] = required(
         "What the metric is. `counter` adds up amounts, `gauge` shows a state.", "counter"

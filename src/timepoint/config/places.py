@@ -54,22 +54,28 @@ class Finding:
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with a file so far. What came from the environment is never shown."""
+    """What is wrong with a file so far.
+
+    ``hidden`` are the texts that came from the environment, which no message shows, with how they are written in the
+    file; ``broken`` are the paths of which nothing more can be said.
+    """
 
     places: Places
     all: list[Finding] = field(default_factory=list)
     hidden: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    broken: set[Path] = field(default_factory=set)
 
     def hide(self, path: Path, text: str, written: str) -> None:
         """From now on messages about ``path`` show ``written`` where they would show ``text``."""
-        if text:
-            self.hidden[path] = (text, written)
+        self.hidden[path] = (text, written)
 
     def add(self, check: Check, path: Path, message: str, *, key: bool = False) -> None:
         """Adds a problem at the value of ``path``, or at its key."""
+        if path in self.broken:
+            return
         line, column = self.places.mark(path, key=key)
         for at, (text, written) in self.hidden.items():
-            if at[: len(path)] == path[: len(at)]:
+            if text and at[: len(path)] == path[: len(at)]:
                 message = message.replace(repr(text)[1:-1], written).replace(text, written)
         dotted = ".".join(map(str, path))
         self.all.append(Finding(check, Problem(self.places.file, line, column, dotted, message)))

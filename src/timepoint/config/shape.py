@@ -106,13 +106,23 @@ def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: F
     elif kind in _KINDS:
         findings.add(Check.WRONG_KIND, at, f"must be {_KINDS[kind]}, not {kind_of(found)}")
     elif kind == "literal_error":
-        choices = _QUOTED.findall(detail["ctx"]["expected"])
-        close = get_close_matches(found, choices, 1) if isinstance(found, str) else []
-        hint = f", did you mean {close[0]!r}?" if close else f": choose {', '.join(choices)}"
+        choices = detail["ctx"]["expected"]
+        close = get_close_matches(found, _QUOTED.findall(choices), 1) if isinstance(found, str) else []
+        hint = f", did you mean {close[0]!r}?" if close else f": choose {choices}"
         findings.add(Check.BAD_CHOICE, at, f"{kind_of(found)} is not possible here{hint}")
     else:
-        message = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        findings.add(Check.OUT_OF_RANGE, at, f"must be {message}, not {kind_of(found)}")
+        findings.add(Check.OUT_OF_RANGE, at, f"must {_bound(detail['ctx'])}, not {kind_of(found)}")
+
+
+def _bound(context: dict[str, Any]) -> str:
+    """The limit that a number or the length of a list broke."""
+    match context:
+        case {"ge": least}:
+            return f"be at least {least}"
+        case {"le": most}:
+            return f"be at most {most}"
+    length = context["max_length"] if "max_length" in context else context["min_length"]
+    return f"be a list of {length}"
 
 
 def _unknown_key(model: type[Shape], loc: Path) -> str:

@@ -129,6 +129,8 @@ class SourceBuilder:
             return SecretSource(
                 file=self._file(file, (*where[:-1], f"{last}_file") if isinstance(last, str) else where)
             )
+        if not text and where[-1] == "password" and where not in self.findings.hidden:
+            return SecretSource(text=Secret(""))  # many APIs take their key as the user name, without a password
         if not text:
             self.findings.add(Check.CREDENTIAL, where, "is empty")
         elif _CONTROL.search(text):

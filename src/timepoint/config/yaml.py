@@ -28,6 +28,7 @@ MAX_EXPANDED = 10_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE_TAG = "tag:yaml.org,2002:"
+_TAGS = frozenset(("!", *(_CORE_TAG + kind for kind in ("str", "map", "seq"))))
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
@@ -177,8 +178,11 @@ class _Composer:
         return _Key(written, mark)
 
     def _tag(self, tag: str | None, mark: Mark) -> None:
-        if tag is not None and tag != "!" and not tag.startswith(_CORE_TAG):
-            self._say(Check.YAML_TAG, mark, f"the tag {tag} means nothing here: a text that begins with ! needs quotes")
+        if tag is not None and tag not in _TAGS:
+            shown = f"!!{tag.removeprefix(_CORE_TAG)}" if tag.startswith(_CORE_TAG) else tag
+            self._stop(
+                Check.YAML_TAG, mark, f"the tag {shown} means nothing here: a text that begins with ! needs quotes"
+            )
 
     def _explain(self, error: yaml.YAMLError) -> None:
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
