@@ -6,6 +6,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |-- ConfigError             the operator: the file says something that cannot work
     |-- DataDirectoryError      the operator: the data directory is foreign, damaged or not writable
     |   `-- InUseError          another process works with it
+    |-- ListenError             the operator: the address cannot be listened on, for instance a taken port
     |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
@@ -61,6 +62,10 @@ class DataDirectoryError(TimepointError):
 
 class InUseError(DataDirectoryError):
     """Another process works with the data directory. Whoever started this one may try again later."""
+
+
+class ListenError(TimepointError):
+    """The address cannot be listened on. The text says what to do."""
 
 
 class SourceError(TimepointError):

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from timepoint.server.listening import ListenAddress, ListenError, bound_address, listen, parse_listen_address
+from timepoint.errors import ListenError
+from timepoint.server.listening import ListenAddress, bound_address, listen, parse_listen_address
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ Must not know: what a command does with them.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from timepoint.clock import parse_duration
-from timepoint.errors import ConfigError
+from timepoint.errors import ConfigError, InUseError, TimepointError
 from timepoint.server.listening import ListenAddress, parse_listen_address
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ config_argument: Decorator = click.argument(
 data_dir_option: Decorator = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("timepoint-data"),
-    show_default="./timepoint-data",
+    default="./timepoint-data",
+    show_default=True,
     help="Where the ledger and the published snapshots live.",
 )
 
@@ -144,6 +145,19 @@ def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="The path of the metrics.",
     )
     return address(path(command))
+
+
+@contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turns an error that a person can act on into one line and an exit code, without a traceback."""
+    try:
+        yield
+    except InUseError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(EXIT_IN_USE) from None
+    except TimepointError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(EXIT_FAILED) from None
 
 
 def load(path: Path) -> Config:

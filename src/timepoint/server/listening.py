@@ -11,13 +11,11 @@ import re
 import socket
 from dataclasses import dataclass
 
+from timepoint.errors import ListenError
+
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _LAST_PORT = 65535
 _ANY_HOST = ("", "0.0.0.0", "::")  # noqa: S104 - recognised here, chosen by the operator
-
-
-class ListenError(Exception):
-    """The address cannot be listened on. The text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

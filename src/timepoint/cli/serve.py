@@ -1,0 +1,47 @@
+"""``timepoint serve``: the scrape side alone.
+
+Owns: the options of the command. Must not know: how pages are served.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from timepoint.cli.options import config_argument, data_dir_option, load, log_options, told_plainly, web_options
+from timepoint.server.listening import ListenAddress
+
+
+@click.command()
+@config_argument
+@data_dir_option
+@web_options
+@log_options
+def serve(
+    config: Path,
+    data_dir: Path,
+    listen_address: ListenAddress,
+    telemetry_path: str,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Serve what "timepoint poll --once CONFIG" left in the data directory, and poll nothing.
+
+    New snapshots are noticed within a second. No value is shown for longer than the max_age of its metric, so polling
+    that has stopped shows itself.
+
+    \b
+    Example: a CronJob polls, a deployment serves the same volume
+      timepoint serve energy.yaml --data-dir /data
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint import log
+    from timepoint.launch import LaunchSettings, serve_only
+    from timepoint.server.settings import ServerSettings
+
+    loaded = load(config)
+    log.configure(log_level, log_format)
+    server = ServerSettings(telemetry_path=telemetry_path, poller_required=False)
+    with told_plainly():
+        code = serve_only(loaded.jobs, LaunchSettings(data_dir, listen_address, server))
+    raise SystemExit(code)

@@ -1,0 +1,107 @@
+"""The exporter as a whole: data directory, socket, server and poller.
+
+Owns: what is opened before the processes part, and what each of them is made of. The command line, the demo and the
+Python API all start the exporter here. Must not know: where jobs come from, how a command is written.
+
+    lock the data directory ──> listen ──> supervise ──┬── server   published snapshots -> pages
+                                                       └── poller   jobs -> ledger -> published snapshots
+
+All modules are imported before the processes part, so that they share the memory of the code.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from timepoint.datadir import DataDirectory, Layout
+from timepoint.job import Job
+from timepoint.log import event
+from timepoint.poller import main as poller
+from timepoint.server.listening import ListenAddress, bound_address, listen
+from timepoint.server.serve import serve
+from timepoint.server.settings import ServerSettings
+from timepoint.supervisor import Child, supervise
+from timepoint.version import __version__
+
+LOGGER = logging.getLogger(__name__)
+
+
+DEFAULT_ADDRESS = ListenAddress("0.0.0.0", 8080)  # noqa: S104 - scrapers are other machines
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSettings:
+    """Where the exporter keeps its data and where it listens."""
+
+    data_dir: Path = Path("timepoint-data")
+    address: ListenAddress = DEFAULT_ADDRESS
+    server: ServerSettings = field(default_factory=ServerSettings)
+
+
+def launch(jobs: Sequence[Job], settings: LaunchSettings, beside: Sequence[Child] = ()) -> int:
+    """Runs the exporter until SIGTERM or SIGINT; the exit code of the program.
+
+    ``beside`` are further processes that live and end with it. Must be called with one thread and no running event
+    loop. Raises DataDirectoryError (InUseError if another exporter has the directory) and ListenError; nothing was
+    started then.
+    """
+    with DataDirectory(settings.data_dir) as data, listen(settings.address) as sock:
+        announce(settings, sock, len(jobs))
+        serving = Child("server", lambda: serve_jobs(jobs, data.layout, sock, settings.server))
+        polling = Child("poller", lambda: poll_jobs(jobs, data.layout, sock))
+        return supervise([serving, polling, *beside])
+
+
+def serve_only(jobs: Sequence[Job], settings: LaunchSettings) -> int:
+    """Serves a data directory that ``timepoint poll --once`` fills, until SIGTERM or SIGINT. Raises ListenError.
+
+    It reads published snapshots alone and takes no lock, so it may run beside the polling.
+    """
+    layout = Layout(settings.data_dir)
+    with listen(settings.address) as sock:
+        announce(settings, sock, len(jobs))
+        if not layout.published.is_dir():
+            event(
+                LOGGER, logging.WARNING, "nothing_published", directory=layout.published, hint="timepoint poll --once"
+            )
+        return supervise([Child("server", lambda: serve_jobs(jobs, layout, sock, settings.server))])
+
+
+def poll_once(jobs: Sequence[Job], data_dir: Path, *, force: bool = False, only: Collection[str] = ()) -> int:
+    """Runs each job that is due once; 1 if a run failed. ``force`` runs those too that are not due.
+
+    Raises DataDirectoryError.
+    """
+    with DataDirectory(data_dir) as data:
+        return poller.poll_once(jobs, data.layout.ledger, data.layout.published, force=force, only=only)
+
+
+def announce(settings: LaunchSettings, sock: socket.socket, jobs: int) -> None:
+    """The log line that says where to look."""
+    address = bound_address(settings.address, sock)
+    event(
+        LOGGER,
+        logging.INFO,
+        "listening",
+        version=__version__,
+        jobs=jobs,
+        address=address,
+        open=f"{address.url}/",
+        metrics=f"{address.url}{settings.server.telemetry_path}",
+        data_dir=settings.data_dir,
+    )
+
+
+def serve_jobs(jobs: Sequence[Job], layout: Layout, sock: socket.socket, settings: ServerSettings) -> int:
+    """The main of the server process."""
+    return serve(sock, layout.published, [job.name for job in jobs], settings)
+
+
+def poll_jobs(jobs: Sequence[Job], layout: Layout, sock: socket.socket) -> int:
+    """The main of the poller process."""
+    sock.close()  # the server's; the poller must not keep the port
+    return poller.poll_forever(jobs, layout.ledger, layout.published)
