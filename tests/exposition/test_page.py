@@ -17,7 +17,7 @@ from timepoint.exposition.page import Page, Pages
 from timepoint.exposition.publish import pack, unpack
 from timepoint.exposition.render import render_families
 from timepoint.exposition.segment import PublishedJob
-from timepoint.model import FamilySpec, MetricType, series_text
+from timepoint.model import FamilySpec, MetricType, series_text, split_series_text
 
 LIVE = [family("zz_live_seconds", "gauge", "Live.", {"": 1.5}, "seconds")]
 
@@ -252,6 +252,32 @@ _SAMPLES = {
     "stateset": {'{x="on"}': 1.0},
     "histogram": {'_bucket{le="+Inf"}': 1.0, "_count": 1.0, "_sum": 1.0},
 }
+
+
+@pytest.mark.parametrize("kind", ["histogram", "summary", "stateset"])
+def test_a_metric_of_several_lines_is_shown_by_one_job(kind: str) -> None:
+    """Lines of one histogram, summary or stateset are not mixed from two jobs, even where no line is the same."""
+    lines: dict[str, tuple[dict[str, float], dict[str, float]]] = {
+        "histogram": (
+            {'_bucket{le="1.0"}': 1.0, '_bucket{le="+Inf"}': 1.0, "_count": 1.0, "_sum": 1.0},
+            {'_bucket{le="2.0"}': 1.0, '_bucket{le="+Inf"}': 2.0},
+        ),
+        "summary": ({'{quantile="0.5"}': 1.0}, {'{quantile="0.9"}': 1.0, "_count": 2.0}),
+        "stateset": ({'{m="off"}': 1.0}, {'{m="on"}': 1.0}),
+    }
+    first, second = (family("m", kind, "", samples) for samples in lines[kind])
+    other = family(
+        "m",
+        kind,
+        "",
+        {
+            series_text({"a": "1", **split_series_text(t)[1]}, split_series_text(t)[0]): v
+            for t, v in lines[kind][1].items()
+        },
+    )
+    pages = Pages([job("one", first), job("two", second), job("zoo", other)])
+    assert samples_of(parse_openmetrics(plain(pages, OPENMETRICS))) == samples_in([first, other])
+    assert len(pages.problems) == 1
 
 
 def test_jobs_and_families_can_be_selected() -> None:

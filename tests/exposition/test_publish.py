@@ -1,5 +1,6 @@
 """One checksummed file per job."""
 
+import threading
 import zlib
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from timepoint.exposition.publish import (
 )
 from timepoint.exposition.render import render_families
 from timepoint.exposition.segment import Segment
+from timepoint.model import FamilySpec, MetricType
 
 SNAPSHOT = JobSnapshot(
     "pod_energy", GOLDEN["all_types"], 7, 1000, "abc", {"outcome": "ok", "rejects": {"a": [1, None]}}
@@ -73,6 +75,35 @@ def test_the_old_file_stays_readable_while_it_is_replaced(tmp_path: Path) -> Non
     with snapshot_path(tmp_path, "pod_energy").open("rb") as file:
         publish(tmp_path, JobSnapshot("pod_energy", [], 8, 0))
         assert unpack(file.read()).commit == 7
+
+
+def test_a_reader_beside_a_writer_sees_whole_files_only(tmp_path: Path) -> None:
+    """While one thread publishes again and again, each read gives one of its states, and none older than the last."""
+    spec = FamilySpec("x", MetricType.GAUGE, "")
+    states_in_order = [
+        JobSnapshot(
+            "j",
+            [FamilySnapshot(spec, [SampleBatch([f'{{n="{n}"}}' for n in range(50 * commit)], [1.0] * 50 * commit)])],
+            commit,
+            0,
+        )
+        for commit in range(1, 40)
+    ]
+    publish(tmp_path, states_in_order[0])
+
+    def publish_all() -> None:
+        for state in states_in_order:
+            publish(tmp_path, state, durable=False)
+
+    writer = threading.Thread(target=publish_all)
+    writer.start()
+    seen = []
+    while writer.is_alive():
+        job = read_published(snapshot_path(tmp_path, "j"))
+        assert job.families[0].batches[0].series == 50 * job.commit
+        seen.append(job.commit)
+    writer.join()
+    assert seen == sorted(seen)
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
@@ -198,3 +229,10 @@ def test_what_is_published_is_what_a_preview_renders(tmp_path: Path, wanted: For
     publish(tmp_path, SNAPSHOT)
     pages = Pages([read_published(path) for path in published_paths(tmp_path)])
     assert b"".join(pages.page(wanted, gzip=False, now=0).parts) == render_families(SNAPSHOT.families, wanted)
+
+
+def test_a_lone_surrogate_in_the_status_does_not_cost_the_page() -> None:
+    """Text that has no UTF-8 form is kept with a question mark, wherever it stands in the status."""
+    status = {"rejects": [{"no\ud800": "\udfff"}], "count": 1}
+    job = unpack(b"".join(pack(JobSnapshot("j", [], 1, 1, "", status))))
+    assert job.status == {"rejects": [{"no?": "?"}], "count": 1}

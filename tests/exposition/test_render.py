@@ -214,3 +214,10 @@ def test_only_batches_visible_at_the_given_instant_are_shown() -> None:
     assert b"5.0" not in render_families([snapshot], TEXT, now=9)
     assert b"0.0" not in render_families([snapshot], TEXT, now=10)
     assert render_families([snapshot], TEXT).count(b"x{") == 2
+
+
+def test_families_of_one_name_are_put_together() -> None:
+    """A preview of several jobs that share a family has its metadata once."""
+    shared = [family("x", "gauge", "first", {'{a="1"}': 1}), family("x", "gauge", "second", {'{a="2"}': 2})]
+    page = render_families([shared[0], family("y", "gauge", "", {"": 3}), shared[1]], TEXT)
+    assert page == b'# HELP x first\n# TYPE x gauge\nx{a="1"} 1.0\nx{a="2"} 2.0\n# TYPE y gauge\ny 3.0\n'

@@ -9,7 +9,8 @@ costs the live families alone, which stand behind the published ones.
 
 ``check`` refuses configs whose jobs contradict each other. A page is valid all the same: of jobs in the order of their
 names, the first says what a family is; a family of a later job that has another type, or whose names collide with an
-earlier family's, is left out, and so is each series that an earlier job shows. ``problems`` names each such case.
+earlier family's, is left out, and so is each series, or whole histogram, that an earlier job shows. ``problems`` names
+each such case.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from timepoint.exposition.family import FamilySnapshot, is_selected, is_visible,
 from timepoint.exposition.formats import Format
 from timepoint.exposition.render import render_families
 from timepoint.exposition.segment import PublishedBatch, PublishedFamily, PublishedJob, Segment, make_segment
+from timepoint.model import FamilySpec
 
 # Parts below this are joined when a page is assembled: a write costs more than copying so few bytes.
 _SMALL = 16 * 1024
@@ -167,29 +169,29 @@ class Pages:
                 if is_visible(batch.visible_from, batch.visible_until, now)
             ]
             if len({id(job) for job, _ in shown}) > 1:
-                shown = self._without_repetition(family.first.spec.name, shown)
+                shown = self._without_repetition(family.first.spec, shown)
             if shown:
                 visible.append((family.first, [lines for _, lines in shown]))
         return visible
 
     def _without_repetition(
-        self, name: str, shown: list[tuple[PublishedJob, Segment]]
+        self, spec: FamilySpec, shown: list[tuple[PublishedJob, Segment]]
     ) -> list[tuple[PublishedJob, Segment]]:
-        """The segments, without each line whose series stands in an earlier one."""
-        hashes = [segment.series_hashes() for _, segment in shown]
+        """The segments, without the lines of each metric that stands in an earlier one."""
+        hashes = [segment.metric_hashes(spec) for _, segment in shown]
         if len(frozenset().union(*hashes)) == sum(map(len, hashes)):
             return shown
-        seen: set[bytes] = set()
+        seen: set[str] = set()
         kept = []
         for job, segment in shown:
-            lines = list(segment.lines())
-            fresh = [line for series, line in lines if series not in seen]
+            lines = list(segment.lines(spec))
+            fresh = [line for metric, line in lines if metric not in seen]
             if len(fresh) < len(lines):
                 self._problems[
-                    f"{len(lines) - len(fresh)} series of {name} that job {job.job_name!r} shows are shown by another "
-                    "job: they are left out; give the jobs a label that tells them apart"
+                    f"{len(lines) - len(fresh)} series of {spec.name} that job {job.job_name!r} shows are shown by "
+                    "another job: they are left out; give the jobs a label that tells them apart"
                 ] = None
-            seen.update(series for series, _ in lines)
+            seen.update(metric for metric, _ in lines)
             if fresh:
                 kept.append((job, segment if len(fresh) == len(lines) else make_segment([b"".join(fresh)])))
         return kept

@@ -89,8 +89,8 @@ def published_paths(directory: Path) -> list[Path]:
 def publish(directory: Path, snapshot: JobSnapshot, *, durable: bool = True) -> None:
     """Replaces the job's snapshot file, so that a reader at any instant finds the old or the new one whole.
 
-    With ``durable`` the new file is on disk when this returns; without, a power cut may bring the old one back. Raises
-    PublishError; the old file is then still in place.
+    With ``durable`` the new file is on disk when this returns; without, a power cut may bring the old one back, or
+    leave one that ``read_published`` refuses. Raises PublishError; the old or the new file is then in place, whole.
     """
     path = snapshot_path(directory, snapshot.job_name)
     try:
@@ -141,7 +141,7 @@ def pack(snapshot: JobSnapshot) -> list[Buffer]:
         status=dict(snapshot.status),
         families=[_pack_family(family, blobs) for family in snapshot.families],
     )
-    encoded = msgspec.json.encode(index)
+    encoded = _encode(index)
     preamble = _PREAMBLE.pack(_MAGIC, _VERSION, len(encoded), sum(map(len, blobs)))
     return [preamble, _CHECKSUM.pack(crc32(encoded, crc32(preamble))), encoded, *blobs]
 
@@ -161,6 +161,21 @@ def unpack(data: bytes) -> PublishedJob:
         families=families,
         size=len(data),
     )
+
+
+def _encode(index: _Index) -> bytes:
+    try:
+        return msgspec.json.encode(index)
+    except UnicodeEncodeError:  # a lone surrogate, say in an example of a reject: it must not cost the page
+        return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(index)))
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return [_without_surrogates(item) for item in value] if isinstance(value, list) else value
 
 
 def _pack_family(family: FamilySnapshot, blobs: list[Buffer]) -> _Family:

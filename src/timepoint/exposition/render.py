@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -60,7 +61,7 @@ def render_samples(spec: FamilySpec, batch: SampleBatch) -> Iterator[bytes]:
     into the order the formats ask for.
     """
     texts, values = batch.texts, batch.values
-    if spec.type in _RANKS:
+    if spec.type in SEVERAL_LINES:
         order = _metric_order(texts, spec)
         texts, values = [texts[i] for i in order], [values[i] for i in order]
     between = "\n" + spec.name
@@ -77,19 +78,22 @@ def render_samples(spec: FamilySpec, batch: SampleBatch) -> Iterator[bytes]:
 def render_families(families: Iterable[FamilySnapshot], format: Format, now: int | None = None) -> bytes:  # noqa: A002 - the word of the contract
     """A whole page, families in the order of their names; for previews and tests.
 
-    With ``now`` only the batches visible then are shown, else all; a family without a shown batch is left out.
+    With ``now`` only the batches visible then are shown, else all; a family without a shown batch is left out. Families
+    of one name, as several jobs give them, are put together under the metadata of the first.
     """
-    parts = []
-    for family in sorted(families, key=lambda family: family.spec.name):
+    parts: list[bytes] = []
+    for _, same in groupby(sorted(families, key=_name_of), key=_name_of):
+        snapshots = list(same)
         shown = [
             batch
-            for batch in family.batches
+            for snapshot in snapshots
+            for batch in snapshot.batches
             if len(batch.texts) and (now is None or is_visible(batch.visible_from, batch.visible_until, now))
         ]
         if shown:
-            parts.append(render_metadata(family.spec, openmetrics=format.openmetrics))
+            parts.append(render_metadata(snapshots[0].spec, openmetrics=format.openmetrics))
         for batch in shown:
-            parts.extend(render_samples(family.spec, batch))
+            parts.extend(render_samples(snapshots[0].spec, batch))
     if format.openmetrics:
         parts.append(EOF)
     return b"".join(parts)
@@ -120,6 +124,10 @@ def bound_text(value: float) -> str:
     return f"{sign}{digits[0]}{point}e+{len(whole) - 1:02d}"
 
 
+def _name_of(family: FamilySnapshot) -> str:
+    return family.spec.name
+
+
 def _has_unit(spec: FamilySpec, name: str) -> bool:
     return (
         bool(spec.unit) and spec.type not in (MetricType.INFO, MetricType.STATESET) and name.endswith(f"_{spec.unit}")
@@ -146,27 +154,43 @@ def _special(value: float) -> str:
     return "+Inf" if value > 0 else "-Inf"
 
 
-# Where the lines of one metric stand, by their suffix: those with a bound or a state first.
+# The types whose metrics have several lines, and where these stand by their suffix: those with a bound or state first.
 _RANKS = {
     MetricType.HISTOGRAM: {"_bucket": 0, "_count": 1, "_sum": 2},
     MetricType.SUMMARY: {"": 0, "_count": 1, "_sum": 2},
     MetricType.STATESET: {"": 0},
 }
+SEVERAL_LINES = frozenset(_RANKS)
 _BOUND_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
+
+
+def metric_of(text: str, spec: FamilySpec) -> str:
+    """What the series texts of one metric have in common: they stand together, or the page is invalid.
+
+    It is the text itself but for a histogram, a summary and a stateset, whose metrics have several lines.
+    """
+    return _place(text, spec)[0] if spec.type in SEVERAL_LINES else text
 
 
 def _metric_order(texts: Sequence[str], spec: FamilySpec) -> list[int]:
     """The positions of a batch's lines: metrics in the order of their first line, bounds ascending, states as given."""
-    ranks = _RANKS[spec.type]
-    bound_label = _BOUND_LABELS.get(spec.type)
+    has_bounds = spec.type in _BOUND_LABELS
     metrics: dict[str, int] = {}
     keys = []
     for position, text in enumerate(texts):
-        suffix, brace, labels = text.partition("{")
-        rank = ranks.get(suffix, len(ranks))
-        within, labels = _take_label(brace + labels, bound_label or spec.name) if rank == 0 else ("", brace + labels)
-        keys.append((metrics.setdefault(labels, len(metrics)), rank, _bound(within) if bound_label else 0.0, position))
+        metric, rank, within = _place(text, spec)
+        keys.append((metrics.setdefault(metric, len(metrics)), rank, _bound(within) if has_bounds else 0.0, position))
     return [position for *_, position in sorted(keys)]
+
+
+def _place(text: str, spec: FamilySpec) -> tuple[str, int, str]:
+    """The metric that a line belongs to, the rank of its suffix in it, and its bound or state if it has one."""
+    suffix, brace, labels = text.partition("{")
+    rank = _RANKS[spec.type].get(suffix, 3)
+    if rank:
+        return brace + labels, rank, ""
+    within, rest = _take_label(brace + labels, _BOUND_LABELS.get(spec.type, spec.name))
+    return rest, rank, within
 
 
 def _take_label(labels: str, name: str) -> tuple[str, str]:
