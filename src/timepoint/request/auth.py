@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import stat
 from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,16 +24,26 @@ from timepoint.secret import Secret
 if TYPE_CHECKING:
     from timepoint.request.prepare import PreparedRequest
 
+_PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})  # no secrets, but common words
+_PAIR = 2  # user name and password
 MAX_SECRET_FILE = 64 * 1024
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")  # RFC 9110, 5.5, without C1 controls
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Headers to send, and every text that must be masked in what comes back."""
+
+    headers: Mapping[str, Secret]
+    hidden: tuple[Secret, ...]
+
+
 class Authenticator(Protocol):
     """Gives the headers that carry credentials; asked before every attempt."""
 
-    async def credentials(self, request: PreparedRequest) -> dict[str, Secret]:
-        """Header name to value. Raises SourceError("secret", ...)."""
+    async def credentials(self, request: PreparedRequest) -> Credentials:
+        """Raises SourceError("secret", ...)."""
         ...
 
 
@@ -42,23 +54,26 @@ class HeaderAuthenticator:
         self._source = source
         self._userinfo = userinfo
 
-    async def credentials(self, request: PreparedRequest) -> dict[str, Secret]:
+    async def credentials(self, request: PreparedRequest) -> Credentials:
         headers = {}
         for name, value in (*self._source.headers.items(), *request.headers.items()):
             headers[name] = _checked(name, read_secret(value))
-        authorization = self._authorization()
-        if authorization is not None:
-            headers["Authorization"] = _checked("Authorization", authorization)
-        return headers
+        hidden = tuple(value for name, value in headers.items() if name.lower() not in _PLAIN_HEADERS)
+        kind, parts = self._authorization()
+        if kind is not None:
+            line = basic(*parts) if len(parts) == _PAIR else Secret(f"{kind} {parts[0].reveal()}")
+            headers["Authorization"] = _checked("Authorization", line)
+            hidden += (*parts, Secret(line.reveal().partition(" ")[2]))
+        return Credentials(headers, hidden)
 
-    def _authorization(self) -> Secret | None:
+    def _authorization(self) -> tuple[str | None, tuple[Secret, ...]]:
+        """The scheme of the Authorization header and what it is made of."""
         source = self._source
         if source.authorization is not None:
-            credentials = read_secret(source.authorization.credentials)
-            return Secret(f"{source.authorization.type} {credentials.reveal()}")
+            return source.authorization.type, (read_secret(source.authorization.credentials),)
         if source.basic_auth is not None:
-            return basic(read_secret(source.basic_auth.username), read_secret(source.basic_auth.password))
-        return basic(*self._userinfo) if self._userinfo is not None else None
+            return "Basic", (read_secret(source.basic_auth.username), read_secret(source.basic_auth.password))
+        return ("Basic", self._userinfo) if self._userinfo is not None else (None, ())
 
 
 def basic(username: Secret, password: Secret) -> Secret:

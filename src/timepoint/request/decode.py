@@ -43,9 +43,11 @@ _NULLS = {
     (False, True): "utf-16-le",
 }
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(r"(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9!#$&^_.+-]{1,60}")
 _KNOWN_CHARSET = re.compile(r"utf-(8|16|32)(-[bl]e)?|ascii|iso8859-\d+|cp125\d")
 _CALLBACK = re.compile(rb"\s*(?:/\*.*?\*/\s*)*(?:typeof\s[^;&]*&&\s*)?[\w$.\[\]'\"]+\s*\(", re.DOTALL)
 _CALLBACK_LENGTH = 512
+_BLANK = 64  # bytes that are looked at to tell an empty body
 
 Buffer = bytes | bytearray | memoryview
 
@@ -65,12 +67,18 @@ def decoder_name(content_type: str, asked: str | None) -> str:
             "the answer is an HTML page, perhaps a login page: check URL and credentials (if the API only labels its "
             "JSON wrongly, set decode: json)",
         )
-    if name in ("csv", "xml"):
+    if name in ("csv", "xml"):  # rooms for decoders that are not built yet
         raise ContentError("content_type", f"the answer is {name.upper()}, which is not supported yet")
-    shown = re.sub(r"[^!-~]", "?", kind)[:80]
+    shown = kind if _MEDIA_TYPE.fullmatch(kind) else "that is no media type"
     raise ContentError(
-        "content_type", f"the answer has the Content-Type {shown}, which is not known; if it is JSON, set decode: json"
+        "content_type", f"the answer has a Content-Type {shown}, which is not known; if it is JSON, set decode: json"
     )
+
+
+def check_type(content_type: str, asked: str | None) -> None:
+    """Raises ContentError if a body of this type could not be decoded, so that it need not be fetched."""
+    decoder_name(content_type, asked)
+    _charset(content_type)
 
 
 def _by_type(kind: str) -> str | None:
@@ -124,8 +132,7 @@ def _charset(content_type: str) -> str:
     except LookupError:
         name = ""
     if not _KNOWN_CHARSET.fullmatch(name):
-        shown = re.sub(r"[^!-~]", "?", match[1])[:40]
-        raise ContentError("encoding", f"the answer has the charset {shown}, which is not known")
+        raise ContentError("encoding", f"the answer has a charset that is not known{name and f': {name}'}")
     return name
 
 
@@ -156,6 +163,8 @@ def _is_html(start: bytes) -> bool:
 
 
 def _json(body: Buffer) -> msgspec.Raw:
+    if not bytes(body[:_BLANK]).strip() and len(body) <= _BLANK:
+        raise ContentError("not_a_document", "the body is empty")
     return msgspec.Raw(body)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ from timepoint.errors import SourceError, StatusError, TransportError
 from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.auth import Authenticator, HeaderAuthenticator
-from timepoint.request.decode import decoder_name
+from timepoint.request.decode import check_type
 from timepoint.request.prepare import PreparedRequest, prepare, userinfo
 from timepoint.request.redact import Redactor
 from timepoint.request.retry import SAFE_METHODS, may_pass, parse_retry_after, pause
@@ -60,7 +60,7 @@ class HttpFetcher:
         self._clock = clock or SystemClock()
         self._chance = chance
         self._sleep = sleep
-        self._secrets = tuple(secret.reveal() for secret in secrets)
+        self._secrets = tuple(secrets)
         self._auth: Authenticator = HeaderAuthenticator(source, userinfo(source.url))
         self._transport = Transport(source)
         self._free_at = 0.0  # when min_interval allows the next attempt, on the monotonic clock
@@ -86,6 +86,7 @@ class HttpFetcher:
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""
+        prepared = replace(prepared, shown=_redactor(self._secrets).mask(prepared.shown))
         attempt = 0
         while True:
             attempt += 1
@@ -103,7 +104,7 @@ class HttpFetcher:
             await self._sleep(delay)
 
     def _described(self, failure: SourceError, prepared: PreparedRequest, attempt: int) -> SourceError:
-        """The failure with the subject in front, and with what the API may have echoed masked."""
+        """The failure with its subject in front."""
         tries = f" (attempt {attempt} of {self._source.attempts})" if attempt > 1 else ""
         failure.args = (f"source {self._source.name}: {prepared.method} {prepared.shown}: {failure}{tries}",)
         failure.attempts = attempt
@@ -123,13 +124,16 @@ class HttpFetcher:
     async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         left = deadline - self._clock.monotonic()
         budget = min(self._source.timeout / 1000, left)
+        credentials = await self._auth.credentials(prepared)
+        redactor = _redactor((*self._secrets, *prepared.hidden, *credentials.hidden))
         try:
             async with asyncio.timeout(budget):
-                return await self._follow(prepared, request)
+                return await self._follow(prepared, request, credentials.headers, redactor)
         except TimeoutError as error:
             failure = self._too_slow(error, at_deadline=budget == left)
         except (ClientError, OSError, SourceError) as error:
             failure = self._transport.explain(error)
+        failure.args = (redactor.mask(str(failure)),)
         raise failure  # outside of the handlers, so that no error of the HTTP library hangs on it as context
 
     def _too_slow(self, error: TimeoutError, *, at_deadline: bool) -> SourceError:
@@ -138,28 +142,28 @@ class HttpFetcher:
         limit = "the deadline of the run" if at_deadline else f"{format_duration(self._source.timeout)} (timeout)"
         return TransportError("timeout", f"no complete answer within {limit}")
 
-    async def _follow(self, prepared: PreparedRequest, request: RequestSpec) -> Answer:
+    async def _follow(
+        self, prepared: PreparedRequest, request: RequestSpec, headers: Mapping[str, Secret], redactor: Redactor
+    ) -> Answer:
         """One attempt, with the redirects inside the origin of the source."""
-        headers = await self._auth.credentials(prepared)
-        redactor = Redactor((*prepared.hidden, *self._secrets, *_hidden(headers)))
         url = prepared.url
         for _ in range(MAX_REDIRECTS + 1):
             exchange = Exchange(prepared.method, url, headers, prepared.body)
             async with self._transport.open(exchange) as response:
                 if response.status not in _REDIRECTS or response.status in request.empty_status:
                     return await self._receive(response, prepared, request, redactor)
-                url = _redirected(url, response, prepared.method)
+                url = _redirected(url, response, prepared.method, redactor)
         raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")
 
     async def _receive(
         self, response: Response, prepared: PreparedRequest, request: RequestSpec, redactor: Redactor
     ) -> Answer:
-        content_type = response.headers.get("Content-Type", "")
+        content_type = redactor.mask(response.headers.get("Content-Type", ""))
         if response.status == _NO_CONTENT or response.status in request.empty_status:
             return Answer(response.status, content_type, b"", prepared.shown, empty=True)
         if not 200 <= response.status <= 299:  # noqa: PLR2004 - the class of accepted statuses
             raise await self._refused(response, redactor)
-        decoder_name(content_type, request.decode)
+        check_type(content_type, request.decode)
         body = await response.read(self._source.max_body)
         return Answer(response.status, content_type, body, prepared.shown, wire_bytes=response.wire_bytes)
 
@@ -173,15 +177,11 @@ class HttpFetcher:
         return StatusError(response.status, text, retry_after)
 
 
-def _hidden(headers: dict[str, Secret]) -> Iterable[str]:
-    """Header values, and of ``Bearer x`` the credential alone too."""
-    for name, value in headers.items():
-        if name.lower() != "content-type":
-            yield value.reveal()
-            yield value.reveal().partition(" ")[2]
+def _redactor(secrets: Iterable[Secret]) -> Redactor:
+    return Redactor(secret.reveal() for secret in secrets)
 
 
-def _redirected(url: URL, response: Response, method: str) -> URL:
+def _redirected(url: URL, response: Response, method: str, redactor: Redactor) -> URL:
     """Where a redirect leads. Raises SourceError where it must not be followed."""
     location = response.headers.get("Location", "")
     try:
@@ -190,7 +190,8 @@ def _redirected(url: URL, response: Response, method: str) -> URL:
     except ValueError:
         raise SourceError("redirect", f"status {response.status} with a Location that cannot be read") from None
     if not inside:
-        where = f"{target.scheme}://{target.host}:{target.port}" if location else "nowhere"
+        echoed = redactor.mask(location) != location
+        where = f"{target.scheme}://{target.host}:{target.port}" if location and not echoed else "elsewhere"
         raise SourceError(
             "redirect",
             f"status {response.status} redirects to {where}; only redirects to the same scheme, host and port are "

@@ -44,7 +44,7 @@ class PreparedRequest:
     shown: str
     headers: Mapping[str, SecretSource]
     body: bytes | None
-    hidden: tuple[str, ...]
+    hidden: tuple[Secret, ...]
 
     def __repr__(self) -> str:
         return f"{self.method} {self.shown}"
@@ -111,7 +111,9 @@ def _raw_query(text: str) -> str:
 
 
 def _masked_query(text: str) -> str:
-    return "&".join(f"{pair.partition('=')[0]}=***" for pair in _raw_query(text).split("&"))
+    """Names and no values; what stands alone may be either."""
+    pairs = (pair.partition("=") for pair in _raw_query(text).split("&"))
+    return "&".join(f"{name}=***" if equals else "***" for name, equals, _ in pairs)
 
 
 def _shown(value: Template, moment: Moment) -> str:
@@ -120,16 +122,16 @@ def _shown(value: Template, moment: Moment) -> str:
     return value.render(moment) if value.names and not any(map(str.isalnum, literals)) else "***"
 
 
-def _hidden(source: SourceSpec, request: RequestSpec, queries: Iterable[str]) -> Iterable[str]:
+def _hidden(source: SourceSpec, request: RequestSpec, queries: Iterable[str]) -> Iterable[Secret]:
     """Texts that may be credentials: userinfo in any case, else every literal that is long enough for one."""
-    for user_or_password in userinfo(source.url) or ():
-        yield user_or_password.reveal()
-    literals = [unquote(pair.partition("=")[2].replace("+", " ")) for query in queries for pair in query.split("&")]
+    yield from userinfo(source.url) or ()
+    yield from userinfo(source.proxy_url or "") or ()
+    literals = [unquote(pair.rpartition("=")[2].replace("+", " ")) for query in queries for pair in query.split("&")]
     for _, value in (*request.params, *request.form):
         parts = compile_template(value, request.timezone).parts
         literals += [part for part in parts if isinstance(part, str)]
     literals += [text for _, text in strings(request.body)]
-    yield from (text for text in literals if len(text) >= _HIDDEN_LENGTH)
+    yield from (Secret(text) for text in literals if len(text) >= _HIDDEN_LENGTH)
 
 
 def _headers(request: RequestSpec, moment: Moment) -> dict[str, SecretSource]:

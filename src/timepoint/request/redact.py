@@ -13,20 +13,25 @@ from urllib.parse import quote, quote_plus
 
 from timepoint.secret import MASK
 
+_SHORTEST = 4
 EXCERPT = 200  # characters of a body that an error may show
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e\xa1-\u2027\u202f-\u2065\u2070-\ud7ff\uf900-\ufdcf\ufdf0-\uffef]+")
 
 
 class Redactor:
-    """Masks texts that must not be shown, as they are and as an API may echo them (in a URL, in JSON, in HTML)."""
+    """Masks texts that must not be shown, as they are and as an API may echo them (in a URL, in JSON, in HTML).
+
+    Texts of less than four characters are not masked: they are guessed in no time, and without them every text would
+    be garbled.
+    """
 
     __slots__ = ("_longest", "_pattern")
 
     def __init__(self, hidden: Iterable[str]) -> None:
-        variants = {variant for text in hidden if text for variant in _variants(text)}
+        variants = {variant for text in hidden if len(text) >= _SHORTEST for variant in _variants(text)}
         self._longest = max(map(len, variants), default=0)
         alternatives = "|".join(re.escape(text) for text in sorted(variants, key=len, reverse=True))
-        self._pattern = re.compile(alternatives) if alternatives else None
+        self._pattern = re.compile(alternatives, re.IGNORECASE) if alternatives else None
 
     def mask(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern else text
@@ -47,6 +52,7 @@ def _variants(text: str) -> Iterable[str]:
     yield text
     yield quote(text, safe="")
     yield quote(text)
+    yield quote(text, safe="/:@!$&'()*+,;=~")
     yield quote_plus(text)
     yield escape(text)
     yield json.dumps(text)[1:-1]

@@ -36,6 +36,7 @@ from timepoint.version import __version__
 MAX_HEADERS = 64 * 1024  # bytes of an answer's header block
 MAX_ERROR_BODY = 4 * 1024  # bytes of a refused answer that are looked at
 _ERROR_BODY_SECONDS = 2.0  # a refusal does not become a timeout because its body hangs
+_SHOWN_CODING = 40
 _DEFAULT_HEADERS = {
     "Accept": "application/json, */*;q=0.5",
     "Accept-Encoding": ACCEPT_ENCODING,
