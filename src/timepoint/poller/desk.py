@@ -18,7 +18,7 @@ from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
 from timepoint.ledger.shown import shown
-from timepoint.ledger.state import LaneState
+from timepoint.ledger.state import LaneState, MetricState
 from timepoint.ledger.store import Store
 from timepoint.model import MappedRun, MetricSpec, Window
 from timepoint.poller.report import MetricStanding
@@ -103,14 +103,14 @@ class JobDesk:
     def standing(self) -> dict[str, MetricStanding]:
         """What each metric of the job shows, by name."""
         lane = self.load()
-        standings = {}
-        for name, spec in self._job.metrics.items():
-            metric = lane.metric(spec)
-            if metric is None:
-                standings[name] = MetricStanding(0, None, 0.0)
-            else:
-                standings[name] = MetricStanding(len(metric.series), metric.newest, metric.debt())
-        return standings
+        return {name: _standing(lane.metric(spec), spec) for name, spec in self._job.metrics.items()}
+
+
+def _standing(metric: MetricState | None, spec: MetricSpec) -> MetricStanding:
+    counts = spec.temporality is not None
+    if metric is None:
+        return MetricStanding(0, None, 0.0 if counts else None)
+    return MetricStanding(len(metric.series), metric.newest, metric.debt() if counts else None)
 
 
 def fingerprint(metrics: Mapping[str, MetricSpec]) -> str:

@@ -148,10 +148,12 @@ class _Call:
 def _as_source_error(raised: BaseException) -> SourceError:
     """For the exporter the function is the source: whatever it raises says that no answer came."""
     if isinstance(raised, SourceError):
+        raised.attempts = 1
         return raised
     frames = traceback.extract_tb(raised.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     error = SourceError("function", f"the function raised {type(raised).__name__}: {raised}{where}")
+    error.attempts = 1
     error.__cause__ = raised
     return error
 

@@ -114,7 +114,7 @@ class Pipeline:
             try:
                 material = await self.timing.within(deadline, self.origin.ask(window, report.fire_time, deadline))
             except SourceError as error:
-                report.attempts += getattr(error, "attempts", 1)
+                report.attempts += error.attempts
                 raise
             except TimeoutError:
                 report.attempts += 1

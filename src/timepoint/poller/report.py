@@ -18,11 +18,14 @@ STAGES = ("fetch", "map", "decide", "commit", "publish")
 
 @dataclass(frozen=True, slots=True)
 class MetricStanding:
-    """What a job shows of one metric: its series on the page, its newest timepoint (ms), the debt of its counters."""
+    """What a job shows of one metric: its series on the page and its newest timepoint (ms).
+
+    ``debt`` is what its counters still owe, None if the metric does not count.
+    """
 
     series: int
     newest: int | None
-    debt: float
+    debt: float | None
 
 
 @dataclass(slots=True)

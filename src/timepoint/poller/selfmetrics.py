@@ -235,7 +235,9 @@ DECLARED: tuple[SelfMetric, ...] = (
             "What downward revisions still owe the counters of the metric; later increments pay it first.",
         ),
         _JOB_METRIC,
-        _by_word(lambda tally: {name: metric.debt for name, metric in tally.standing.items()}),
+        _by_word(
+            lambda tally: {name: metric.debt for name, metric in tally.standing.items() if metric.debt is not None}
+        ),
     ),
     SelfMetric(
         FamilySpec(

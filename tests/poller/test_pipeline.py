@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.poller.jobs import TOTAL, http_job, ones
+from timepoint.clock import MINUTE
+from timepoint.errors import StatusError, StoreError, TransportError
+from timepoint.job import HttpPolling, Job
+from timepoint.ledger.change import ChangeSet
+from timepoint.model import Outcome, Window
+from timepoint.poller.desk import JobDesk
+from timepoint.poller.origin import HttpOrigin
+from timepoint.poller.pipeline import Pipeline
+from timepoint.poller.report import RunReport
+from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.worker import InlineWorker
+from timepoint.request.answer import Answer
+from timepoint.testing import FakeClock, FakeSource, MemoryStore, published_page, read_samples
+
+HOUR = 60 * MINUTE
+
+
+class SpoiltStore(MemoryStore):
+    """A ledger whose next call of a method fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = ""
+        self.stored_all_the_same = False
+
+    def note_attempt(self, job: str, lane: str, at: int) -> None:
+        self._fail("note_attempt")
+        super().note_attempt(job, lane, at)
+
+    def commit(self, change_set: ChangeSet) -> int:
+        if self.failing == "commit" and self.stored_all_the_same:
+            super().commit(change_set)
+        self._fail("commit")
+        return super().commit(change_set)
+
+    def _fail(self, method: str) -> None:
+        if self.failing == method:
+            self.failing = ""
+            raise StoreError("the disk is full")
+
+
+class Bench:
+    """A pipeline on fakes; ``run`` gives the report of a run at the clock's time."""
+
+    def __init__(self, directory: Path, job: Job, answer: Callable[[Window], Any]) -> None:
+        self.clock = FakeClock()
+        self.source = FakeSource(answer)
+        self.store = SpoiltStore()
+        self.published = directory / "published"
+        timing = Timing(self.clock, self.clock.sleep)
+        assert isinstance(job.polling, HttpPolling)
+        self.pipeline = Pipeline(
+            job,
+            HttpOrigin(job.polling, job.metrics, self.source),
+            JobDesk(job, self.store, self.published, self.clock),
+            InlineWorker(),
+            timing,
+            Pace(job.polling.source.min_interval, timing),
+        )
+
+    async def run(self) -> RunReport:
+        return await self.pipeline.run(self.clock.now())
+
+    def samples(self) -> dict[str, float]:
+        return read_samples(published_page(self.published, self.clock.now()))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    """Makes a pipeline of one job with these answers."""
+
+    def make(answer: Callable[[Window], Any] = ones, **options: str) -> Bench:
+        return Bench(tmp_path, http_job(tmp_path, **options), answer)
+
+    return make
+
+
+MakeBench = Callable[..., Bench]
+
+
+async def test_a_run_counts_its_points_and_publishes_them(bench: MakeBench) -> None:
+    """The first run asks for one period, and the page shows its sum."""
+    b = bench()
+    report = await b.run()
+    assert (report.outcome, report.points, report.rows, report.counts.new) == (Outcome.OK, 6, 6, 6)
+    assert report.windows == [Window(b.clock.now() - 40 * MINUTE, b.clock.now() - 10 * MINUTE)]
+    assert b.samples() == {TOTAL: 6}
+    assert report.standing is not None
+    assert report.standing["energy_joules_total"].series == 1
+    assert set(report.stages) == {"fetch", "map", "decide", "commit", "publish"}
+
+
+async def test_a_failed_run_loses_nothing_and_shows_the_last_state(bench: MakeBench) -> None:
+    """After an error the page stays, and the next run asks for both windows."""
+    b = bench()
+    await b.run()
+    good = b.source.answer
+    b.source.answer = lambda _: StatusError(500, "the API is broken")
+    await b.clock.advance(minutes=30)
+    report = await b.run()
+    assert (report.outcome, report.reason, report.error) == (Outcome.SOURCE_ERROR, "status", "the API is broken")
+    assert report.attempts == 1
+    assert b.samples() == {TOTAL: 6}
+    b.source.answer = good
+    await b.clock.advance(minutes=30)
+    report = await b.run()
+    assert report.points == 12
+    assert b.samples() == {TOTAL: 18}
+
+
+async def test_an_empty_answer_is_accepted(bench: MakeBench) -> None:
+    """An answer without points moves the watermark and is called empty."""
+    b = bench(lambda _: [])
+    assert (await b.run()).outcome is Outcome.EMPTY
+    await b.clock.advance(minutes=30)
+    await b.run()
+    assert b.source.windows[0].end == b.source.windows[1].start
+
+
+async def test_a_status_that_means_nothing_yet_is_empty(bench: MakeBench) -> None:
+    """An answer without a body is an empty answer, not a body that cannot be read."""
+    b = bench(lambda _: Answer(204, "", b"", "https://fake.example/", empty=True))
+    report = await b.run()
+    assert (report.outcome, report.rejects.total) == (Outcome.EMPTY, 0)
+
+
+async def test_nothing_new_is_not_asked_for(bench: MakeBench) -> None:
+    """When the watermark is where the window would end, the source is left alone."""
+    b = bench()
+    await b.run()
+    report = await b.run()
+    assert (report.outcome, report.reason) == (Outcome.SKIPPED, "nothing_new")
+    assert len(b.source.windows) == 1
+
+
+async def test_bad_rows_cost_themselves_alone(bench: MakeBench) -> None:
+    """Rejects are counted with an example, and the run stays ok."""
+    b = bench(lambda window: [*ones(window), {"pod": "a", "t": window.start, "v": "n/a"}])
+    report = await b.run()
+    assert (report.outcome, report.rejects.counts) == (Outcome.OK, {"not_a_number": 1})
+    assert b.samples() == {TOTAL: 6}
+
+
+async def test_an_answer_of_rejects_alone_is_a_mapping_error(bench: MakeBench) -> None:
+    """If no row can be used the window stays open: it is asked for again when the mapping is mended."""
+    b = bench(lambda window: [{"pod": "a", "t": window.start, "v": "n/a"}] * 2)
+    report = await b.run()
+    assert (report.outcome, report.reason) == (Outcome.MAPPING_ERROR, "all_rejected")
+    assert "2 rejects, most often not_a_number" in report.error
+    assert report.rejects.counts == {"not_a_number": 2}
+    b.source.answer = ones
+    assert (await b.run()).outcome is Outcome.OK
+
+
+async def test_points_that_are_all_outside_the_window_are_a_mapping_error(bench: MakeBench) -> None:
+    """A wrong time zone must not move the watermark over data that was never used."""
+    b = bench(lambda window: ones(Window(window.start + 2 * HOUR, window.end + 2 * HOUR)))
+    report = await b.run()
+    assert (report.outcome, report.rejects.counts) == (Outcome.MAPPING_ERROR, {"outside_window": 6})
+
+
+@pytest.mark.parametrize("body", ["{", "<html>", '{"a": 1'])
+async def test_a_body_that_is_no_document_is_a_source_error(bench: MakeBench, body: str) -> None:
+    """Whose fault it is: the API promised JSON."""
+    report = await bench(lambda _: body).run()
+    assert (report.outcome, report.reason) == (Outcome.SOURCE_ERROR, "not_a_document")
+
+
+async def test_a_split_run_commits_window_by_window(bench: MakeBench) -> None:
+    """With max_span an outage is caught up in pieces, oldest first."""
+    b = bench(max_span="10m")
+    report = await b.run()
+    assert [window.end - window.start for window in report.windows] == [10 * MINUTE] * 3
+    assert (report.outcome, report.committed, report.points) == (Outcome.OK, 3, 6)
+    assert b.samples() == {TOTAL: 6}
+
+
+async def test_a_split_run_that_breaks_off_is_partial(bench: MakeBench) -> None:
+    """What was committed before stays and is shown; the rest is asked for next time."""
+    failures = [None, TransportError("connect", "refused"), None, None, None]
+    b = bench(lambda window: failures.pop(0) or ones(window), max_span="10m")
+    report = await b.run()
+    assert (report.outcome, report.reason, report.committed, report.points) == (Outcome.PARTIAL, "connect", 1, 2)
+    assert b.samples() == {TOTAL: 2}
+    await b.clock.advance(minutes=10)
+    assert (await b.run()).outcome is Outcome.OK
+    assert b.samples() == {TOTAL: 8}
+
+
+async def test_a_split_run_forgets_no_series_of_its_first_part(bench: MakeBench) -> None:
+    """A series that was only in the first window of a run was in the run, and stays on the page."""
+    b = bench(max_span="10m")
+    start = b.clock.now() - 40 * MINUTE
+    b.source.answer = lambda window: [
+        {"pod": "a" if window.start == start else "b", "t": t, "v": 1}
+        for t in (window.start, window.start + 5 * MINUTE)
+    ]
+    await b.run()
+    assert b.samples() == {TOTAL: 2, TOTAL.replace('a"}', 'b"}'): 4}
+
+
+async def test_a_source_that_hangs_is_given_up_at_the_timeout(bench: MakeBench) -> None:
+    """The run ends at the job's timeout whatever the source does."""
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    b = bench(lambda _: never())
+    running = asyncio.create_task(b.run())
+    await b.clock.advance(minutes=4, seconds=59)
+    assert not running.done()
+    await b.clock.advance(seconds=1)
+    report = await running
+    assert (report.outcome, report.reason, report.duration) == (Outcome.SOURCE_ERROR, "timeout", 300)
+
+
+async def test_the_attempt_is_durable_before_the_request(bench: MakeBench) -> None:
+    """When the request goes out the ledger knows of it, so a crash in it burns no quota."""
+    b = bench()
+    known: list[int | None] = []
+
+    def answer(window: Window) -> list[Any]:
+        known.append(b.store.load("pods", "").last_attempt)
+        return ones(window)
+
+    b.source.answer = answer
+    await b.run()
+    assert known == [b.clock.now()]
+
+
+async def test_an_attempt_that_cannot_be_noted_is_not_made(bench: MakeBench) -> None:
+    """Without the ledger the source is not asked."""
+    b = bench()
+    b.store.failing = "note_attempt"
+    report = await b.run()
+    assert (report.outcome, report.reason, report.error) == (Outcome.STORE_ERROR, "note_attempt", "the disk is full")
+    assert b.source.windows == []
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_a_failed_commit_is_unknown_and_counts_once(bench: MakeBench, *, stored: bool) -> None:
+    """Whether the failed commit is in the ledger or not, each point counts once in the end."""
+    b = bench()
+    await b.run()
+    b.store.failing, b.store.stored_all_the_same = "commit", stored
+    await b.clock.advance(minutes=30)
+    report = await b.run()
+    assert (report.outcome, report.reason) == (Outcome.STORE_ERROR, "commit")
+    await b.clock.advance(minutes=30)
+    report = await b.run()
+    assert report.points == (6 if stored else 12)
+    assert b.samples() == {TOTAL: 18}
+
+
+async def test_a_page_that_cannot_be_published_is_said(bench: MakeBench) -> None:
+    """The commit stands, and the run says that its page does not show it."""
+    b = bench()
+    b.published.write_text("a file in the way")
+    report = await b.run()
+    assert (report.outcome, report.reason, report.committed) == (Outcome.STORE_ERROR, "publish", 1)
+    assert b.store.load("pods", "").watermark == b.clock.now() - 10 * MINUTE
+    assert b.pipeline.desk.page_is_old
+
+
+async def test_a_source_is_not_asked_before_its_turn(bench: MakeBench) -> None:
+    """A run whose turn comes after its timeout is skipped, one whose turn is near waits."""
+    b = bench(min_interval="30m", max_span="7d")
+    b.pipeline.pace.remember(b.clock.now() - 10 * MINUTE)
+    report = await b.run()
+    assert (report.outcome, report.reason) == (Outcome.SKIPPED, "min_interval")
+    await b.clock.advance(minutes=19)
+    running: Awaitable[RunReport] = asyncio.create_task(b.run())
+    await b.clock.advance(minutes=1)
+    assert (await running).outcome is Outcome.OK
+
+
+async def test_a_bug_costs_one_run_and_is_kept_for_the_log(bench: MakeBench) -> None:
+    """An error that nobody foresaw ends the run with the word of its stage."""
+    b = bench(lambda _: RuntimeError("odd"))
+    report = await b.run()
+    assert (report.outcome, report.reason, report.error) == (Outcome.SOURCE_ERROR, "bug", "RuntimeError: odd")
+    assert isinstance(report.bug, RuntimeError)
