@@ -56,7 +56,10 @@ _BAD = frozenset({Outcome.PARTIAL, Outcome.SOURCE_ERROR, Outcome.MAPPING_ERROR, 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything that the poller touches outside of itself; tests put fakes in. ``open_store`` runs in the worker."""
+    """Everything that the poller touches outside of itself; tests put fakes in.
+
+    ``open_store`` runs in the worker. ``heartbeat`` is the longest silence, in seconds.
+    """
 
     open_store: Callable[[], Store]
     published: Path
@@ -64,6 +67,7 @@ class Surroundings:
     open_fetcher: Callable[[SourceSpec], AbstractAsyncContextManager[Fetcher]] = HttpFetcher
     make_worker: Callable[[], Worker] = ThreadWorker
     read_process: Callable[[], ProcessCost] = read_process
+    heartbeat: float = HEARTBEAT
 
 
 class Runner:
@@ -161,7 +165,7 @@ class Runner:
     async def _beat_forever(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                beat_at = self._timing.clock.monotonic() + HEARTBEAT
+                beat_at = self._timing.clock.monotonic() + self._around.heartbeat
                 await self._timing.within(beat_at, self._changed.wait())
             self._changed.clear()
             await self._beat()

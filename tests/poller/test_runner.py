@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.poller.jobs import TOTAL, function_job, http_job, ones
+from timepoint.clock import MINUTE
+from timepoint.errors import TransportError
+from timepoint.exposition.formats import TEXT
+from timepoint.exposition.publish import published_paths, read_published, snapshot_path
+from timepoint.exposition.render import render_families
+from timepoint.job import Job
+from timepoint.ledger.store import Store
+from timepoint.model import Outcome, Window
+from timepoint.poller.points import Point
+from timepoint.poller.report import MetricStanding, RunReport
+from timepoint.poller.runner import HEARTBEAT, POLLER, Runner
+from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.tally import JobTally
+from timepoint.testing import (
+    FakeClock,
+    FakeSource,
+    MemoryStore,
+    fake_surroundings,
+    published_page,
+    read_samples,
+    settle,
+)
+
+
+class Stage:
+    """A runner on fakes. What outlives a restart (clock, ledger, pages) belongs to the stage."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = FakeClock("2026-01-01T10:07:00Z")
+        self.source = FakeSource(ones)
+        self.store: Store = MemoryStore()
+        self.published = directory / "published"
+        self.heartbeat = 120.0  # seldom: most tests let hours go by
+        self.runner: Runner
+
+    @contextlib.asynccontextmanager
+    async def running(self, *jobs: Job) -> AsyncIterator[Runner]:
+        """The jobs run for the length of the block."""
+        self.runner = self.make(*jobs)
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.runner.run(stop))
+        await settle()
+        try:
+            yield self.runner
+        finally:
+            stop.set()
+            await settle()
+            assert task.done(), "the runner did not end"
+            assert await task == 0
+
+    def make(self, *jobs: Job) -> Runner:
+        around = fake_surroundings(self.published, self.clock, self.source, self.store)
+        return Runner(jobs, replace(around, heartbeat=self.heartbeat))
+
+    def samples(self) -> dict[str, float]:
+        return read_samples(published_page(self.published, self.clock.now()))
+
+    def status(self, job: str = "pods") -> dict[str, Any]:
+        status: dict[str, Any] = read_published(snapshot_path(self.published, POLLER)).status["jobs"][job]
+        return status
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """An empty stage at seven minutes past ten."""
+    return Stage(tmp_path)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A half-hourly job."""
+    return http_job(tmp_path)
+
+
+async def test_a_new_job_runs_at_once_and_then_on_its_grid(stage: Stage, job: Job) -> None:
+    """Without an earlier attempt the newest fire time runs at the start; later runs begin on the half hour."""
+    async with stage.running(job) as runner:
+        assert runner.tallies["pods"].runs == 1
+        assert stage.source.windows[-1].end == stage.clock.now() - 17 * MINUTE
+        await stage.clock.advance(minutes=22, seconds=59)
+        assert runner.tallies["pods"].runs == 1
+        await stage.clock.advance(seconds=1)
+        assert runner.tallies["pods"].runs == 2
+    assert stage.samples()[TOTAL] == 12
+
+
+async def test_a_restart_shows_the_state_and_asks_nothing_before_its_time(stage: Stage, job: Job) -> None:
+    """The ledger's last attempt counts: a crash loop does not ask again, and the counter goes on where it was."""
+    async with stage.running(job):
+        pass
+    await stage.clock.advance(minutes=1)
+    async with stage.running(job) as runner:
+        assert runner.tallies["pods"].runs == 0
+        assert stage.status()["ready"]
+        assert stage.samples()[TOTAL] == 6
+        await stage.clock.advance(minutes=22)
+        assert runner.tallies["pods"].runs == 1
+    assert stage.samples()[TOTAL] == 12
+
+
+async def test_a_restart_runs_what_fell_due_meanwhile_once(stage: Stage, job: Job) -> None:
+    """After two hours of absence one run asks for all of it."""
+    async with stage.running(job):
+        pass
+    await stage.clock.advance(hours=2)
+    async with stage.running(job) as runner:
+        assert runner.tallies["pods"].runs == 1
+        assert runner.tallies["pods"].failures == {}
+    assert stage.samples()[TOTAL] == 6 + 4 * 6
+
+
+async def test_a_machine_that_slept_runs_each_job_once(stage: Stage, job: Job) -> None:
+    """After a jump of the wall clock the newest fire time runs within a minute, the others are skipped as late."""
+    async with stage.running(job) as runner:
+        stage.clock.jump(2 * 3600)
+        await stage.clock.advance(minutes=1)
+        tally = runner.tallies["pods"]
+        assert tally.failures == {Outcome.SKIPPED: 1}
+        assert tally.runs == 3  # at the start, the skipped ones as one, the newest
+        assert len(stage.source.windows) == 2
+
+
+async def test_a_hanging_job_delays_no_other_and_is_not_doubled(stage: Stage, tmp_path: Path) -> None:
+    """While one job waits for its source the others run, and its own next fire time is skipped."""
+    slow = replace(http_job(tmp_path, "slow"), timeout=45 * MINUTE)
+    fast = function_job(lambda window: [], "fast")
+    forever = asyncio.Event()
+    stage.source.answer = lambda _: forever.wait()
+    async with stage.running(slow, fast) as runner:
+        assert stage.status("slow")["running"]
+        await stage.clock.advance(minutes=23)
+        await _until(lambda: runner.tallies["fast"].runs == 2)
+        assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1}
+        assert runner.tallies["slow"].skip is not None
+        assert runner.tallies["slow"].skip.reason == "still_running"
+        await stage.clock.advance(minutes=22)
+        assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1, Outcome.SOURCE_ERROR: 1}
+
+
+async def test_one_bad_job_costs_one_job(stage: Stage, tmp_path: Path) -> None:
+    """A job whose source fails leaves its neighbour alone; both say how they stand."""
+    good, bad = http_job(tmp_path, "good"), http_job(tmp_path, "bad")
+    stage.source.answer = lambda window: (
+        ones(window) if len(stage.source.windows) == 1 else TransportError("connect", "connection refused")
+    )
+    async with stage.running(good, bad):
+        await stage.clock.advance(seconds=1)
+        outcomes = {name: stage.status(name)["outcome"] for name in ("good", "bad")}
+        assert outcomes == {"good": "ok", "bad": "source_error"}
+        assert stage.status("bad")["reason"] == "connect: connection refused"
+        assert stage.status("bad")["ready"]
+
+
+async def test_the_poller_gives_signs_of_life(stage: Stage, job: Job) -> None:
+    """The heartbeat is published at least every three seconds, run or no run."""
+    stage.heartbeat, heartbeat = HEARTBEAT, "timepoint_poller_heartbeat_timestamp_seconds"
+    async with stage.running(job):
+        await stage.clock.advance(seconds=1)
+        for _ in range(5):
+            await stage.clock.advance(seconds=5)
+            assert stage.clock.now() / 1000 - stage.samples()[heartbeat] <= 3.5
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Waits for what happens in the thread of a function, which no event of the loop announces."""
+    while not condition():  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+
+
+async def test_the_poller_tells_about_itself(stage: Stage, job: Job) -> None:
+    """Failure counters exist from the start at zero; promtool finds nothing to say about any of the metrics."""
+    stage.source.answer = lambda window: [*ones(window), {"pod": "a", "t": window.start, "v": "n/a"}]
+    async with stage.running(job):
+        await stage.clock.advance(seconds=5)
+        samples = stage.samples()
+    of = '{job_name="pods"}'
+    assert samples[f"timepoint_job_runs_total{of}"] == 1
+    assert samples[f"timepoint_job_points_total{of}"] == 6
+    assert samples[f"timepoint_job_new_points_total{of}"] == 6
+    assert samples[f"timepoint_job_consecutive_failures{of}"] == 0
+    assert samples['timepoint_job_rejects_total{job_name="pods",reason="not_a_number"}'] == 1
+    assert samples['timepoint_job_series{job_name="pods",metric="energy_joules_total"}'] == 1
+    assert samples['timepoint_job_last_run_outcome{job_name="pods",outcome="ok"}'] == 1
+    for outcome in ("partial", "source_error", "mapping_error", "store_error", "skipped"):
+        assert samples[f'timepoint_job_run_failures_total{{job_name="pods",outcome="{outcome}"}}'] == 0
+
+
+def test_promtool_finds_nothing_to_say(promtool: str) -> None:
+    """All of the poller's own metrics are as Prometheus' own lint wants them."""
+    tally = JobTally("pods", last_success=1, next_begin=1)
+    report = RunReport("pods", 1, 1, standing={"x_total": MetricStanding(1, 1, 0.0)})
+    report.rejects.add("not_a_number", "$")
+    report.stages["fetch"] = 1.0
+    tally.add(report)
+    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1), 1, 1)
+    page = render_families(families(facts), TEXT)
+    assert all(len(family.batches[0].texts) for family in families(facts))
+    checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+async def test_the_status_names_what_a_person_wants_to_know(stage: Stage, job: Job) -> None:
+    """Outcome, last and next run, age of the data, series, and rejects with an example."""
+    stage.source.answer = lambda window: [*ones(window), {"pod": "a", "t": window.start, "v": "n/a"}]
+    async with stage.running(job):
+        await stage.clock.advance(seconds=1)
+        status = stage.status()
+    start = stage.clock.now() - 1000
+    assert status["outcome"] == "ok"
+    assert (status["last_run"], status["next_run"]) == (start, start + 23 * MINUTE)
+    assert (status["data_timestamp"], status["series"]) == (start - 17 * MINUTE, 1)
+    assert status["rejects"]["counts"] == {"not_a_number": 1}
+    assert "n/a" in status["rejects"]["examples"]["not_a_number"][0]
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged", "other config"])
+async def test_a_page_that_does_not_fit_the_ledger_is_made_anew(stage: Stage, job: Job, harm: str) -> None:
+    """At the start each job's page is brought to the ledger before the poller first reports."""
+    async with stage.running(job):
+        pass
+    path = snapshot_path(stage.published, "pods")
+    if harm == "missing":
+        path.unlink()
+    elif harm == "damaged":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        [(name, metric)] = job.metrics.items()
+        job = replace(job, metrics={name: replace(metric, family=replace(metric.family, help="Other words."))})
+    async with stage.running(job):
+        assert stage.samples()[TOTAL] == 6
+        if harm == "other config":
+            assert "Other words." in published_page(stage.published, stage.clock.now())
+
+
+async def test_a_page_that_fits_is_left_alone(stage: Stage, job: Job) -> None:
+    """A restart writes no page that is as it should be."""
+    async with stage.running(job):
+        pass
+    before = snapshot_path(stage.published, "pods").stat().st_mtime_ns
+    async with stage.running(job):
+        assert snapshot_path(stage.published, "pods").stat().st_mtime_ns == before
+
+
+async def test_the_page_of_a_job_that_is_gone_is_taken_away(stage: Stage, job: Job, tmp_path: Path) -> None:
+    """A job that is no longer configured is not shown."""
+    async with stage.running(job):
+        pass
+    async with stage.running(http_job(tmp_path, "other")):
+        names = {read_published(path).job_name for path in published_paths(stage.published)}
+        assert names == {"other", POLLER}
+
+
+async def test_a_page_that_could_not_be_published_is_tried_again(stage: Stage, job: Job) -> None:
+    """When the directory can be written again the page follows the ledger without waiting for a run."""
+    async with stage.running(job):
+        aside = stage.published.rename(stage.published.with_name("aside"))
+        stage.published.write_text("a file in the way")
+        await stage.clock.advance(minutes=23)
+        assert stage.runner.tallies["pods"].failures == {Outcome.STORE_ERROR: 1}
+        stage.published.unlink()
+        aside.rename(stage.published)
+        await stage.clock.advance(minutes=2)
+        assert stage.samples()[TOTAL] == 12
+
+
+async def test_stopping_cancels_what_hangs(stage: Stage, job: Job) -> None:
+    """The end does not wait for a source."""
+    stage.source.answer = lambda _: asyncio.Event().wait()
+    async with stage.running(job):
+        assert stage.status()["running"]
+
+
+async def test_once_runs_what_is_due_and_tells_by_its_code(stage: Stage, job: Job) -> None:
+    """Due jobs run and others do not; the code is 1 if a run failed."""
+    assert await stage.make(job).run_once() == 0
+    assert stage.samples()[TOTAL] == 6
+    runner = stage.make(job)
+    assert await runner.run_once() == 0
+    assert runner.tallies["pods"].runs == 0
+    stage.source.answer = lambda _: TransportError("connect", "connection refused")
+    await stage.clock.advance(minutes=30)
+    assert await stage.make(job).run_once() == 1
+    assert stage.status()["outcome"] == "source_error"
+
+
+async def test_once_with_force_does_not_wait_for_the_fire_time(stage: Stage, job: Job) -> None:
+    """Force runs a job that was tried already, yet has nothing to ask where nothing is new."""
+    stage.source.answer = lambda _: TransportError("connect", "connection refused")
+    assert await stage.make(job).run_once() == 1
+    stage.source.answer = ones
+    assert await stage.make(job).run_once() == 0
+    assert TOTAL not in stage.samples()
+    assert await stage.make(job).run_once(force=True) == 0
+    assert stage.samples()[TOTAL] == 6
+
+
+async def test_once_respects_the_least_time_between_requests(stage: Stage, tmp_path: Path) -> None:
+    """Even force burns no quota."""
+    job = http_job(tmp_path, min_interval="30m")
+    await stage.make(job).run_once()
+    await stage.clock.advance(minutes=5)
+    assert await stage.make(job).run_once(force=True) == 0
+    assert len(stage.source.windows) == 1
+    assert stage.status()["outcome"] == "skipped"
+
+
+async def test_once_can_be_told_which_jobs(stage: Stage, tmp_path: Path) -> None:
+    """Jobs that are not named are left alone, and their pages stay."""
+    jobs = http_job(tmp_path, "one"), http_job(tmp_path, "two")
+    runner = stage.make(*jobs)
+    await runner.run_once(only=["two"])
+    assert [runner.tallies[name].runs for name in ("one", "two")] == [0, 1]
+    assert snapshot_path(stage.published, "one").exists()
+
+
+class OneAtATime(FakeSource):
+    """Counts how many requests run at the same time."""
+
+    def __init__(self, answer: Callable[[Window], Any]) -> None:
+        super().__init__(answer)
+        self.opened = 0
+
+    def open(self, source: Any) -> AbstractAsyncContextManager[Any]:
+        self.opened += 1
+        return super().open(source)
+
+
+async def test_jobs_of_one_source_share_its_fetcher(stage: Stage, tmp_path: Path) -> None:
+    """Connections, and the pace of a source, are shared by its jobs."""
+    stage.source = OneAtATime(ones)
+    async with stage.running(http_job(tmp_path, "one"), http_job(tmp_path, "two")):
+        assert stage.source.opened == 1
+
+
+async def test_a_function_is_a_job_like_any_other(stage: Stage) -> None:
+    """What a function yields is counted, kept and shown."""
+
+    def function(window: Window) -> Iterable[Point]:
+        for start in range(window.start, window.end, 5 * MINUTE):
+            yield Point("energy_joules_total", 1, {"pod": "a"}, start=start / 1000, end=start / 1000 + 300)
+
+    async with stage.running(function_job(function)) as runner:
+        await _until(lambda: runner.tallies["function"].runs == 1)
+        await settle()
+        assert stage.samples()[TOTAL] == 6
+
+
+async def test_a_function_that_hangs_is_left_behind_until_it_ends(stage: Stage) -> None:
+    """The run ends at its timeout; while the thread lives the job's runs are skipped; then it runs again."""
+    release, calls = threading.Event(), []
+
+    def function(window: Window) -> Iterable[Point]:
+        calls.append(threading.current_thread())
+        release.wait()
+        return ()
+
+    async with stage.running(function_job(function)) as runner:
+        tally = runner.tallies["function"]
+        await stage.clock.advance(minutes=1)
+        assert tally.failures == {Outcome.SOURCE_ERROR: 1}
+        await stage.clock.advance(minutes=22)
+        assert tally.failures == {Outcome.SOURCE_ERROR: 1, Outcome.SKIPPED: 1}
+        assert tally.skip is not None
+        assert tally.skip.reason == "busy"
+        release.set()
+        calls[0].join()
+        await stage.clock.advance(minutes=30)
+        await _until(lambda: tally.runs == 3)
+        assert tally.last is not None
+        assert tally.last.outcome is Outcome.EMPTY
