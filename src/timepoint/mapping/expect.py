@@ -12,7 +12,7 @@ from typing import Any
 from timepoint.errors import ContentError
 from timepoint.mapping.nodes import equal
 from timepoint.mapping.paths import Path, PathError, parse_path
-from timepoint.mapping.selectors import TooDeep, Writer, query_function
+from timepoint.mapping.selectors import TooDeepError, Writer, query_function
 from timepoint.mapping.spec import ExpectSpec, SpecProblem, Where
 from timepoint.mapping.unusable import show
 
@@ -24,10 +24,15 @@ _EMPTY: tuple[Any, ...] = (None, "", [], {})
 class Expectation:
     """The compiled ``expect``; called with a document it raises ContentError if something is not as it must be."""
 
-    paths: tuple[Path, ...]
+    values: tuple[Path, ...]
+    existences: tuple[Path, ...]
     equals: tuple[tuple[str, _Query, Any], ...]
     present: tuple[tuple[str, _Query], ...]
     absent: tuple[tuple[str, _Query], ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return self.values + self.existences
 
     def __call__(self, document: Any) -> None:
         for text, query, required in self.equals:
@@ -45,28 +50,35 @@ class Expectation:
 
 
 def _is_empty(node: Any) -> bool:
-    return node in _EMPTY and node is not False and node != 0
+    return node in _EMPTY
 
 
 def compile_expect(spec: ExpectSpec, problems: list[SpecProblem]) -> Expectation:
     """Compiles ``expect``; mistakes are added to ``problems``."""
-    paths: list[Path] = []
+    paths: dict[str, list[Path]] = {"equal": [], "present": [], "absent": []}
 
     def compiled(text: str, *where: str) -> list[_Query]:
         try:
-            path = parse_path(text)
-            if path.start or path.captures:
-                raise PathError(f"{text!r}: in expect a path starts at the document and captures nothing")
+            path = _path(text)
             writer = Writer()
             query = writer.compile(query_function(writer, path.segments))
-        except (PathError, TooDeep) as error:
+        except (PathError, TooDeepError) as error:
             full: Where = ("expect", *where)
             problems.append(SpecProblem(full, str(error)))
             return []
-        paths.append(path)
+        paths[where[0]].append(path)
         return [query]
 
     equals = [(text, query, must) for text, must in spec.equal.items() for query in compiled(text, "equal", text)]
     present = [(text, query) for text in spec.present for query in compiled(text, "present")]
     absent = [(text, query) for text in spec.absent for query in compiled(text, "absent")]
-    return Expectation(tuple(paths), tuple(equals), tuple(present), tuple(absent))
+    return Expectation(
+        tuple(paths["equal"]), tuple(paths["present"] + paths["absent"]), tuple(equals), tuple(present), tuple(absent)
+    )
+
+
+def _path(text: str) -> Path:
+    path = parse_path(text)
+    if path.start or path.captures:
+        raise PathError(f"{text!r}: in expect a path starts at the document and captures nothing")
+    return path

@@ -1,10 +1,10 @@
 """What compiled paths do with JSON values at run time.
 
-Owns: the meaning of RFC 9535's comparisons and functions on decoded values, the children and descendants of a node, and the
-text of a location. Must not know: how a path is written or compiled.
+Owns: the meaning of RFC 9535's comparisons and functions on decoded values, the children and descendants of a node,
+and the text of a location. Must not know: how a path is written or compiled.
 
-JSON values are ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` and ``None``. ``NOTHING`` stands for a node that
-is not there.
+JSON values are ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` and ``None``. ``NOTHING`` stands for a node
+that is not there.
 """
 
 from __future__ import annotations

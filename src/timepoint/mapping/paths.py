@@ -1,8 +1,8 @@
 """Paths: RFC 9535 JSONPath, and the two things the language adds to it.
 
-Owns: the reading of a path's text into segments: all of RFC 9535, ``{name}`` segments that bind the key they pass (R5), and
-``$name`` as a start at a bound node. Must not know: documents, rows, metrics; what a path selects is the business of
-``selectors``.
+Owns: the reading of a path's text into segments: all of RFC 9535, ``{name}`` segments that bind the key they pass
+(R5), and ``$name`` as a start at a bound node. Must not know: documents, rows, metrics; what a path selects is the
+business of ``selectors``.
 
 The grammar is the library's (jsonpath-rfc9535, the standard's own tests); its tree is kept for filters. What is not the
 standard's is taken out before it reads and put back by position: a capture reads as a wildcard, ``$name`` as ``$``.
@@ -98,7 +98,7 @@ Selector = Name | Index | Wild | Slice | Filter | Capture
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What one segment takes of each node: the selectors' nodes in turn; of all its descendants too if it ``descends``."""
+    """What one segment takes of each node: what its selectors take in turn, of all descendants too if it descends."""
 
     selectors: tuple[Selector, ...]
     descends: bool = False

@@ -7,7 +7,8 @@ entry, and the sentences for what cannot work. Must not know: how a plan is exec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from timepoint.mapping.labels import check_label_name
@@ -18,10 +19,9 @@ from timepoint.mapping.series import COMBINES
 from timepoint.mapping.spec import MetricMapping, Rules, SpecProblem, TimeSpec, Where
 from timepoint.mapping.stamps import Length, StampReader, find_zone, parse_length
 from timepoint.mapping.times import TEMPLATES, TimePlan
-from timepoint.mapping.units import IDENTITY, compile_unit
+from timepoint.mapping.units import IDENTITY, Conversion, compile_unit
 from timepoint.mapping.unusable import Unusable
 from timepoint.mapping.walks import Walk, Walks
-from timepoint.model import MetricType
 
 _TIME_ENTRIES = ("at", "start", "end", "step", "index", "interval", "timezone")
 _SHAPES = (
@@ -48,9 +48,9 @@ class Cell:
 class MetricPlan:
     """One metric, ready to be turned into code.
 
-    ``captures`` are the captures that become labels, ``labels`` the entries that are paths, ``literals`` those that are
-    not, ``spread`` the object whose members are labels (R9). ``parts`` are the paths beside ``value``: the buckets, sum and
-    count of a histogram, the quantiles of a summary.
+    ``captures`` are the captures that become labels, ``labels`` the entries that are paths, ``literals`` those that
+    are not, ``spread`` the object whose members are labels (R9). ``parts`` are the paths beside ``value``: the
+    buckets, sum and count of a histogram, the quantiles of a summary.
     """
 
     mapping: MetricMapping
@@ -63,7 +63,9 @@ class MetricPlan:
     literals: Mapping[str, str]
     spread: Cell | None
     relabel: Relabel
+    relabels: bool
     reader: NumberReader
+    conversion: Conversion
     missing: tuple[Any, ...]
     combine: str | None
 
@@ -81,7 +83,6 @@ class _Draft:
     defaults: Rules
     problems: list[SpecProblem]
     where: Where = ()
-    named: dict[str, Walk] = field(default_factory=dict)  # bound name -> walk, of the metric's own entries
 
     def say(self, message: str, *keys: str | int) -> None:
         self.problems.append(SpecProblem((*self.where, *keys), message))
@@ -105,78 +106,96 @@ def plan_metric(
     before = len(problems)
     own = mapping.own
     values = _value_cells(draft)
-    time_spec = own.time if own.time is not None else defaults.time
-    time_where: Where = ("metrics", mapping.metric.family.name, "time") if own.time is not None else ("time",)
-    time_cells, time_plan = _time(draft, time_spec or TimeSpec(), time_where)
+    spec, time_where = _time_spec(draft)
+    time_cells, time = _time(draft, spec, time_where)
     own_labels = _label_cells(draft, own.labels, ("labels",))
-    default_labels = _default_labels(draft)
     walk = _home(draft, [*values, *(time_cells if own.time is not None else ()), *own_labels[0].values()])
-    if walk is None or time_plan is None or len(problems) > before:
-        return None
-    seen = walk.line
-    for cell in time_cells:
-        if cell.walk not in seen:
-            draft.say(
-                f"the time names ${cell.path.start}, which a row of ${walk.name} does not see;"
-                " give this metric its own time, or a row"
-            )
-            return None
-    merged, literals = _merge_labels(own_labels, default_labels, seen)
-    taken_away = {name for labels in (own.labels, defaults.labels) for name, text in labels.items() if text is None}
-    of_time = {cell.capture for cell in time_cells}
-    spread = merged.pop("*", None)
-    captures = [
-        name
-        for step in seen
-        for name in step.captures
-        if name not in of_time and name not in merged and name not in literals and name not in taken_away
-    ]
-    for name in captures:
-        draft.attempt(lambda name=name: _check_capture(name), "labels")
     missing = own.missing if own.missing is not None else defaults.missing or ()
+    conversion = _conversion(draft)
+    if walk is None or time is None or len(problems) > before or not _sees(draft, walk, time_cells):
+        return None
+    labels, literals = _merge_labels(own_labels, _default_labels(draft), walk.line)
+    spread = labels.pop("*", None)
     plan = MetricPlan(
         mapping=mapping,
         walk=walk,
         values=tuple(values),
-        time=time_plan,
+        time=time,
         time_cells=tuple(time_cells),
-        captures=tuple(captures),
-        labels=tuple(merged.items()),
+        captures=_captures(draft, walk, time_cells, {*labels, *literals}),
+        labels=tuple(labels.items()),
         literals=literals,
         spread=spread,
         relabel=_relabel(draft),
-        reader=_reader(draft, missing),
+        relabels=bool(own.relabel or defaults.relabel),
+        reader=NumberReader(missing, mapping.value_map, mapping.decimal, conversion),
+        conversion=conversion,
         missing=missing,
         combine=_combine(draft),
     )
     return plan if len(problems) == before else None
 
 
-def _check_capture(name: str) -> None:
-    if not name.startswith("__"):
-        try:
-            check_label_name(name)
-        except ValueError as error:
-            raise ValueError(f"{error}; the capture {{{name}}} would become this label") from error
+def _time_spec(draft: _Draft) -> tuple[TimeSpec, Where]:
+    """The metric's time, or the job's, or none; and where it stands."""
+    own = draft.mapping.own.time
+    if own is not None:
+        return own, (*draft.where, "time")
+    return draft.defaults.time or TimeSpec(), ("time",)
+
+
+def _sees(draft: _Draft, walk: Walk, time_cells: list[Cell]) -> bool:
+    """Whether a row sees what the time names; a job's time may name a walk that some metric's rows do not see."""
+    for cell in time_cells:
+        if cell.walk not in walk.line:
+            row = f"${walk.name}" if walk.name else "the document"
+            draft.say(
+                f"the time names ${cell.path.start}, which a row of {row} does not see:"
+                " give this metric its own time, or say its row"
+            )
+            return False
+    return True
+
+
+def _captures(draft: _Draft, walk: Walk, time_cells: list[Cell], named: set[str]) -> tuple[str, ...]:
+    """The captures that become labels: those that no entry names or takes away, and time does not use (R5)."""
+    taken_away = {
+        name
+        for labels in (draft.mapping.own.labels, draft.defaults.labels)
+        for name, text in labels.items()
+        if text is None
+    }
+    left_out = {cell.capture for cell in time_cells} | named | taken_away
+    captures = tuple(name for step in walk.line for name in step.captures if name not in left_out)
+    for name in captures:
+        if not name.startswith("__"):
+            try:
+                check_label_name(name)
+            except ValueError as error:
+                draft.problems.append(SpecProblem(("rows", draft.walks.owner[name].name), f"{{{name}}}: {error}"))
+    return captures
 
 
 def _cell(draft: _Draft, name: str, text: str, keys: tuple[str | int, ...], *, is_own: bool = True) -> Cell | None:
     """The cell of a path, checked: known start, at most one node (R3), no capture."""
     try:
-        path = parse_path(text)
-        for segment in path.segments:
-            if not isinstance(segment.sole, Name | Index | Filter):
-                raise PathError(f"{text!r} can select many nodes: walk it in rows (R3)")
-        walk = draft.walks.find(path.start)
-        if walk is None:
-            raise PathError(draft.walks.unknown(path.start))
-        capture = path.start if path.start in draft.walks.owner else None
-        if capture and path.segments:
-            raise PathError(f"${path.start} is a key and has nothing inside")
+        path, walk = _checked_path(text, draft.walks)
     except PathError as error:
         draft.problems.append(SpecProblem((*draft.where, *keys) if is_own else tuple(keys), str(error)))
         return None
-    return Cell(name, path, walk, capture)
+    return Cell(name, path, walk, path.start if path.start in draft.walks.owner else None)
+
+
+def _checked_path(text: str, walks: Walks) -> tuple[Path, Walk]:
+    path = parse_path(text)
+    if not all(isinstance(segment.sole, Name | Index | Filter) for segment in path.segments):
+        raise PathError(f"{text!r} can select many nodes: walk it in rows (R3)")
+    walk = walks.find(path.start)
+    if walk is None:
+        raise PathError(walks.unknown(path.start))
+    if path.start in walks.owner and path.segments:
+        raise PathError(f"${path.start} is a key and has nothing inside")
+    return path, walk
 
 
 def _value_cells(draft: _Draft) -> list[Cell]:
@@ -196,7 +215,7 @@ def _value_cells(draft: _Draft) -> list[Cell]:
             if cell is not None:
                 cells.append(cell)
         elif isinstance(text, str):
-            draft.attempt(lambda text=text: _literal_number(text), name)
+            draft.attempt(partial(_literal_number, text), name)
     return cells
 
 
@@ -297,7 +316,8 @@ def _relabel(draft: _Draft) -> Relabel:
         return lambda labels: labels
 
 
-def _reader(draft: _Draft, missing: tuple[Any, ...]) -> NumberReader:
+def _conversion(draft: _Draft) -> Conversion:
+    """The conversion that ``unit`` says."""
     mapping = draft.mapping
     unit = mapping.own.unit if mapping.own.unit is not None else draft.defaults.unit
     conversion = IDENTITY
@@ -309,7 +329,7 @@ def _reader(draft: _Draft, missing: tuple[Any, ...]) -> NumberReader:
             draft.problems.append(SpecProblem(where, str(error)))
     if mapping.decimal not in (".", ","):
         draft.say(f"{mapping.decimal!r} is not a decimal sign: say '.' or ','", "decimal")
-    return NumberReader(missing, mapping.value_map, mapping.decimal, conversion)
+    return conversion
 
 
 def _combine(draft: _Draft) -> str | None:
@@ -322,8 +342,6 @@ def _combine(draft: _Draft) -> str | None:
                 f"{combine!r} does not join points: use one of {', '.join(COMBINES)}",
             )
         )
-    if combine is not None and draft.mapping.metric.family.type in (MetricType.INFO, MetricType.STATESET):
-        return None
     return combine
 
 
@@ -342,34 +360,34 @@ def _time(draft: _Draft, spec: TimeSpec, where: Where) -> tuple[list[Cell], Time
         return [], None
     if spec.labelled not in ("start", "end"):
         say(f"{spec.labelled!r} is not start or end", "labelled")
-    stamps = draft_stamps(spec, say)
-    cells: list[Cell] = []
-    constants: dict[str, Any] = {}
-    for name in _TIME_ENTRIES:
-        text = getattr(spec, name)
-        if text is None:
-            continue
-        if is_path(text):
-            cell = _cell(draft, name, text, (*where, name), is_own=False)
-            if cell is not None:
-                cells.append(cell)
-        else:
-            try:
-                constants[name] = _constant(name, text, stamps)
-            except Unusable as error:
-                say(error.shown, name)
-            except ValueError as error:
-                say(str(error), name)
+    short_list = draft.mapping.short_list
+    if short_list not in (None, "align_start", "align_end"):
+        draft.say(f"{short_list!r} is not align_start or align_end", "short_list")
+    stamps = _stamps(spec, say)
+    entries = {name: getattr(spec, name) for name in _TIME_ENTRIES if name in said}
+    found = [_cell(draft, name, text, (*where, name), is_own=False) for name, text in entries.items() if is_path(text)]
+    cells = [cell for cell in found if cell is not None]
+    constants = _constants({name: text for name, text in entries.items() if not is_path(text)}, stamps, say)
     if len(draft.problems) > before or stamps is None:
         return [], None
-    zone = None if "timezone" in said and "timezone" not in constants else constants.pop("timezone", find_zone("UTC"))
-    plan = TimePlan(spec, tuple(c.name for c in cells), constants, stamps, zone, draft.mapping.short_list)
-    if draft.mapping.short_list not in (None, "align_start", "align_end"):
-        draft.say(f"{draft.mapping.short_list!r} is not align_start or align_end", "short_list")
-    return cells, plan
+    zone = constants.pop("timezone", None if "timezone" in said else find_zone("UTC"))
+    return cells, TimePlan(spec, tuple(cell.name for cell in cells), constants, stamps, zone, short_list)
 
 
-def draft_stamps(spec: TimeSpec, say: Callable[..., None]) -> StampReader | None:
+def _constants(entries: Mapping[str, str], stamps: StampReader | None, say: Callable[..., None]) -> dict[str, Any]:
+    """What the entries of ``time`` that are no paths come to; mistakes are said."""
+    constants = {}
+    for name, text in entries.items():
+        try:
+            constants[name] = _constant(name, text, stamps)
+        except Unusable as error:
+            say(error.shown, name)
+        except ValueError as error:
+            say(str(error), name)
+    return constants
+
+
+def _stamps(spec: TimeSpec, say: Callable[..., None]) -> StampReader | None:
     """The reader of the stamps' format, or None with its mistake said."""
     try:
         return StampReader(spec.format)

@@ -1,7 +1,7 @@
 """A mapping becomes one function: nested loops over the walks, with each metric's cells read in its row.
 
-Owns: the generated source and the order of work in a row (R7). Must not know: what numbers, times and labels are; it calls
-what the run hands it.
+Owns: the generated source and the order of work in a row (R7). Must not know: what numbers, times and labels are; it
+calls what the run hands it.
 
 The function is ``add(root, state)``. ``state`` is the run: its ``texts``, ``names`` and ``takes`` hold one entry per
 metric (known series texts by key, the maker of a text, the sink), ``problem`` reports a row's problem.
@@ -10,26 +10,17 @@ metric (known series texts by key, the maker of a text, the sink), ``problem`` r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from timepoint.mapping.nodes import NOTHING
 from timepoint.mapping.paths import Path
 from timepoint.mapping.plans import Cell, MetricPlan
 from timepoint.mapping.rows import label_reader, missing_test, several_nodes, tabulate
 from timepoint.mapping.selectors import Writer, open_segments, query_function, singular
+from timepoint.mapping.spine import Spine
 from timepoint.mapping.times import CellProblem
 from timepoint.mapping.walks import Walk
 
 Program = Callable[[Any, Any], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Spine:
-    """Where a body is cut into parts that are decoded one by one: after so many segments of a walk's path."""
-
-    walk: Walk
-    segments: int
 
 
 class _Builder:
@@ -48,7 +39,7 @@ class _Builder:
             writer.line("rows = dropped = 0")
             writer.line("problem = state.problem")
             if self.spine is not None:
-                writer.line("decode = state.decode")
+                writer.line("decode = state.parts.decode")
             for i in range(len(self.plans)):
                 writer.line(f"texts{i}, name{i}, take{i} = state.texts[{i}].get, state.names[{i}], state.takes[{i}]")
                 writer.line(f"seen{i} = found{i} = False")
@@ -83,12 +74,12 @@ class _Builder:
         writer, segments = self.writer, walk.path.segments
         if self.spine is None or self.spine.walk is not walk:
             return open_segments(writer, node, segments)
-        node, keys, captures = open_segments(writer, node, segments[: self.spine.segments])
+        node, keys, captures = open_segments(writer, node, self.spine.segments)
         with writer.block("try:"):
             writer.line(f"{node} = decode({node})")
         with writer.block("except Exception:"):  # not only msgspec's: also RecursionError
             writer.line(f"{node} = state.rescue({node}, {_tuple([*location, *keys])})")
-        node, more_keys, more_captures = open_segments(writer, node, segments[self.spine.segments :])
+        node, more_keys, more_captures = open_segments(writer, node, segments[len(self.spine.segments) :])
         return node, [*keys, *more_keys], {**captures, **more_captures}
 
     def _tabulate(self, walk: Walk, node: str, location: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Why a row or a value was not used: the closed set of words that rejects are counted by.
 
-Owns: the words and a sentence for each; the documentation prints them, and a test holds the room to them. Must not know:
-when each is used. The ledger adds words of its own (late, overlapping and revised points).
+Owns: the words and a sentence for each; the documentation prints them, and a test holds the room to them. Must not
+know: when each is used. The ledger adds words of its own (late, overlapping and revised points).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a row's code calls for the odd cases: labels that are not text, tables, values that mean none.
 
-Owns: reading a label's node (R4, R9), making an array an object by its columns (R10). Must not know: paths, times, values.
+Owns: reading a label's node (R4, R9), making an array an object by its columns (R10). Must not know: paths, times,
+values.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ def label_reader(name: str, missing: tuple[Any, ...]) -> Callable[[Any], Any]:
     def read(node: Any) -> str:
         if node is None or node is NOTHING or (missing and is_missing(node)):
             return ""
+        if isinstance(node, dict | list):
+            raise CellProblem(f"labels.{name}", "not_a_label", f"{show(node)} cannot be a label")
         try:
-            if isinstance(node, dict | list):
-                raise Unusable("not_a_label", f"{show(node)} cannot be a label")
             return scalar_text(node)
         except Unusable as problem:
             raise CellProblem(f"labels.{name}", problem.reason, problem.shown) from problem

@@ -3,8 +3,8 @@
 Owns: the code that visits the nodes which segments and filters select. Must not know: rows, metrics, labels.
 
 A path is walked by nested loops of generated source, so that a row costs what its selectors cost and nothing is
-interpreted: ``$.{a}.{b}[*]`` visits 100,000 nodes in 9 ms, where the library's own evaluator takes 400 ms. All text of a
-config reaches the source as a constant in the namespace or through ``repr``, never as code.
+interpreted: ``$.{a}.{b}[*]`` visits 100,000 nodes in 9 ms, where the library's own evaluator takes 400 ms. All text
+of a config reaches the source as a constant in the namespace or through ``repr``, never as code.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jsonpath_rfc9535.filter_expressions import (
     ComparisonExpression,
     FilterExpression,
     FilterExpressionLiteral,
+    FloatLiteral,
     FunctionExtension,
     IntegerLiteral,
     LogicalExpression,
@@ -32,7 +33,7 @@ from timepoint.mapping.paths import Capture, Filter, Index, Name, Path, Segment,
 DEEPEST = 15  # Python refuses more than 20 nested blocks
 
 
-class TooDeep(ValueError):
+class TooDeepError(ValueError):
     """More loops in one another than Python allows."""
 
 
@@ -86,7 +87,7 @@ class Writer:
         if text.startswith("for "):
             self._loops += 1
             if self._loops > DEEPEST:
-                raise TooDeep
+                raise TooDeepError
         self.line(text)
         self._indent += 1
 
@@ -233,7 +234,7 @@ def _step(segment: Segment, node: str) -> str:
     return get_element(node, sole.index)
 
 
-def condition(writer: Writer, expression: Any, current: str) -> str:
+def condition(writer: Writer, expression: Any, current: str) -> str:  # noqa: PLR0911 (one per kind of expression)
     """The Python expression of a filter's truth for the node in the variable ``current``."""
     match expression:
         case FilterExpression():
@@ -260,21 +261,19 @@ def _start(query: RelativeFilterQuery | RootFilterQuery, current: str) -> str:
     return current if isinstance(query, RelativeFilterQuery) else "root"
 
 
+_COMPARISONS = {
+    "==": "equal({left}, {right})",
+    "!=": "(not equal({left}, {right}))",
+    "<": "less({left}, {right})",
+    ">": "less({right}, {left})",
+    "<=": "(less({left}, {right}) or equal({left}, {right}))",
+    ">=": "(less({right}, {left}) or equal({left}, {right}))",
+}
+
+
 def _comparison(writer: Writer, expression: ComparisonExpression, current: str) -> str:
     left, right = _operand(writer, expression.left, current), _operand(writer, expression.right, current)
-    match expression.operator:
-        case "==":
-            return f"equal({left}, {right})"
-        case "!=":
-            return f"(not equal({left}, {right}))"
-        case "<":
-            return f"less({left}, {right})"
-        case ">":
-            return f"less({right}, {left})"
-        case "<=":
-            return f"(less({left}, {right}) or equal({left}, {right}))"
-        case _:
-            return f"(less({right}, {left}) or equal({left}, {right}))"
+    return _COMPARISONS[expression.operator].format(left=left, right=right)
 
 
 def _operand(writer: Writer, operand: Any, current: str) -> str:
@@ -283,8 +282,10 @@ def _operand(writer: Writer, operand: Any, current: str) -> str:
         case IntegerLiteral():  # the library reads integers through float, which loses digits beyond 2^53
             digits = operand.token.value
             return repr(int(digits)) if digits.lstrip("-").isdigit() else repr(operand.value)
+        case FloatLiteral():
+            return writer.constant("number", operand.value)  # an infinite one has no literal
         case FilterExpressionLiteral():
-            return repr(operand.value) if operand.value != float("inf") else "1e999"
+            return repr(operand.value)
         case RelativeFilterQuery() | RootFilterQuery():
             return singular(writer, segments_of(operand.query), _start(operand, current))
         case FunctionExtension():
@@ -294,7 +295,7 @@ def _operand(writer: Writer, operand: Any, current: str) -> str:
 
 def _call(writer: Writer, function: FunctionExtension, current: str) -> str:
     if function.name in ("count", "value"):
-        (query,) = function.args
+        query: Any = function.args[0]
         generator = query_function(writer, segments_of(query.query))
         return f"{function.name}({generator}({_start(query, current)}, root))"
     assert function.name in ("length", "match", "search"), f"BUG: unknown function {function.name}"

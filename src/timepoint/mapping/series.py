@@ -1,7 +1,7 @@
 """The points of a metric on their way to series: gathered, put in order, and joined (R8).
 
-Owns: what two points of equal labels and interval come to, and which of the two meanings a doubled local time has. Must not
-know: documents, paths, how labels or values are read.
+Owns: what two points of equal labels and interval come to, and which of the two meanings a doubled local time has.
+Must not know: documents, paths, how labels or values are read.
 
 Lists come as whole blocks on a shared ``Times``; single points are gathered in columns. Both are made one ascending
 ``SeriesPoints`` per series when a run is finished.
@@ -89,7 +89,8 @@ class SeriesOf:
         starts, ends, values = gathered.starts, gathered.ends, gathered.values
         if not all(map(lt, ends, ends[1:])):
             order = sorted(range(len(ends)), key=lambda i: (ends[i], starts[i]))  # stable: arrival decides
-            starts, ends, values = ([column[i] for i in order] for column in (starts, ends, values))
+            starts, ends = [starts[i] for i in order], [ends[i] for i in order]
+            values = [values[i] for i in order]
             starts, ends, values = self._joined(starts, ends, values, rejects, shown)
         return SeriesPoints(times.intern(Times(starts, ends)), array("d", values))
 
@@ -124,7 +125,7 @@ def _shown(start: int, end: int) -> str:
 
 
 def _choose_meanings(gathered: _Gathered) -> None:
-    """R6c: a doubled local time is the earlier instant, the second time the later; the other way round if newest first."""
+    """R6c: a doubled local time is the earlier instant, then the later; the other way round if newest first."""
     places: dict[tuple[int, int], list[tuple[int, tuple[int, int]]]] = {}
     for place, later in gathered.doubled:
         places.setdefault((gathered.starts[place], gathered.ends[place]), []).append((place, later))

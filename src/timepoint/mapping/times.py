@@ -73,6 +73,7 @@ class TimeReader:
         self._fire_time = fire_time
         self._moments: dict[Any, Moment] = {}
         self._grids: dict[Any, Times] = {}
+        self._fixed_grids: dict[int, Times] = {}
         self._interned: dict[Times, Times] = {}
         spec = plan.spec
         self.is_implied = spec.start is not None and spec.step is not None and spec.index is None
@@ -103,6 +104,13 @@ class TimeReader:
             if len(self._grids) >= _REMEMBERED:
                 self._grids.clear()
             self._grids[key] = found
+        return found
+
+    def fixed_grid(self, length: int) -> Times:
+        """The implied times of a list if no cell takes part in them: the steady case, at the cost of one look-up."""
+        found = self._fixed_grids.get(length)
+        if found is None:
+            found = self._fixed_grids[length] = self._grid((), length)
         return found
 
     def intern(self, times: Times) -> Times:
