@@ -17,6 +17,7 @@ ENVIRON = {"SECRET": CANARY, "PASSWORD": "canary-7f3a", "EMPTY": "", "TWO_LINES"
 
 
 def bad_files() -> list[Path]:
+    """All bad configs, by name."""
     return sorted(BAD.glob("*.yaml"))
 
 
@@ -27,12 +28,14 @@ def said_about(path: Path) -> str:
 
 
 def shown(findings: Findings, directory: Path) -> str:
+    """Findings as lines, with file names relative to a directory."""
     lines = [f"{problem}" for problem in findings.problems(warnings=False)]
     lines += [f"warning: {problem}" for problem in findings.problems(warnings=True)]
     return "".join(f"{line.replace(f'{directory}/', '')}\n" for line in lines)
 
 
 def write() -> None:
+    """Writes what is said about each bad config beside it."""
     for path in bad_files():
         path.with_suffix(".out").write_text(said_about(path), encoding="utf-8")
 

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+
 import timepoint.config
 from tests.config.corpus import BAD, CANARY, ENVIRON, bad_files, said_about
 from timepoint.config.checks import Check

@@ -149,8 +149,11 @@ class _Loader:
         head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
         shape = read_shape(JobShape, head, where, self.findings)
         parts = _JobParts(name, where, shape, None, {})
+        self._check_source(raw, where, sources)
         if shape is not None:
-            parts.plan = self._plan(shape, where, sources)
+            parts.plan = JobBuilder(self.findings, where, self.source_builder).build(
+                shape, self.sources.get(shape.source)
+            )
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
         if metrics == {}:
@@ -161,13 +164,11 @@ class _Loader:
             self._metric(parts, metric_name, metric)
         return parts
 
-    def _plan(self, shape: JobShape, where: Where, sources: Mapping[str, Any]) -> Plan:
-        if shape.source not in sources:
-            message = f"there is no source {shape.source!r}{did_you_mean(shape.source, list(sources))}"
-            if self.has_sources:
-                self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)
-        builder = JobBuilder(self.findings, where, self.source_builder)
-        return builder.build(shape, self.sources.get(shape.source))
+    def _check_source(self, raw: Any, where: Where, sources: Mapping[str, Any]) -> None:
+        name = raw.get("source") if isinstance(raw, dict) else None
+        if self.has_sources and isinstance(name, str) and name and name not in sources:
+            message = f"there is no source {name!r}{did_you_mean(name, list(sources))}"
+            self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)
 
     def _metric(self, parts: _JobParts, name: str, raw: Any) -> None:
         where = (*parts.where, "metrics", name)
