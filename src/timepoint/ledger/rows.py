@@ -20,20 +20,16 @@ _VALUE = 8
 
 
 class Packer:
-    """Packs, and remembers the bytes of each grid: series share grids."""
+    """Packs grids, and remembers their bytes: series share grids. A blob is ``pack_grid(times) + recent``."""
 
     def __init__(self) -> None:
         self._grids: dict[Times, bytes] = {NO_TIMES: b""}
-        self._last = NO_TIMES
-        self._last_bytes = b""
 
-    def pack(self, times: Times, recent: bytes) -> bytes:
-        if times is not self._last:
-            packed = self._grids.get(times)
-            if packed is None:
-                packed = self._grids[times] = _pack_grid(times)
-            self._last, self._last_bytes = times, packed
-        return self._last_bytes + recent
+    def pack_grid(self, times: Times) -> bytes:
+        packed = self._grids.get(times)
+        if packed is None:
+            packed = self._grids[times] = _pack_grid(times)
+        return packed
 
 
 class Unpacker:

@@ -25,6 +25,7 @@ from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 from timepoint.ledger.store import stale_text
+from timepoint.model import Times
 
 _UPDATE = "UPDATE state SET value = ?, carry = ?, debt = ?, seen_at = ?, recent = ? WHERE id = ?"
 _LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run"
@@ -217,9 +218,12 @@ def _write_lane(connection: sqlite3.Connection, lane_id: int, change_set: Change
 def _update_rows(
     changes: MetricChanges, packer: Packer, stamp: int
 ) -> Iterator[tuple[float, float, float, int, bytes, int]]:
-    pack = packer.pack
+    last: Times | None = None
+    grid = b""
     for _, number, value, carry, debt, times, recent in changes.updates:
-        yield value, carry, debt, stamp, pack(times, recent), number
+        if times is not last:
+            last, grid = times, packer.pack_grid(times)
+        yield value, carry, debt, stamp, grid + recent, number
 
 
 def _insert_series(connection: sqlite3.Connection, metric_id: int, changes: MetricChanges, packer: Packer) -> None:
@@ -232,7 +236,10 @@ def _insert_series(connection: sqlite3.Connection, metric_id: int, changes: Metr
     )
     connection.executemany(
         "INSERT INTO state (id, value, carry, debt, seen_at, recent) VALUES (?, ?, ?, ?, ?, ?)",
-        ((s.id, s.value, s.carry, s.debt, s.seen_at, packer.pack(s.times, s.recent)) for s in changes.new.values()),
+        (
+            (s.id, s.value, s.carry, s.debt, s.seen_at, packer.pack_grid(s.times) + s.recent)
+            for s in changes.new.values()
+        ),
     )
 
 

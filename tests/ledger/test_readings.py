@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.ledger.building import Ledger, counter, facts, instants, series
+from timepoint.ledger.memory import MemoryStore
+from timepoint.model import OnRevision, Temporality
+
+
+@pytest.fixture
+def meter() -> Ledger:
+    """A lane in memory with one cumulative counter."""
+    return Ledger(MemoryStore(), [counter(temporality=Temporality.CUMULATIVE)])
+
+
+def test_first_reading_is_shown_as_it_is(meter: Ledger) -> None:
+    """A meter that stands at 5,000 shows 5,000."""
+    meter.run(facts(0, 10), {"": instants((0, 5000.1), (5, 5000.3))})
+    assert meter.value() == 5000.3
+
+
+def test_total_follows_the_readings_to_the_last_bit(meter: Ledger) -> None:
+    """Without a new start of the source the total is the reading, not a sum of rounded differences."""
+    readings = [0.1, 0.3, 0.7, 1.1, 123456.7]
+    for run, reading in enumerate(readings):
+        meter.run(facts(run * 5, run * 5 + 5), {"": instants((run * 5, reading))})
+        assert meter.value() == reading
+
+
+def test_fall_of_a_reading_is_a_new_start_of_the_source(meter: Ledger) -> None:
+    """After a reset the new reading counts from 0 on top of the last one before."""
+    meter.run(facts(0, 10), {"": instants((0, 100), (5, 110))})
+    change_set = meter.run(facts(10, 20), {"": instants((10, 4), (15, 6))})
+    assert meter.value() == 116
+    assert change_set.counts.resets == 1
+
+
+def test_several_new_starts_in_one_run(meter: Ledger) -> None:
+    """Each fall inside one answer is a start of its own."""
+    change_set = meter.run(facts(0, 30), {"": instants((0, 5), (5, 1), (10, 2), (15, 0), (20, 7))})
+    assert meter.value() == 5 + 2 + 7
+    assert change_set.counts.resets == 2
+
+
+def test_readings_seen_again_change_nothing(meter: Ledger) -> None:
+    """An overlap reads old readings again, which is no new start."""
+    meter.run(facts(0, 15, overlap=15), {"": instants((0, 10), (5, 20), (10, 30))})
+    change_set = meter.run(facts(0, 20, overlap=15), {"": instants((0, 10), (5, 20), (10, 30), (15, 31))})
+    assert meter.value() == 31
+    assert (change_set.counts.seen, change_set.counts.new, change_set.counts.resets) == (3, 1, 0)
+
+
+def test_reading_behind_the_newest_is_stale(meter: Ledger) -> None:
+    """A reading that comes after a newer one says nothing, and is no new start."""
+    meter.run(facts(0, 15, overlap=15), {"": instants((0, 10), (10, 30))})
+    change_set = meter.run(facts(0, 20, overlap=15), {"": instants((0, 10), (5, 20), (10, 30), (15, 31))})
+    assert meter.value() == 31
+    assert (change_set.counts.stale, change_set.counts.resets) == (1, 0)
+
+
+def test_newest_reading_is_remembered_without_any_overlap(meter: Ledger) -> None:
+    """The base of the next difference is kept however old it is."""
+    meter.run(facts(0, 5), {"": instants((0, 10))})
+    meter.run(facts(5, 500), {})
+    meter.run(facts(500, 505), {"": instants((500, 12))})
+    assert meter.value() == 12
+
+
+def test_newest_reading_revised_down_is_owed(meter: Ledger) -> None:
+    """A correction of the newest reading is no new start: the total waits until the readings have caught up."""
+    meter.run(facts(0, 5, overlap=5), {"": instants((0, 100))})
+    change_set = meter.run(facts(0, 5, overlap=5), {"": instants((0, 95))})
+    assert (meter.value(), meter.debt()) == (100, 5)
+    assert (change_set.counts.revised, change_set.counts.resets) == (1, 0)
+    meter.run(facts(0, 10, overlap=5), {"": instants((0, 95), (5, 97))})
+    assert (meter.value(), meter.debt()) == (100, 3)
+    meter.run(facts(5, 15, overlap=5), {"": instants((5, 97), (10, 104))})
+    assert (meter.value(), meter.debt()) == (104, 0)
+
+
+def test_newest_reading_revised_up_is_added(meter: Ledger) -> None:
+    """A correction upwards raises the total at once."""
+    meter.run(facts(0, 5, overlap=5), {"": instants((0, 100))})
+    meter.run(facts(0, 5, overlap=5), {"": instants((0, 103))})
+    assert meter.value() == 103
+
+
+def test_ignored_revision_moves_only_the_base() -> None:
+    """With on_revision ignore the total stays as it was counted, and later differences count from the new reading."""
+    spec = counter(temporality=Temporality.CUMULATIVE, on_revision=OnRevision.IGNORE)
+    meter = Ledger(MemoryStore(), [spec])
+    meter.run(facts(0, 5, overlap=5), {"": instants((0, 100))})
+    meter.run(facts(0, 5, overlap=5), {"": instants((0, 95))})
+    assert (meter.value(), meter.debt()) == (100, 0)
+    change_set = meter.run(facts(0, 10, overlap=5), {"": instants((0, 95), (5, 97))})
+    assert meter.value() == 102
+    assert change_set.counts.resets == 0
+
+
+@pytest.mark.parametrize(("value", "reason"), [(-1.0, "negative"), (math.nan, "not_finite"), (math.inf, "not_finite")])
+def test_reading_that_cannot_be_is_refused(meter: Ledger, value: float, reason: str) -> None:
+    """A negative or not finite reading costs one point."""
+    change_set = meter.run(facts(0, 15), {"": instants((0, 1), (5, value), (10, 3))})
+    assert meter.value() == 3
+    assert change_set.rejects.counts == {reason: 1}
+    assert change_set.counts.resets == 0
+
+
+def test_reading_of_an_interval_counts_at_its_end(meter: Ledger) -> None:
+    """A meter read per interval is followed like one read at instants."""
+    meter.run(facts(0, 15), {"": series((0, 5, 1), (5, 10, 4), (10, 15, 9))})
+    assert meter.value() == 9
+
+
+def test_cumulative_series_does_not_show_zero_first(meter: Ledger) -> None:
+    """The first reading is no increment, so the page does not make one of it."""
+    change_set = meter.run(facts(0, 5), {"": instants((0, 5000))})
+    assert meter.on_page()[""].zero_until <= change_set.now

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.ledger.building import HOUR, MINUTE, T0, Ledger, counter, facts, fives, gauge
+from timepoint.exposition.family import FamilySnapshot, is_visible
+from timepoint.ledger.memory import MemoryStore
+from timepoint.ledger.shown import shown
+from timepoint.model import FamilySpec, MetricSpec, MetricType, Temporality
+
+FIRE = T0 + 20 * MINUTE  # of facts(0, 10)
+NOW = FIRE + 1000
+
+
+def families(ledger: Ledger, now: int = NOW) -> list[FamilySnapshot]:
+    """What the ledger's lane shows."""
+    return shown({spec.family.name: spec for spec in ledger.metrics}, [ledger.lane], now)
+
+
+def visible(family: FamilySnapshot, at: int) -> dict[str, float]:
+    """What a server would show of a family at a moment."""
+    samples: dict[str, float] = {}
+    for batch in family.batches:
+        if is_visible(batch.visible_from, batch.visible_until, at):
+            assert not samples.keys() & set(batch.texts)
+            samples.update(zip(batch.texts, batch.values, strict=True))
+    return samples
+
+
+def test_lane_that_never_ran_shows_families_without_samples() -> None:
+    """Every metric has its family from the start."""
+    ledger = Ledger(MemoryStore(), [counter(), gauge()])
+    assert [(family.spec.name, list(family.batches)) for family in families(ledger)] == [("x_total", []), ("x", [])]
+
+
+def test_new_counter_is_zero_until_zero_first_has_passed() -> None:
+    """The page first shows 0, then the total, and never both."""
+    ledger = Ledger(MemoryStore(), [counter()])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6)})
+    family = families(ledger)[0]
+    assert visible(family, NOW) == {"{a}": 0}
+    assert visible(family, NOW + 2 * MINUTE - 1) == {"{a}": 0}
+    assert visible(family, NOW + 2 * MINUTE) == {"{a}": 11}
+
+
+def test_counter_rendered_after_its_zero_time_is_one_batch() -> None:
+    """A page rendered later, or after a restart, has no zeros left."""
+    ledger = Ledger(MemoryStore(), [counter()])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6)})
+    family = families(ledger, NOW + 3 * MINUTE)[0]
+    assert len(family.batches) == 1
+    assert visible(family, NOW) == {"{a}": 11}
+
+
+def test_zero_first_off_shows_the_total_at_once() -> None:
+    """With zero_first 0s there is no zero batch."""
+    ledger = Ledger(MemoryStore(), [counter(zero_first=0)])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6)})
+    assert visible(families(ledger)[0], NOW) == {"{a}": 11}
+
+
+def test_old_and_new_counters_stand_side_by_side() -> None:
+    """A known counter shows its total while a new one shows 0."""
+    ledger = Ledger(MemoryStore(), [counter()])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5)})
+    change_set = ledger.run(facts(10, 20), {"{a}": fives(10, 5), "{b}": fives(10, 7)})
+    family = families(ledger, change_set.now)[0]
+    assert visible(family, change_set.now) == {"{a}": 10, "{b}": 0}
+
+
+def test_nothing_is_visible_longer_than_max_age() -> None:
+    """Every batch ends max_age after the fire time of the last accepted run."""
+    ledger = Ledger(MemoryStore(), [counter(), gauge()])
+    ledger.run(facts(0, 10), {"": fives(0, 5)}, {"": fives(0, 5)})
+    for family in families(ledger):
+        assert visible(family, FIRE + HOUR - 1)
+        assert not visible(family, FIRE + HOUR)
+        assert all(batch.visible_until is not None for batch in family.batches)
+
+
+def test_zero_time_longer_than_max_age_is_cut() -> None:
+    """zero_first does not lengthen what max_age allows."""
+    ledger = Ledger(MemoryStore(), [counter(zero_first=10 * HOUR)])
+    ledger.run(facts(0, 10), {"": fives(0, 5)})
+    assert not visible(families(ledger)[0], FIRE + HOUR)
+
+
+def test_state_that_is_too_old_is_not_rendered() -> None:
+    """After a long stop the restored page is empty rather than old."""
+    ledger = Ledger(MemoryStore(), [counter()])
+    ledger.run(facts(0, 10), {"": fives(0, 5)})
+    assert families(ledger, FIRE + HOUR)[0].batches == []
+
+
+def test_series_keep_their_order() -> None:
+    """The order on the page is the order in which series came, run after run and after a restart."""
+    ledger = Ledger(MemoryStore(), [gauge()])
+    ledger.run(facts(0, 10), {"{c}": fives(0, 1), "{a}": fives(0, 1)})
+    ledger.run(facts(10, 20), {"{b}": fives(10, 1), "{a}": fives(10, 1), "{c}": fives(10, 1)})
+    before = [batch.texts for batch in families(ledger)[0].batches]
+    ledger.restart()
+    assert before == [batch.texts for batch in families(ledger)[0].batches] == [["{c}", "{a}", "{b}"]]
+
+
+def test_lanes_of_a_job_share_its_families() -> None:
+    """Each lane adds its series with its own end."""
+    ledger = Ledger(MemoryStore(), [gauge()])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 1)})
+    other = replace(ledger.lane, last_fire=FIRE + MINUTE)
+    family = shown({"x": ledger.metrics[0]}, [ledger.lane, other], NOW)[0]
+    assert [batch.visible_until for batch in family.batches] == [FIRE + HOUR, FIRE + HOUR + MINUTE]
+
+
+def test_parts_of_a_histogram_stand_together_in_order() -> None:
+    """Buckets by their bounds, then sum and count, group by group, whenever they came."""
+    spec = MetricSpec(FamilySpec("h", MetricType.HISTOGRAM, "Help."), Temporality.DELTA, max_age=HOUR)
+    ledger = Ledger(MemoryStore(), [spec])
+    parts = ['_count{a="1"}', '_bucket{a="1",le="+Inf"}', '_count{a="2"}', '_bucket{a="1",le="10"}']
+    ledger.run(facts(0, 10), {text: fives(0, 1) for text in parts})
+    late = ['_bucket{a="2",le="+Inf"}', '_bucket{a="1",le="2.5"}', '_sum{a="1"}', '_sum{a="2"}']
+    ledger.run(facts(10, 20), {text: fives(10, 1) for text in [*parts, *late]})
+    assert [text for batch in families(ledger)[0].batches for text in batch.texts] == [
+        '_bucket{a="1",le="2.5"}',
+        '_bucket{a="1",le="10"}',
+        '_bucket{a="1",le="+Inf"}',
+        '_sum{a="1"}',
+        '_count{a="1"}',
+        '_bucket{a="2",le="+Inf"}',
+        '_sum{a="2"}',
+        '_count{a="2"}',
+    ]
+
+
+def test_bucket_that_joins_a_known_histogram_does_not_hide_it() -> None:
+    """Only a group that is new as a whole shows 0 first."""
+    spec = MetricSpec(
+        FamilySpec("h", MetricType.HISTOGRAM, "Help."), Temporality.DELTA, max_age=HOUR, zero_first=MINUTE
+    )
+    ledger = Ledger(MemoryStore(), [spec])
+    ledger.run(facts(0, 10), {'_bucket{le="+Inf"}': fives(0, 1)})
+    change_set = ledger.run(facts(10, 20), {'_bucket{le="+Inf"}': fives(10, 1), '_bucket{le="1"}': fives(10, 1)})
+    family = families(ledger, change_set.now)[0]
+    assert visible(family, change_set.now) == {'_bucket{le="1"}': 1, '_bucket{le="+Inf"}': 2}
+
+
+def test_new_summary_shows_its_quantiles_beside_zeros() -> None:
+    """A quantile is no counter: it is true from the start, while sum and count show 0 first."""
+    spec = MetricSpec(FamilySpec("s", MetricType.SUMMARY, "Help."), Temporality.DELTA, max_age=HOUR, zero_first=MINUTE)
+    ledger = Ledger(MemoryStore(), [spec])
+    ledger.run(facts(0, 10), {"_count": fives(0, 4), '{quantile="0.9"}': fives(0, 7), '{quantile="0.5"}': fives(0, 3)})
+    family = families(ledger)[0]
+    assert list(visible(family, NOW).items()) == [('{quantile="0.5"}', 3), ('{quantile="0.9"}', 7), ("_count", 0)]
+    assert visible(family, NOW + MINUTE)["_count"] == 4
+
+
+def test_states_of_one_entity_stand_together() -> None:
+    """A stateset's lines are grouped by their other labels."""
+    spec = MetricSpec(FamilySpec("st", MetricType.STATESET, "Help."), max_age=HOUR)
+    ledger = Ledger(MemoryStore(), [spec])
+    texts = ['{a="1",st="up"}', '{a="2",st="up"}', '{a="1",st="down"}', '{a="2",st="down"}']
+    ledger.run(facts(0, 10), {text: fives(0, 1) for text in texts})
+    assert families(ledger)[0].batches[0].texts == [texts[0], texts[2], texts[1], texts[3]]
