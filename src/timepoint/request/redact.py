@@ -15,7 +15,6 @@ from timepoint.secret import MASK
 
 _SHORTEST = 4
 EXCERPT = 200  # characters of a body that an error may show
-_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e\xa1-\u2027\u202f-\u2065\u2070-\ud7ff\uf900-\ufdcf\ufdf0-\uffef]+")
 
 
 class Redactor:
@@ -41,7 +40,7 @@ class Redactor:
         text = self.mask(body.decode("utf-8", "replace"))
         if cut and self._longest:  # a secret may lie across the cut, where it is not recognised
             text = text[: -self._longest]
-        text = " ".join(_NOT_PRINTABLE.sub(" ", text).split())
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return f"{text[:EXCERPT]}…" if len(text) > EXCERPT else text
 
     def __repr__(self) -> str:

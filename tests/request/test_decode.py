@@ -1,0 +1,215 @@
+"""Answers become documents, or an error that says why not."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from timepoint.errors import ContentError
+from timepoint.request.answer import Answer
+from timepoint.request.decode import check_type, decode, decoder_name
+from timepoint.request.spec import RequestSpec
+
+JSON = "application/json"
+
+
+def document(body: bytes, content_type: str = JSON, asked: str | None = None) -> Any:
+    """The document as plain values."""
+    answer = Answer(200, content_type, body, "http://h/x")
+    raw = decode(answer, RequestSpec(decode=asked))
+    assert isinstance(raw, msgspec.Raw)
+    return msgspec.json.decode(raw)
+
+
+def refused(body: bytes, content_type: str = JSON, asked: str | None = None) -> ContentError:
+    """The error of an answer that must not become a document."""
+    with pytest.raises(ContentError, match=r"^http://h/x: ") as caught:
+        document(body, content_type, asked)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name"),
+    [
+        ("", "json"),
+        ("application/json", "json"),
+        ("Application/JSON ; charset=utf-8", "json"),
+        ("application/geo+json", "json"),
+        ("application/vnd.api+json", "json"),
+        ("text/json", "json"),
+        ("text/plain", "json"),
+        ("binary/octet-stream", "json"),
+        ("application/x-ndjson", "ndjson"),
+        ("application/jsonl", "ndjson"),
+        ("application/stream+json", "ndjson"),
+        ("application/javascript", "jsonp"),
+        ("text/javascript;charset=utf-8", "jsonp"),
+    ],
+)
+def test_the_type_decides(content_type: str, name: str) -> None:
+    """Each type of the table has its decoder."""
+    assert decoder_name(content_type, None) == name
+    assert decoder_name(content_type, "ndjson") == "ndjson"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "words"),
+    [
+        ("text/html", "the answer is an HTML page, perhaps a login page: check URL and credentials"),
+        ("application/xhtml+xml", "the answer is an HTML page"),
+        ("text/csv; header=present", "the answer is CSV, which is not supported yet"),
+        ("text/xml", "the answer is XML, which is not supported yet"),
+        ("application/atom+xml", "the answer is XML, which is not supported yet"),
+        ("image/png", "the answer has a Content-Type image/png, which is not known; if it is JSON, set decode: json"),
+        ("\x1b[31m", "the answer has a Content-Type that is no media type"),
+    ],
+)
+def test_types_without_a_decoder(content_type: str, words: str) -> None:
+    """A type that cannot be decoded is refused in words that help, before the body is fetched."""
+    with pytest.raises(ContentError) as caught:
+        check_type(content_type, None)
+    assert caught.value.reason == "content_type"
+    assert str(caught.value).startswith(words)
+    check_type(content_type, "json")
+
+
+@pytest.mark.parametrize("name", ["csv", "xml"])
+def test_decoders_that_are_asked_for_and_not_there(name: str) -> None:
+    """A decoder that is asked for and is not there is refused, whatever the type says."""
+    assert "not supported yet" in str(refused(b"{}", asked=name))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+@pytest.mark.parametrize("content_type", [JSON, JSON + "; charset={}", 'text/plain; x=y; Charset="{}"'])
+def test_unicode(encoding: str, content_type: str) -> None:
+    """JSON in any encoding of Unicode, with or without mark and charset, is read."""
+    header = content_type.format(encoding.removesuffix("-sig"))
+    assert document('{"ü": "日本😀"}'.encode(encoding), header) == {"ü": "日本😀"}
+
+
+def test_a_mark_counts_more_than_the_charset() -> None:
+    """A byte order mark is believed, even against the header."""
+    body = codecs.BOM_UTF16_BE + '["ü"]'.encode("utf-16-be")
+    assert document(body, JSON + "; charset=utf-8") == ["ü"]
+
+
+def test_the_shortest_documents() -> None:
+    """Documents shorter than any mark are read."""
+    assert document(b"1") == 1
+    assert document("1".encode("utf-16-le")) == 1
+    assert document(b"\xef\xbb\xbf1") == 1
+
+
+@pytest.mark.parametrize(("charset", "encoding"), [("ISO-8859-1", "latin-1"), ("windows-1252", "cp1252")])
+def test_single_byte_charsets(charset: str, encoding: str) -> None:
+    """A single-byte charset is decoded by the header, unless the body is UTF-8 after all."""
+    content_type = f"{JSON}; charset={charset}"
+    assert document('["Zürich"]'.encode(encoding), content_type) == ["Zürich"]
+    assert document('["Zürich"]'.encode(), content_type) == ["Zürich"]
+
+
+@pytest.mark.parametrize("charset", ["rot13", "base64", "utf-7", "unicode_escape", "none", "canary\x1b"])
+def test_charsets_that_are_not_known(charset: str) -> None:
+    """A charset that is none, or that is a program rather than an alphabet, is refused before the body is fetched."""
+    with pytest.raises(ContentError, match="charset that is not known") as caught:
+        check_type(f"{JSON}; charset={charset}", None)
+    assert caught.value.reason == "encoding"
+    assert "canary" not in str(caught.value)
+
+
+def test_a_body_that_is_not_its_charset() -> None:
+    """A body that breaks the rules of its encoding is refused, with the place."""
+    error = refused('["a'.encode("utf-16-le") + b"\x00\xd8", JSON)
+    assert error.reason == "encoding"
+    assert "the body is not UTF-16-LE at byte 6" in str(error)
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n\t"])
+def test_nothing_is_no_document(body: bytes) -> None:
+    """An empty body is no JSON document."""
+    assert refused(body).reason == "not_a_document"
+
+
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html>", b"\n <HTML>", b"<head>", b"<body>Log in"])
+@pytest.mark.parametrize("asked", [None, "json", "ndjson", "jsonp"])
+def test_html_that_says_it_is_json(body: bytes, asked: str | None) -> None:
+    """An HTML page is recognised by its body too."""
+    error = refused(body, asked=asked)
+    assert error.reason == "not_a_document"
+    assert "login page" in str(error)
+
+
+def test_xml_that_says_it_is_json() -> None:
+    """XML under the name of JSON is called XML."""
+    assert "the body is XML" in str(refused(b"<?xml version='1.0'?><a/>"))
+
+
+def test_lines() -> None:
+    """NDJSON is an array of its lines; blank lines and the last line end are nothing."""
+    assert document(b'{"a": 1}\r\n\n [2] \n"x\\n"', "application/x-ndjson") == [{"a": 1}, [2], "x\n"]
+    assert document(b"", "application/x-ndjson") == []
+
+
+@pytest.mark.parametrize("line", [b'{"a": 1', b"1],[2", b"1 2", b"nul", b"{'a': 1}"])
+def test_a_bad_line(line: bytes) -> None:
+    """A line that is not JSON refuses the answer and is named: the answer may have broken off there."""
+    error = refused(b"1\n\n" + line + b"\n2", "application/x-ndjson")
+    assert error.reason == "not_a_document"
+    assert "line 3 is not JSON" in str(error)
+
+
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8)
+
+
+@settings(max_examples=50)
+@given(values=st.lists(st.lists(scalars, max_size=3) | scalars, max_size=6))
+def test_any_lines(values: list[Any]) -> None:
+    """Whatever values stand on the lines, the document is the list of them."""
+    body = "\n".join(json.dumps(value, ensure_ascii=False) for value in values).encode()
+    assert document(body, "application/x-ndjson") == values
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'cb({"a": ")"})',
+        b' cb({"a": ")"} ) ; \r\n',
+        b'/**/cb({"a": ")"});',
+        b'/* a */ /* b */ a.b["c"]({"a": ")"})',
+        b'/**/ typeof cb === \'function\' && cb({"a": ")"});',
+        b'jQuery1_2$({"a": ")"})',
+        b'{"a": ")"}',
+        b'\xef\xbb\xbfcb({"a": ")"})',
+    ],
+)
+def test_a_call(body: bytes) -> None:
+    """JSONP is what stands between the brackets of the call; without a call it is JSON."""
+    assert document(body, "application/javascript") == {"a": ")"}
+
+
+@pytest.mark.parametrize("body", [b"", b"cb", b"cb(", b"cb({}", b"cb({}); alert(1) //", b"var x = 1;", b"1;cb({})"])
+def test_no_call(body: bytes) -> None:
+    """A script that is not one call is no document."""
+    assert refused(body, "application/javascript").reason == "not_a_document"
+
+
+@settings(max_examples=100)
+@given(
+    body=st.binary(max_size=60),
+    content_type=st.sampled_from([JSON, "application/x-ndjson", "text/javascript", JSON + "; charset=utf-16"]),
+)
+def test_any_body(body: bytes, content_type: str) -> None:
+    """Whatever a body holds, it becomes a document or a ContentError."""
+    try:
+        raw = decode(Answer(200, content_type, body, "http://h/x"), RequestSpec())
+    except ContentError:
+        return
+    assert isinstance(raw, msgspec.Raw)
