@@ -6,7 +6,6 @@ with an empty lane in memory in place of the ledger. Must not know: the data dir
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +130,8 @@ def _question(job: Job, given: Window | None, at: int | None, response: Path | N
 
 
 def _preview(job: Job, question: Question, format_: str) -> None:
+    import asyncio
+
     for line in _told(job, question):
         click.echo(line, err=True)
     if not question.windows:

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.cli.support import CONFIG, call, write_answer, write_config
+from tests.system.support import DemoApi, demo_environ
+from timepoint.clock import parse_duration
+from timepoint.demo.api import Habits
+from timepoint.demo.world import World
+
+DEMO = Path(__file__).resolve().parent.parent.parent / "src" / "timepoint" / "demo" / "pod-energy.yaml"
+
+ENERGY = """\
+pod_energy_joules_total{app="shop",pod_name="cart-1"} @2025-01-01T00:00:00Z..2025-01-01T00:05:00Z: 10.0
+pod_energy_joules_total{app="shop",pod_name="cart-1"} @2025-01-01T00:05:00Z..2025-01-01T00:10:00Z: 12.5
+pod_energy_joules_total{app="shop",pod_name="cart-2"} @2025-01-01T00:05:00Z..2025-01-01T00:10:00Z: 2.0
+"""
+
+
+def test_points_are_sorted_lines_with_their_times(tmp_path: Path) -> None:
+    """Name, labels, interval and value of every mapped point, in a notation that can be compared."""
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), "--format", "points")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(ENERGY)
+    assert len(result.stdout.splitlines()) == 7
+
+
+def test_an_instant_has_one_stamp(tmp_path: Path) -> None:
+    """A point without a length is not shown as an interval."""
+    config = write_config(tmp_path, CONFIG.replace("time: {at: $pod.at, interval: 5m}", "time: $pod.at"))
+    config.write_text(
+        config.read_text().replace(
+            "pod_energy_joules_total:\n        type: counter\n        temporality: delta",
+            "pod_energy_joules:\n        type: gauge",
+        )
+    )
+
+    result = call("preview", config, "--response", write_answer(tmp_path), "--format", "points")
+
+    assert 'pod_energy_joules{app="shop",pod_name="cart-1"} @2025-01-01T00:00:00Z: 10.0\n' in result.stdout
+
+
+def test_text_is_what_the_page_would_show(tmp_path: Path) -> None:
+    """Counters as totals over all points of the file, gauges at their newest; readable by Prometheus' parser."""
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path))
+
+    samples = {
+        (sample.name, sample.labels["pod_name"]): sample.value
+        for family in text_string_to_metric_families(result.stdout)
+        for sample in family.samples
+    }
+    assert samples == {
+        ("pod_energy_joules_total", "cart-1"): 22.5,
+        ("pod_energy_joules_total", "cart-2"): 2.0,
+        ("pod_power_watts", "cart-1"): 42.0,
+        ("pod_power_watts", "cart-2"): 0.5,
+    }
+
+
+def test_openmetrics_ends_with_its_mark(tmp_path: Path) -> None:
+    """The other format of the page is one option away."""
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), "--format", "openmetrics")
+
+    assert result.stdout.endswith("# EOF\n")
+    assert result.stdout.count("# EOF") == 1
+
+
+def test_rejects_and_windows_go_to_standard_error(tmp_path: Path) -> None:
+    """Reason, count and the JSON path of the first few, beside what the next run would ask for."""
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), "--at", "2025-01-01T12:00Z")
+
+    assert "window 2025-01-01T11:20:00Z..2025-01-01T11:50:00Z" in result.stderr
+    assert "rejected: 1 not_a_number" in result.stderr
+    assert "$['shop'][3].energy" in result.stderr
+    assert "rejected" not in result.stdout
+
+
+def test_a_given_window_leaves_out_what_is_outside(tmp_path: Path) -> None:
+    """As in a run, points beyond the window that was asked for are rejects."""
+    window = ("--window-start", "2025-01-01T00:00Z", "--window-end", "2025-01-01T00:05Z")
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), *window)
+
+    assert 'pod_energy_joules_total{app="shop",pod_name="cart-1"} 10.0' in result.stdout
+    assert "outside_window" in result.stderr
+
+
+def test_a_body_that_is_no_document_is_exit_code_1(tmp_path: Path) -> None:
+    """The error names the file and what is wrong with it."""
+    answer = tmp_path / "answer.json"
+    answer.write_text("<html>log in</html>")
+
+    result = call("preview", write_config(tmp_path), "--response", answer)
+
+    assert result.exit_code == 1
+    assert "HTML" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_name_of_the_file_decides_how_it_is_read(tmp_path: Path) -> None:
+    """A file of lines is an array of documents."""
+    answer = tmp_path / "answer.ndjson"
+    answer.write_text('{"name": "a", "at": "2025-01-01T00:05:00Z", "energy": 1, "power": 1}\n' * 1)
+    config = write_config(tmp_path, CONFIG.replace('"$.{app}[*]"', '"$[*]"'))
+
+    result = call("preview", config, "--response", answer, "--format", "points")
+
+    assert len(result.stdout.splitlines()) == 2, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--job", "podz"], "there is no job 'podz'; the jobs are pods"),
+        (["--window-start", "2025-01-01"], "belong together"),
+        (["--window-start", "2025-01-02", "--window-end", "2025-01-01"], "must be before"),
+        (["--window-start", "soon", "--window-end", "later"], "is not a time"),
+    ],
+)
+def test_a_wrong_question_is_exit_code_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    """The command line is at fault, and the usage error says how."""
+    result = call("preview", write_config(tmp_path), *arguments)
+
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+def test_an_api_that_does_not_answer_is_exit_code_1(tmp_path: Path) -> None:
+    """The error names the source and the address, without a traceback."""
+    config = write_config(
+        tmp_path,
+        CONFIG.replace(
+            'energy: {url: "http://127.0.0.1:9/api"}', 'energy: {url: "http://127.0.0.1:9/api", attempts: 1}'
+        ),
+    )
+
+    result = call("preview", config)
+
+    assert result.exit_code == 1
+    assert "energy" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_it_asks_a_real_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request to the demo's API gives pods, and no data directory appears."""
+    monkeypatch.chdir(tmp_path)
+    habits = Habits(settle=parse_duration("10s"), failures=0.0, oddities=0.0)
+    with DemoApi(World(), habits).running() as api:
+        for name, value in demo_environ(api).items():
+            monkeypatch.setenv(name, value)
+        result = call("preview", DEMO, "--format", "points")
+
+    assert result.exit_code == 0, result.stderr
+    assert "pod_energy_joules_total{" in result.stdout
+    assert list(tmp_path.iterdir()) == []
