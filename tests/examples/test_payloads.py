@@ -1,0 +1,461 @@
+"""The examples, run on real bodies of their APIs, give what an answer key says that a user would want.
+
+The key proposes names; the table here says which metric and label of the example stands for which of the key, by what a
+unit multiplies, and what a body holds beyond its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.examples.keys import POLL, Series, milliseconds, read_keys
+from timepoint.config.load import Config, load_config
+from timepoint.job import HttpPolling
+from timepoint.mapping.engine import RunContext
+from timepoint.model import MappedRun, Window, split_series_text
+from timepoint.request.answer import Answer
+from timepoint.request.decode import decode
+
+EXAMPLES = ROOT / "examples"
+FIRE_TIME = 1_800_000_000_000
+ENVIRON = {
+    "ALPHAVANTAGE_API_KEY": "key",
+    "AZURE_SUBSCRIPTION": "00000000-0000-0000-0000-000000000000",
+    "AZURE_WORKSPACE": "00000000-0000-0000-0000-000000000000",
+    "EIA_API_KEY": "key",
+    "GCP_PROJECT": "project",
+    "OCTOPUS_MPAN": "1",
+    "OCTOPUS_SERIAL": "2",
+    "SOLAREDGE_API_KEY": "key",
+    "SOLAREDGE_SITE": "1",
+}
+HEADINGS = ("help:", "type:", "temporality:", "horizon:", "points:")
+SECTIONS = ("rows", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
+MOST_LINES = 12
+
+MEGA, HOUR, KWH = 1e6, 3600.0, 3.6e6
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example and its body.
+
+    ``metrics`` maps a name of the key to a metric, ``labels`` a label of the key to a label (None: it is not there),
+    ``texts`` the text of a label; ``constants`` are labels that the key does not have. ``factors`` says by what a unit
+    multiplies. ``beyond`` holds labels, or ``__name__``, of series that the body has and the key leaves out.
+    ``as_intervals`` says that the key's instants are starts of intervals.
+    """
+
+    number: int
+    name: str
+    metrics: Mapping[str, str]
+    factors: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    beyond: tuple[Mapping[str, str], ...] = ()
+    as_intervals: bool = False
+
+
+def _all(factor: float, *names: str) -> Mapping[str, float]:
+    return dict.fromkeys(names, factor)
+
+
+TABLE = [
+    Example(
+        1,
+        "opencost_allocation",
+        {
+            "opencost_cost": "opencost_cost_usd_total",
+            "opencost_cpu_core_hours": "opencost_cpu_seconds_total",
+            "opencost_ram_byte_hours": "opencost_memory_byte_seconds_total",
+        },
+        _all(HOUR, "opencost_cpu_core_hours", "opencost_ram_byte_hours"),
+    ),
+    Example(4, "boavizta_cloud_instance", {"boavizta_gwp_kgco2eq": "boavizta_gwp_kgco2eq"}),
+    Example(
+        6,
+        "electricity_maps_history",
+        {
+            "em_carbon_intensity_g_per_kwh": "electricity_maps_carbon_intensity_gco2eq_per_kwh",
+            "em_carbon_intensity_estimated": "electricity_maps_carbon_intensity_estimated",
+        },
+    ),
+    Example(
+        8,
+        "watttime_forecast",
+        {"watttime_moer_lbs_per_mwh": "watttime_moer_lbs_per_mwh"},
+        texts={"2022-07-15T00:00:00Z": "2022-07-15T00:00:00+00:00"},
+    ),
+    Example(
+        10, "uk_carbon_intensity_national", {"uk_carbon_intensity_g_per_kwh": "uk_carbon_intensity_gco2eq_per_kwh"}
+    ),
+    Example(16, "openelectricity_v4_power", {"oe_power_mw": "openelectricity_power_watts"}, {"oe_power_mw": MEGA}),
+    Example(
+        17,
+        "energidataservice_wide_rows",
+        {"dk_power_mw": "danish_power_watts"},
+        {"dk_power_mw": MEGA},
+        beyond=tuple({"source": f"Exchange{name}"} for name in ("GreatBelt", "GreatBritain", "Norway", "Sweden")),
+    ),
+    Example(22, "elia_ods_longrows", {"elia_power_mw": "elia_power_watts"}, {"elia_power_mw": MEGA}),
+    Example(
+        25,
+        "nordpool_exchanges",
+        {"nordpool_export_mw": "nordpool_export_watts", "nordpool_total_export_mw": "nordpool_total_export_watts"},
+        _all(MEGA, "nordpool_export_mw", "nordpool_total_export_mw"),
+    ),
+    Example(
+        34,
+        "ercot_fuel_mix",
+        {
+            "ercot_generation_mw": "ercot_generation_watts",
+            "ercot_seasonal_capacity_mw": "ercot_seasonal_capacity_watts",
+        },
+        _all(MEGA, "ercot_generation_mw", "ercot_seasonal_capacity_mw"),
+        beyond=tuple(
+            {"__name__": "ercot_seasonal_capacity_watts", "fuel": fuel} for fuel in ("Coal and Lignite", "Solar")
+        ),
+    ),
+    Example(45, "jao_wide_rows_nulls", {"jao_atc_mw": "jao_transfer_capacity_watts"}, {"jao_atc_mw": MEGA}),
+    Example(
+        47,
+        "octopus_consumption",
+        {"octopus_consumption_kwh": "octopus_consumption_joules_total"},
+        {"octopus_consumption_kwh": KWH},
+    ),
+    Example(
+        57,
+        "prometheus_query_range",
+        {"up": "upstream_up"},
+        labels={"job": "exported_job", "instance": "exported_instance"},
+    ),
+    Example(58, "graphite_render", {"entries": "entries"}),
+    Example(
+        63,
+        "elasticsearch_date_histogram",
+        {"es_doc_count": "elasticsearch_documents_total", "es_metric": "elasticsearch_value"},
+    ),
+    Example(64, "gcp_monitoring_timeseries", {"gcp_cpu_usage_time": "gcp_cpu_usage_seconds_total"}),
+    Example(
+        70,
+        "aws_cost_explorer",
+        {
+            "aws_unblended_cost_usd": "aws_unblended_cost_usd_total",
+            "aws_blended_cost_usd": "aws_blended_cost_usd_total",
+            "aws_usage_quantity": "aws_usage_quantity_total",
+        },
+        beyond=({"__name__": "aws_blended_cost_usd_total", "environment": "Dev"},),
+    ),
+    Example(
+        74,
+        "openai_usage_completions",
+        {
+            name: f"{name}_total"
+            for name in ("openai_input_tokens", "openai_input_cached_tokens", "openai_output_tokens", "openai_requests")
+        },
+    ),
+    Example(
+        76,
+        "anthropic_usage_report",
+        {"anthropic_tokens": "anthropic_tokens_total", "anthropic_web_searches": "anthropic_web_searches_total"},
+    ),
+    Example(
+        84,
+        "openmeteo_air_quality",
+        {
+            f"openmeteo_{name}_ug_m3": f"openmeteo_{name}_micrograms_per_cubic_meter"
+            for name in ("pm10", "pm2_5", "carbon_monoxide")
+        },
+    ),
+    Example(
+        91,
+        "alphavantage_intraday",
+        {"stock_open": "stock_open", "stock_close": "stock_close", "stock_volume": "stock_volume_total"},
+    ),
+    Example(
+        93,
+        "coingecko_market_chart",
+        {
+            "coingecko_price": "coingecko_price_usd",
+            "coingecko_market_cap": "coingecko_market_cap_usd",
+            "coingecko_volume": "coingecko_volume_usd",
+        },
+    ),
+    Example(
+        9,
+        "watttime_forecast_historical",
+        {"watttime_moer_lbs_per_mwh": "watttime_forecast_moer_lbs_per_mwh"},
+        # The distance between two stamps is arithmetic, which is no business of a label: the stamp itself is one.
+        labels={"horizon": None},
+        constants={"generated_at": "2022-07-15T00:00:00+00:00"},
+    ),
+    Example(
+        15,
+        "eia_v2_hourly",
+        {"eia_generation_mwh": "eia_net_generation_joules"},
+        {"eia_generation_mwh": 1000 * KWH},
+    ),
+    Example(
+        27, "miso_forecast", {"miso_solar_forecast_mw": "miso_solar_forecast_watts"}, {"miso_solar_forecast_mw": MEGA}
+    ),
+    Example(
+        42,
+        "moldoelectrica_headerless_rows",
+        {"md_power_mw": "moldovan_power_watts"},
+        {"md_power_mw": MEGA},
+        beyond=tuple({"measure": measure} for measure in ("planned_production", "planned_from_ua", "planned_from_ro")),
+    ),
+    Example(
+        48,
+        "tibber_consumption",
+        {
+            "tibber_consumption_kwh": "tibber_consumption_joules_total",
+            "tibber_cost": "tibber_cost_total",
+            "tibber_unit_price": "tibber_unit_price",
+        },
+        {"tibber_consumption_kwh": KWH},
+    ),
+    Example(
+        50,
+        "solaredge_energy_details",
+        {"solaredge_energy_wh": "solaredge_energy_joules_total"},
+        {"solaredge_energy_wh": HOUR},
+    ),
+    Example(
+        52, "shelly_emdata_getdata", {"shelly_energy_wh": "shelly_energy_joules_total"}, {"shelly_energy_wh": HOUR}
+    ),
+    Example(
+        53,
+        "shelly_emdata_status_notify",
+        {"shelly_energy_wh_total": "shelly_meter_joules_total"},
+        {"shelly_energy_wh_total": HOUR},
+        beyond=({"phase": "a", "direction": "ret"},),
+    ),
+    Example(
+        54,
+        "netatmo_getmeasure_optimized",
+        {
+            "netatmo_temperature_celsius": "netatmo_temperature_celsius",
+            "netatmo_humidity_percent": "netatmo_humidity_ratio",
+        },
+        {"netatmo_humidity_percent": 0.01},
+        as_intervals=True,
+    ),
+    Example(
+        55,
+        "netatmo_getmeasure_unoptimized",
+        {
+            "netatmo_temperature_celsius": "netatmo_temperature_celsius",
+            "netatmo_humidity_percent": "netatmo_humidity_ratio",
+        },
+        {"netatmo_humidity_percent": 0.01},
+    ),
+    Example(
+        60,
+        "influxdb_v1_query",
+        {"cpu_mean": "cpu_mean_percent", "cpu_min": "cpu_min_percent", "cpu_p95": "cpu_p95_percent"},
+        beyond=(
+            {"__name__": "cpu_min_percent", "cpu": "cpu-total"},
+            {"__name__": "cpu_p95_percent", "cpu": "cpu0"},
+        ),
+    ),
+    Example(65, "azure_monitor_metrics", {"azure_blob_capacity_bytes": "azure_blob_capacity_bytes"}),
+    Example(67, "azure_log_analytics_tables", {"loganalytics_counter": "log_analytics_counter"}),
+    Example(71, "azure_cost_query_grouping", {"azure_pretax_cost_usd": "azure_last_month_cost_usd"}),
+    Example(75, "openai_costs", {"openai_cost": "openai_cost_total"}),
+    Example(
+        79,
+        "github_traffic_views",
+        {
+            "github_views": "github_views_total",
+            "github_unique_visitors": "github_unique_visitors",
+            "github_unique_visitors_14d": "github_unique_visitors_of_two_weeks",
+        },
+    ),
+    Example(
+        81,
+        "cloudflare_graphql",
+        {
+            "cloudflare_requests": "cloudflare_requests_total",
+            "cloudflare_bytes": "cloudflare_bytes_total",
+            "cloudflare_cached_bytes": "cloudflare_cached_bytes_total",
+            "cloudflare_threats": "cloudflare_threats_total",
+            "cloudflare_uniques": "cloudflare_uniques",
+        },
+    ),
+    Example(
+        85,
+        "usgs_nwis_iv",
+        {
+            "usgs_streamflow_ft3_s": "usgs_streamflow_cubic_feet_per_second",
+            "usgs_gage_height_ft": "usgs_gage_height_feet",
+        },
+        labels={"parameter": None},
+    ),
+    Example(
+        87,
+        "noaa_coops_water_level",
+        {
+            "coops_water_level_ft": "coops_water_level_feet",
+            "coops_water_level_sigma_ft": "coops_water_level_deviation_feet",
+        },
+    ),
+    Example(88, "worldbank_indicator", {"worldbank_arable_land_hectares": "worldbank_arable_land_hectares"}),
+    Example(92, "alphavantage_sma", {"stock_sma": "stock_sma"}),
+    Example(
+        96,
+        "github_rate_limit",
+        {
+            "github_rate_remaining": "github_rate_remaining",
+            "github_rate_limit": "github_rate_limit",
+            "github_rate_reset_timestamp_seconds": "github_rate_reset_timestamp_seconds",
+        },
+        beyond=tuple(
+            {"__name__": name, "resource": resource}
+            for name in ("github_rate_limit", "github_rate_reset_timestamp_seconds")
+            for resource in ("graphql", "integration_manifest", "search")
+        ),
+    ),
+]
+
+Points = dict[tuple[str, frozenset[tuple[str, str]]], dict[tuple[int, int], float]]
+
+
+@cache
+def _keys(readme: Path) -> dict[int, list[Series]]:
+    return read_keys(readme)
+
+
+def _load(name: str) -> Config:
+    return load_config(EXAMPLES / f"{name}.yaml", ENVIRON)
+
+
+def _run(name: str, body: bytes) -> MappedRun:
+    """The only job of an example, on one body."""
+    (job,) = _load(name).jobs
+    assert isinstance(job.polling, HttpPolling)
+    answer = Answer(200, "application/json", body, "https://api.example/")
+    run = job.polling.mapping.start(RunContext(Window(0, FIRE_TIME), FIRE_TIME))
+    run.add(decode(answer, job.polling.request))
+    return run.finish()
+
+
+def _produced(mapped: MappedRun) -> Points:
+    points: Points = {}
+    for name, series in mapped.series.items():
+        for text, of_series in series.items():
+            times = of_series.times
+            points[name, frozenset(split_series_text(text)[1].items())] = dict(
+                zip(zip(times.starts, times.ends, strict=True), of_series.values, strict=True)
+            )
+    return points
+
+
+def _wanted(example: Example, key: list[Series]) -> Points:
+    points: Points = {}
+    for series in key:
+        if series.name not in example.metrics:  # of the other body that has the same key
+            continue
+        labels = {
+            example.labels.get(name, name): example.texts.get(value, value) for name, value in series.labels.items()
+        } | dict(example.constants)
+        factor = example.factors.get(series.name, 1.0)
+        values: dict[tuple[int, int], float] = {}
+        for interval, value in series.values.items():
+            if value is None:
+                continue
+            if isinstance(interval, str):
+                assert interval == POLL
+                values[FIRE_TIME, FIRE_TIME] = value * factor
+            else:
+                values[milliseconds(interval[0]), milliseconds(interval[1])] = value * factor
+        if values:
+            pairs = frozenset((name, value) for name, value in labels.items() if name is not None)
+            wanted = points.setdefault((example.metrics[series.name], pairs), {})
+            assert wanted.keys().isdisjoint(values)
+            wanted.update(values)
+    return points
+
+
+def _is_beyond(example: Example, name: str, labels: frozenset[tuple[str, str]]) -> bool:
+    has = {*labels, ("__name__", name)}
+    return any(has.issuperset(some.items()) for some in example.beyond)
+
+
+@pytest.mark.parametrize("example", TABLE, ids=lambda example: f"{example.number}-{example.name}")
+def test_example_gives_what_its_key_says(example: Example, shared_dir: Path) -> None:
+    """Series, values and times are those of the key, nothing stands in empty slots, and no row is a reject."""
+    payloads = shared_dir / "payloads"
+    mapped = _run(example.name, (payloads / f"{example.name}.json").read_bytes())
+    assert mapped.rejects.counts == {}, mapped.rejects.examples
+    wanted = _wanted(example, _keys(payloads / "README.md")[example.number])
+    produced = _produced(mapped)
+    if example.as_intervals:
+        produced = {
+            series: {(start, start): value for (start, _), value in values.items()}
+            for series, values in produced.items()
+        }
+    left = {series: values for series, values in produced.items() if not _is_beyond(example, *series)}
+    assert left == wanted
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_example_is_a_whole_config(path: Path) -> None:
+    """Each example loads, and nothing is to be said of it but that its files of credentials are not here."""
+    told = [str(warning) for warning in _load(path.stem).warnings if "/run/secrets/" not in str(warning)]
+    assert told == []
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_example_opens_with_what_it_does_and_needs(path: Path) -> None:
+    """The head of each example says what it is, what the API needs and which traps the mapping handles."""
+    head = path.read_text("utf-8").split("sources:")[0]
+    assert all(f"# {word}: " in head for word in ("Needs", "Traps"))
+    assert all(line.startswith("#") for line in head.splitlines() if line)
+
+
+def _mapping_lines(text: str) -> list[str]:
+    """The lines of a job that map: those of rows, time, labels, relabel, missing, unit and metrics, headings included.
+
+    What a metric is (help, type, temporality) and what is shown of it (horizon, points) is not mapping.
+    """
+    lines = []
+    inside = False
+    for line in text.split("\njobs:\n")[1].splitlines():
+        indent = len(line) - len(line.lstrip())
+        if indent == 4:  # a key of the job
+            inside = line.strip().split(":")[0] in SECTIONS
+        if inside and line.strip() and not line.lstrip().startswith(("#", *HEADINGS)):
+            lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_example_is_short(path: Path) -> None:
+    """No example needs more than a dozen lines of mapping, nor a transformation of the body."""
+    text = path.read_text("utf-8")
+    assert len(_mapping_lines(text)) <= MOST_LINES
+    assert "transform" not in text
+
+
+def test_every_series_of_a_key_is_looked_at(shared_dir: Path) -> None:
+    """The names in a key are those that the table gives for its body, or for the bodies that share the key."""
+    keys = _keys(shared_dir / "payloads" / "README.md")
+    looked_at: dict[int, set[str]] = {}
+    for example in TABLE:
+        looked_at.setdefault(id(keys[example.number]), set()).update(example.metrics)
+    for example in TABLE:
+        key = keys[example.number]
+        assert {series.name for series in key} == looked_at[id(key)], example.name
+
+
+def test_every_example_has_a_body_to_prove_it() -> None:
+    """The table covers all examples that are there."""
+    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {example.name for example in TABLE}
