@@ -1,0 +1,188 @@
+"""The poller, killed again and again, against an API with a known truth."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from timepoint.clock import SystemClock
+from timepoint.errors import PublishError
+from timepoint.ledger.store import open_store
+from timepoint.poller.desk import LANE
+from timepoint.testing import published_page, read_samples
+
+KILLS = 30
+STEP = 100
+OVERLAP = 300
+PODS = ("a", "b", "c")
+
+CONFIG = """
+sources:
+  api: {{url: "http://127.0.0.1:{port}"}}
+jobs:
+  pods:
+    source: api
+    every: 200ms
+    jitter: 0s
+    request:
+      get: /pods
+      params: {{start: "{{window.start:unix_ms}}", end: "{{window.end:unix_ms}}"}}
+    window: {{step: 100ms, delay: 100ms, overlap: 300ms}}
+    rows: {{r: "$[*]"}}
+    metrics:
+      energy_joules_total:
+        type: counter
+        temporality: delta
+        help: Energy.
+        value: $r.v
+        time: {{start: "{{window.start}}", step: 100ms}}
+        labels: {{pod: $r.pod}}
+        zero_first: 0s
+"""
+
+# Forks a poller for each line that it reads, as the supervisor does: a fresh interpreter each time would be the most
+# of the test's time.
+FORKER = """
+import os, sys
+from pathlib import Path
+from timepoint.config import load_config
+from timepoint.ledger.store import open_store
+from timepoint.poller.main import poll_forever
+
+config, data = Path(sys.argv[1]), Path(sys.argv[2])
+jobs = load_config(config, {}).jobs
+for line in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(poll_forever(jobs, data / "ledger.sqlite", data / "published"))
+    print(pid, flush=True)
+    _, status = os.waitpid(pid, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+def _truth(pod: str, start: int) -> int:
+    """What a pod used in the timepoint at ``start``: integers, so that sums are exact."""
+    return (start // STEP * 7919 + ord(pod)) % 1000
+
+
+class Api:
+    """Answers any range with the truth, and remembers the ranges."""
+
+    def __init__(self) -> None:
+        self.windows: list[tuple[int, int]] = []
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                query = parse_qs(urlsplit(self.path).query)
+                start, end = int(query["start"][0]), int(query["end"][0])
+                api.windows.append((start, end))
+                rows = [{"pod": pod, "v": [_truth(pod, at) for at in range(start, end, STEP)]} for pod in PODS]
+                body = json.dumps(rows).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+                """Nobody reads it."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A killed client breaks its connection: that is the test."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """The API, for the length of a test."""
+    api = Api()
+    yield api
+    api.close()
+
+
+class Page:
+    """What a scrape would see, and the rule that no total on it ever goes back."""
+
+    def __init__(self, published: Path) -> None:
+        self.published = published
+        self.totals: dict[str, float] = {}
+
+    def look(self) -> None:
+        try:
+            samples = read_samples(published_page(self.published, SystemClock().now()))
+        except PublishError:  # a file that went away between listing and reading: there is none before the first run
+            assert not self.totals
+            return
+        totals = {name: value for name, value in samples.items() if name.startswith("energy")}
+        assert totals.keys() >= self.totals.keys(), "a series left the page"
+        for name, total in self.totals.items():
+            assert totals[name] >= total, "a counter went back"
+        self.totals = totals
+
+
+@pytest.mark.system
+def test_a_poller_killed_at_random_moments_counts_each_timepoint_once(tmp_path: Path, api: Api) -> None:
+    """After thirty kills at random moments every total is the exact sum of the truth, and no page ever went back."""
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.format(port=api.server.server_address[1]))
+    moments = random.Random(20260101)
+    page = Page(tmp_path / "published")
+    command = [sys.executable, "-c", FORKER, str(config), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as forker:
+        assert forker.stdin is not None
+        assert forker.stdout is not None
+        for kill in range(KILLS + 1):
+            asked = len(api.windows)
+            forker.stdin.write("start\n")
+            pid = int(forker.stdout.readline())
+            while len(api.windows) < asked + 2:  # each life does some work, and is killed in the middle of the next
+                page.look()
+            give_up = time.monotonic() + moments.choice((moments.uniform(0, 0.02), moments.uniform(0, 0.3)))
+            while time.monotonic() < give_up:
+                page.look()
+            os.kill(pid, signal.SIGKILL if kill < KILLS else signal.SIGTERM)
+            code = int(forker.stdout.readline())
+            page.look()
+            assert code == (-signal.SIGKILL if kill < KILLS else 0)
+        forker.stdin.close()
+    store = open_store(tmp_path / "ledger.sqlite")
+    lane = store.load("pods", LANE)
+    store.close()
+    begin = min(start for start, _ in api.windows)
+    assert lane.watermark is not None
+    truth = {pod: sum(_truth(pod, at) for at in range(begin, lane.watermark, STEP)) for pod in PODS}
+    [metric] = lane.metrics.values()
+    counted = {re.findall(r'pod="(.)"', text)[0]: state.value for text, state in metric.series.items()}
+    assert counted == truth
+    assert page.totals == {f'energy_joules_total{{pod="{pod}"}}': total for pod, total in truth.items()}
+    pairs = itertools.pairwise(api.windows)
+    assert any(start < before - OVERLAP for (_, before), (start, _) in pairs), "no kill hit a run before its commit"
