@@ -49,7 +49,7 @@ def test_help_names_every_command_with_its_exit_codes() -> None:
     """Somebody who types --help sees what there is and what the codes mean."""
     output = call("--help").output
 
-    for name in ("run", "check", "preview", "poll", "serve", "schema"):
+    for name in ("run", "check", "preview", "poll", "serve", "schema", "demo"):
         assert f"\n  {name}  " in output.replace("   ", "  ").replace("   ", "  ")
     assert "75  the data directory is in use" in output
 
