@@ -13,7 +13,6 @@ import pytest
 from tests.request.test_fetch import secret
 from tests.request.test_fetch_faults import HEAD, free_port, hang, reset
 from tests.request.wire import START, WINDOW, Client, FakeClock, Reply, Wire, reply, serving
-from timepoint.errors import SourceError
 from timepoint.request.auth import HeaderAuthenticator
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.prepare import prepare, userinfo
@@ -161,12 +160,13 @@ async def test_no_canary_in_an_answer(tmp_path: Path) -> None:
     assert "canary" not in repr(answer) + answer.url
 
 
-async def test_further_secrets_are_masked() -> None:
-    """What the environment put into a path is masked in the URL and in what an API echoes, however it is written."""
-    async with serving(reply(404, b'no "a b/c&d", no a%20b%2Fc%26d')) as wire:
-        source = SourceSpec("s", wire.url)
-        async with HttpFetcher(source, FakeClock(), secrets=[Secret("a b/c&d")]) as fetcher:
-            with pytest.raises(SourceError) as caught:
-                await fetcher.fetch(RequestSpec(path="/key/a b/c&d/x"), WINDOW, 2000.0)
-    assert wire.received[0].target == "/key/a%20b/c&d/x"
-    assert f'GET {wire.url}/key/<secret>/x: status 404 Some Reason: no "<secret>", no <secret>' in str(caught.value)
+async def test_further_texts_are_masked() -> None:
+    """What source and request hide is masked in the URL and in what an API echoes, however it is written."""
+    async with serving(reply(404, b'no "a b/c&d", no a%20b%2Fc%26d, no CANARY')) as wire:
+        source = SourceSpec("s", f"{wire.url}/canary", hidden=(Secret("canary"),))
+        error = await Client(source).fail(RequestSpec(path="/key/a b/c&d/x", hidden=(Secret("a b/c&d"),)))
+    mask = "<secret>"
+    assert wire.received[0].target == "/canary/key/a%20b/c&d/x"
+    assert f'GET {wire.url}/{mask}/key/{mask}/x: status 404 Some Reason: no "{mask}", no {mask}, no {mask}' in str(
+        error
+    )

@@ -66,7 +66,11 @@ def test_what_is_shown(url: str, request_spec: RequestSpec, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "h", "h/a", "ftp://h", "http://", "http:///a", "http://h:x/", "http://h:99999/", "http://[::1", "http://h:0/"],
+    [
+        *("", "h", "h/a", "ftp://h", "http://", "http:///a", "http://h:x/", "http://h:99999/", "http://[::1"),
+        *("http://h:0/", "http://a b/", "http://a..b", "http://.a", "http://%41.test", "http://1.2.3", "http://0"),
+        *("http://999.1.1.1", f"http://{'a' * 64}.test", f"http://{'ü' * 60}.test", "http://\u2024"),
+    ],
 )
 def test_urls_that_cannot_be_used(url: str) -> None:
     """A URL without http or https, or without a host, is refused with a sentence that does not quote it."""
@@ -80,7 +84,17 @@ def test_a_fragment() -> None:
         check_url("http://h/a#b")
 
 
-@pytest.mark.parametrize("url", ["http://h", "https://u:p@h:1/x?y", "http://[::1]:80", "http://bücher.test/ü"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h",
+        "https://u:p@h:1/x?y",
+        "http://[::1]:80",
+        "http://bücher.test/ü",
+        "http://a_b-c.1x.",
+        "http://10.0.0.1",
+    ],
+)
 def test_urls_that_can_be_used(url: str) -> None:
     """A good URL passes."""
     check_url(url)

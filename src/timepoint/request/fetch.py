@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -43,8 +43,7 @@ __all__ = ["Answer", "HttpFetcher"]
 class HttpFetcher:
     """Fetches from one source; an asynchronous context manager. Jobs of the same source share it, and its connections.
 
-    ``chance`` (uniform in [0, 1)) and ``sleep`` (seconds) are what back-off is made of. ``secrets`` are further texts
-    to mask wherever an API may echo them, for instance what the environment put into a path.
+    ``chance`` (uniform in [0, 1)) and ``sleep`` (seconds) are what back-off is made of.
     """
 
     def __init__(
@@ -54,13 +53,11 @@ class HttpFetcher:
         *,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        secrets: Iterable[Secret] = (),
     ) -> None:
         self._source = source
         self._clock = clock or SystemClock()
         self._chance = chance
         self._sleep = sleep
-        self._secrets = tuple(secrets)
         self._auth: Authenticator = HeaderAuthenticator(source, userinfo(source.url))
         self._transport = Transport(source)
         self._free_at = 0.0  # when min_interval allows the next attempt, on the monotonic clock
@@ -86,7 +83,6 @@ class HttpFetcher:
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""
-        prepared = replace(prepared, shown=_redactor(self._secrets).mask(prepared.shown))
         attempt = 0
         while True:
             attempt += 1
@@ -125,7 +121,7 @@ class HttpFetcher:
         left = deadline - self._clock.monotonic()
         budget = min(self._source.timeout / 1000, left)
         credentials = await self._auth.credentials(prepared)
-        redactor = _redactor((*self._secrets, *prepared.hidden, *credentials.hidden))
+        redactor = Redactor(secret.reveal() for secret in (*prepared.hidden, *credentials.hidden))
         try:
             async with asyncio.timeout(budget):
                 return await self._follow(prepared, request, credentials.headers, redactor)
@@ -175,10 +171,6 @@ class HttpFetcher:
             text += f": {excerpt}" if excerpt else ""
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
         return StatusError(response.status, text, retry_after)
-
-
-def _redactor(secrets: Iterable[Secret]) -> Redactor:
-    return Redactor(secret.reveal() for secret in secrets)
 
 
 def _redirected(url: URL, response: Response, method: str, redactor: Redactor) -> URL:

@@ -6,13 +6,16 @@ credentials beyond keeping them apart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from yarl import URL
 
+from timepoint.request.redact import Redactor
 from timepoint.request.spec import RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import (
     Moment,
@@ -28,6 +31,7 @@ from timepoint.secret import Secret
 
 _PATH = "/:@!$&'()*+,;=~%"  # RFC 3986 pchar, the slash, and escapes that are there already
 _QUERY = _PATH + "?"
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _HIDDEN_LENGTH = 8  # a shorter literal is hardly a credential, and masking words like "hourly" would garble texts
 
 
@@ -54,14 +58,22 @@ def check_url(text: str) -> None:
     """Raises ValueError with a sentence if a text cannot be the URL of a source. The sentence does not quote it."""
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and URL(text).host is not None
+        usable = parts.scheme in ("http", "https") and _is_host(URL(text).raw_host or "")
         port = parts.port
-    except ValueError:
+    except ValueError:  # among others what is no port, and a name that IDNA cannot write
         usable, port = False, None
     if not usable or port == 0:
         raise ValueError("the URL must be like https://host:port/path")
     if parts.fragment:
         raise ValueError("the URL has a fragment (#...), which is never sent")
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host is a name or an address that can be asked for, so that no resolver raises over it."""
+    if ":" in host or host.rpartition(".")[2].isdecimal():  # such a name would be an address: URL standard, 3.5
+        ip_address(host)
+        return True
+    return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def userinfo(url: str) -> tuple[Secret, Secret] | None:
@@ -83,16 +95,17 @@ def prepare(source: SourceSpec, request: RequestSpec, moment: Moment) -> Prepare
     origin = str(URL(source.url).origin())
     joined = f"{base.path.rstrip('/')}/{path.lstrip('/')}" if path else base.path
     address = origin + quote(joined or "/", safe=_PATH)
+    said_hidden = (*source.hidden, *request.hidden)
     shown_queries = [_masked_query(text) for text in (base.query, inline) if text]
     shown_queries += [f"{encode_query(name)}={_shown(value, moment)}" for name, value in pairs]
     body, content_type = _body(request, moment)
     return PreparedRequest(
         method=request.method,
         url=URL(_with_query(address, queries), encoded=True),
-        shown=_with_query(address, shown_queries),
+        shown=Redactor(text.reveal() for text in said_hidden).mask(_with_query(address, shown_queries)),
         headers={**content_type, **_headers(request, moment)},
         body=body,
-        hidden=tuple(_hidden(source, request, (base.query, inline))),
+        hidden=(*said_hidden, *_hidden(source, request, (base.query, inline))),
     )
 
 

@@ -54,7 +54,10 @@ class TlsSpec:
 class SourceSpec:
     """An API: base URL, credentials, limits.
 
-    ``max_body`` bounds the body before and after decompression. ``attempts`` counts all HTTP exchanges of one request.
+    ``max_body`` bounds the body before and after decompression. ``attempts`` counts all tries of one request; redirects
+    inside the origin belong to their try. ``min_interval`` lies between the beginnings of any two tries. ``hidden`` are
+    texts of the URL that are masked wherever they would be shown, for instance what the environment put there;
+    credentials, query values and userinfo need not be in it.
     """
 
     name: str
@@ -69,6 +72,7 @@ class SourceSpec:
     max_body: int = 256 * 1024 * 1024
     attempts: int = 3
     min_interval: int = 0
+    hidden: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class RequestSpec:
 
     ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
     at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
-    Content-Type decides. ``columns`` names the columns of a CSV without a header line.
+    Content-Type decides. ``columns`` names the columns of a CSV without a header line. ``hidden`` is as in the source.
     """
 
     method: str = "GET"
@@ -90,6 +94,7 @@ class RequestSpec:
     decode: str | None = None
     columns: tuple[str, ...] = ()
     empty_status: tuple[int, ...] = ()
+    hidden: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
