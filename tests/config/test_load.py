@@ -182,8 +182,8 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         "7: jobs.pods.source: there is no source 'enregy', did you mean 'energy'?",
         "8: jobs.pods.evry: unknown key 'evry', did you mean 'every'?",
         (
-            "11: jobs.pods.metrics.pods_started: a counter needs temporality, since a guess would count twice: delta if "
-            "a value is the amount of its interval, cumulative if it is a running reading"
+            "11: jobs.pods.metrics.pods_started: a counter needs temporality, since a guess would count twice: delta "
+            "if a value is the amount of its interval, cumulative if it is a running reading"
         ),
         "11: jobs.pods.metrics.pods_started: the name of a counter ends in _total: call it pods_started_total",
         "15: jobs.pods.metrics.pods_running: 'type' is missing",
@@ -222,6 +222,27 @@ def test_environment_in_the_middle(tmp_path: Path) -> None:
     request = http_of(job).request
     assert request.path == "/{{shop}}/pods"
     assert request.params == (("at", "$TENANT"),)
+
+
+def test_environment_is_hidden(tmp_path: Path) -> None:
+    """What the environment put into a request is handed on as something to mask."""
+    job = small(tmp_path, {"KEY": "abc{d"}, request='{get: "/pods/${KEY}", params: {at: 1}}')
+    assert http_of(job).request.hidden == (Secret("abc{d"),)
+
+
+@pytest.mark.parametrize(
+    ("url", "value", "hidden"),
+    [
+        ("https://${X}/api", "energy.example:8080", ()),
+        ("https://energy.example/${X}/api", "tenant-7f3a", (Secret("tenant-7f3a"),)),
+        ("${X}", "https://energy.example/hook/7f3a", (Secret("/hook/7f3a"),)),
+        ("${X}/api", "https://energy.example", ()),
+    ],
+)
+def test_environment_in_the_url(tmp_path: Path, url: str, value: str, hidden: tuple[Secret, ...]) -> None:
+    """Of a URL from the environment, only what is no host is masked."""
+    config = load(tmp_path, POD_ENERGY.replace("https://energy.internal/api/v1", url), X=value)
+    assert config.sources["energy"].hidden == hidden
 
 
 def test_dollar_brace_as_such(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ class Environment:
         in_template = path[0] == "jobs" and "http_headers" not in path
 
         complaints: dict[str, Check] = {}
+        values: list[str] = []
 
         def replace(match: re.Match[str]) -> str:
             if match["literal"]:
@@ -79,6 +80,7 @@ class Environment:
                 complaints[f"the environment variable {match['name']} is not set"] = Check.ENV_MISSING
             else:
                 value = self.variables[match["name"]]
+                values.append(value)
                 return value.replace("{", "{{").replace("}", "}}") if in_template else value
             return ""
 
@@ -87,4 +89,5 @@ class Environment:
             self.findings.add(check, path, message)
             self.findings.broken.add(path)
         self.findings.hide(path, filled, text)
+        self.findings.variables[path] = tuple(values)
         return filled

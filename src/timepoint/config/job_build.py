@@ -22,6 +22,7 @@ from timepoint.config.source_build import SourceBuilder
 from timepoint.job import ScheduleSpec
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_problems, uses_window
+from timepoint.secret import Secret
 
 _TIMEOUT = 5 * MINUTE
 _CRON_FIELDS = 5
@@ -146,6 +147,7 @@ class JobBuilder:
             timezone=zone,
             decode=shape.decode,
             empty_status=tuple(empty_status or ()),
+            hidden=tuple(map(Secret, self.findings.variables_below((*self.where, "request")))),
         )
         if self._check_zone(zone, "request.timezone"):
             self._check_templates(request, key)

@@ -54,8 +54,10 @@ class RequestShape(Shape):
     timezone: FilledText | None = described(
         "The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin"
     )
-    decode: Literal["json"] | None = described(
-        "What the body is, whatever its Content-Type says. Default: as the Content-Type says.", "json"
+    decode: Literal["json", "ndjson", "jsonp"] | None = described(
+        "What the body is, whatever its Content-Type says. Lines of `ndjson` are read as one array. Default: as the "
+        "Content-Type says.",
+        "json",
     )
 
 

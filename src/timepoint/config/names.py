@@ -38,6 +38,7 @@ _RESERVED = {
 LABELS_OF_TYPES = {"le": "the buckets of histograms", "quantile": "the quantiles of summaries"}
 LABELS_OF_PROMETHEUS = ("job", "instance")
 _SOURCE_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,99}")
+METRIC_PATTERN = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 UNIT_NAME = re.compile(r"[a-zA-Z0-9_]+")
 
 

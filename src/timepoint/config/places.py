@@ -57,17 +57,22 @@ class Findings:
     """What is wrong with a file so far.
 
     ``hidden`` are the texts that came from the environment, which no message shows, with how they are written in the
-    file; ``broken`` are the paths of which nothing more can be said.
+    file; ``variables`` are the values in them. ``broken`` are the paths of which nothing more can be said.
     """
 
     places: Places
     all: list[Finding] = field(default_factory=list)
     hidden: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    variables: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)
 
     def hide(self, path: Path, text: str, written: str) -> None:
         """From now on messages about ``path`` show ``written`` where they would show ``text``."""
         self.hidden[path] = (text, written)
+
+    def variables_below(self, path: Path) -> list[str]:
+        """The values that the environment put at ``path`` or below it."""
+        return [value for at, values in self.variables.items() if at[: len(path)] == path for value in values]
 
     def add(self, check: Check, path: Path, message: str, *, key: bool = False) -> None:
         """Adds a problem at the value of ``path``, or at its key."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from timepoint.config.checks import Check
@@ -41,7 +42,7 @@ class SourceBuilder:
         if complaint := plain_name_complaint(name):
             self.findings.add(Check.NAME, where, complaint, key=True)
         self._check_url(shape, where)
-        optional = {
+        optional: dict[str, Any] = {
             "connect_timeout": shape.connect_timeout,
             "timeout": shape.timeout,
             "max_body": shape.max_body,
@@ -56,6 +57,7 @@ class SourceBuilder:
             authorization=self._authorization(shape.authorization, (*where, "authorization")),
             tls=self._tls(shape.tls_config, (*where, "tls_config")),
             proxy_url=self._proxy(shape.proxy_url, (*where, "proxy_url")),
+            hidden=self._hidden(shape.url, (*where, "url")),
             **{key: value for key, value in optional.items() if value is not None},
         )
 
@@ -75,6 +77,17 @@ class SourceBuilder:
         if parts.scheme == "http" and has_secret and not _is_loopback(parts.hostname or ""):
             message = "credentials go over http in clear text: use https, or anyone on the way can read them"
             self.findings.add(Check.CLEARTEXT, at, message)
+
+    def _hidden(self, url: str, where: Where) -> tuple[Secret, ...]:
+        """What the environment put into a URL, but for scheme, host and port: logs without these would help nobody."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return ()
+        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        values = self.findings.variables_below(where)
+        inside = (value.partition(origin)[2] if value.startswith(origin) else value for value in values)
+        return tuple(Secret(value) for value in inside if value and value not in origin)
 
     def _basic_auth(self, shape: BasicAuthShape | None, where: Where) -> BasicAuth | None:
         if shape is None:

@@ -76,7 +76,7 @@ class TlsShape(Shape):
         "The name that the server's certificate must carry, if it is not the host of the URL.", "energy.internal"
     )
     insecure_skip_verify: bool | None = described(
-        "`true` accepts any certificate: whoever stands between can read and change everything. Default: `false`.",
+        "With `true` any certificate is accepted: whoever stands between can read and change all. Default: `false`.",
         False,  # noqa: FBT003 - an example is given as a value
     )
 
