@@ -1,0 +1,255 @@
+"""A real Prometheus scrapes the running exporter, and what PromQL returns is compared with the API's own truth.
+
+The story lasts about a minute and is told once per module; each test then states one claim about it. Pods live for half
+a minute on average, a timepoint settles after five seconds, and some requests fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.support import DemoApi, Exporter, Prometheus, demo_environ, get, wait_for
+from timepoint.clock import SECOND
+from timepoint.demo.api import Habits
+from timepoint.demo.world import CELL, Pod, World
+
+pytestmark = pytest.mark.system
+
+JOULES_PER_WH = 3600
+PERIOD = 10  # seconds between two runs
+RUNS = 5
+
+CONFIG = """
+sources:
+  energy:
+    url: ${TIMEPOINT_DEMO_API}
+    authorization: {credentials: "${TIMEPOINT_DEMO_TOKEN}"}
+jobs:
+  pod_energy:
+    source: energy
+    every: 10s
+    jitter: 0s
+    request:
+      get: /pods
+      params: {start: "{window.start}", end: "{window.end}", step: 5s}
+    window: {step: 5s, delay: 5s}
+    rows:
+      pod: "$.{cluster}.{app}.{namespace}[*]"
+    time: {start: "{window.start}", step: 5s}
+    labels: {pod_name: $pod.name}
+    metrics:
+      pod_energy_joules_total:
+        type: counter
+        temporality: delta
+        help: Energy consumed by the pod.
+        value: $pod.energy_consumed
+        unit: {from: Wh, to: joules}
+        zero_first: 3s
+      pod_cpu_usage_ratio:
+        type: gauge
+        help: Share of its CPUs that the pod used.
+        value: $pod.cpu_usage
+"""
+
+Series = dict[tuple[tuple[str, str], ...], Any]
+
+
+def milliseconds(stamp: str) -> int:
+    """An RFC 3339 stamp of the log as an instant."""
+    return round(datetime.fromisoformat(stamp).timestamp() * 1000)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was seen, at ``at`` (seconds): six seconds after the last run, with no run going on."""
+
+    world: World
+    start: int
+    watermark: int
+    at: float
+    counters: Series
+    ranges: Series
+    increases: Series
+    gauges: Series
+    self_metrics: Series
+    up: Series
+
+    def pods(self) -> dict[str, Pod]:
+        """Every pod of the counted range, by name."""
+        return {pod.name: pod for pod in self.world.pods(self.start, self.watermark)}
+
+    def joules(self, pod: Pod) -> float:
+        """The truth: what the pod used in the counted range."""
+        return self.world.energy(pod, self.start, self.watermark) * JOULES_PER_WH
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for the whole story."""
+    return tmp_path_factory.mktemp("prometheus")
+
+
+@pytest.fixture(scope="module")
+def story(directory: Path) -> Iterator[Story]:
+    """Runs the exporter under Prometheus for some runs, and asks Prometheus at a quiet moment."""
+    import shutil
+
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("prometheus is not installed (apt-get install prometheus)")
+    world = World(seed=3, lifetime=30 * SECOND)
+    (directory / "config.yaml").write_text(CONFIG)
+    with DemoApi(world, Habits(settle=5 * SECOND, failures=0.1, oddities=0.3)).running() as api:
+        exporter = Exporter(directory / "config.yaml", directory / "data", demo_environ(api))
+        with Prometheus(binary, directory, exporter.port).running() as prometheus:
+            exporter.start()
+            try:
+                yield _tell(world, exporter, prometheus)
+            finally:
+                exporter.stop()
+
+
+def _tell(world: World, exporter: Exporter, prometheus: Prometheus) -> Story:
+    def accepted() -> list[dict[str, Any]]:
+        return [record for record in exporter.log("run") if record["outcome"] in {"ok", "partial"}]
+
+    wait_for(f"{RUNS} accepted runs", lambda: len(accepted()) >= RUNS, seconds=RUNS * PERIOD * 2)
+    runs = accepted()
+    # Six seconds after its fire time a run's new series have left their zero, and the next run is four seconds off.
+    at = milliseconds(runs[-1]["fire_time"]) / 1000 + 6
+    wait_for("a scrape after that moment", lambda: prometheus.query(f"timestamp(up) > {at}"))
+    everything = '{__name__=~"timepoint_.*"}'
+    return Story(
+        world=world,
+        start=milliseconds(runs[0]["window_start"]),
+        watermark=milliseconds(runs[-1]["window_end"]),
+        at=at,
+        counters=prometheus.query("pod_energy_joules_total", at),
+        ranges=prometheus.query("pod_energy_joules_total[5m]", at),
+        increases=prometheus.query("increase(pod_energy_joules_total[40s])", at),
+        gauges=prometheus.query("pod_cpu_usage_ratio", at),
+        self_metrics=prometheus.query(everything, at),
+        up=prometheus.query("up", at),
+    )
+
+
+def _pod(series: tuple[tuple[str, str], ...]) -> str:
+    return dict(series)["pod_name"]
+
+
+def test_every_scrape_succeeded(story: Story) -> None:
+    """Prometheus says that its target is up."""
+    assert list(story.up.values()) == [1.0]
+
+
+def test_pods_have_their_labels(story: Story) -> None:
+    """Each series carries the pod's cluster, app, namespace and name, and Prometheus' job and instance."""
+    assert story.counters
+    pods = story.pods()
+    for series in story.counters:
+        labels = dict(series)
+        pod = pods[labels["pod_name"]]
+        assert (labels["cluster"], labels["app"], labels["namespace"]) == (pod.cluster, pod.app, pod.namespace)
+        assert labels["job"] == "timepoint"
+
+
+def test_each_counter_grew_from_zero_to_exactly_the_truth(story: Story) -> None:
+    """Last minus first sample of every series that is still shown is what the pod used, to the bit."""
+    pods = story.pods()
+    differences = {
+        _pod(series): samples[-1][1] - samples[0][1]
+        for series, samples in story.ranges.items()
+        if series in story.counters
+    }
+    assert differences == {name: story.joules(pods[name]) for name in differences}
+
+
+def test_each_counter_began_at_zero(story: Story) -> None:
+    """The first sample of every series, short-lived ones too, is 0, so that PromQL sees the first increment."""
+    assert {samples[0][1] for samples in story.ranges.values()} == {0.0}
+
+
+def test_no_counter_ever_went_back(story: Story) -> None:
+    """The samples of each series never fall."""
+    for samples in story.ranges.values():
+        values = [value for _, value in samples]
+        assert values == sorted(values)
+
+
+def test_every_pod_of_the_counted_time_was_seen(story: Story) -> None:
+    """Each pod that used energy in the counted range has a series, however short its life was."""
+    used = {name for name, pod in story.pods().items() if story.joules(pod) > 0}
+    assert used == {_pod(series) for series in story.ranges}
+
+
+def test_the_last_sample_of_a_vanished_pod_is_its_whole_energy(story: Story) -> None:
+    """A pod that died leaves with the total of its life in the counted range."""
+    pods = story.pods()
+    gone = {_pod(series): samples[-1][1] for series, samples in story.ranges.items() if series not in story.counters}
+    assert gone
+    assert gone == {name: story.joules(pods[name]) for name in gone}
+
+
+def test_a_vanished_pod_is_stale(story: Story) -> None:
+    """Exactly the pods with a reading in the last window are shown."""
+    last = range(story.watermark - PERIOD * SECOND, story.watermark, CELL)
+    alive = {name for name, pod in story.pods().items() if any(pod.born < at + CELL and pod.dies > at for at in last)}
+    assert {_pod(series) for series in story.counters} == alive
+
+
+def test_increase_is_the_truth_within_its_extrapolation(story: Story) -> None:
+    """``increase()`` of a pod that lived all the time is its growth, and at most the documented factor more."""
+    checked = 0
+    for series, increase in story.increases.items():
+        samples = [sample for sample in story.ranges[series] if sample[0] > story.at - 40]
+        growth = samples[-1][1] - samples[0][1]
+        covered = samples[-1][0] - samples[0][0]
+        if growth == 0 or covered < 30:
+            continue
+        # PromQL extends the sampled range to both ends, by at most 1.1 times the mean distance of two samples each.
+        most = growth * (covered + 2 * 1.1 * covered / (len(samples) - 1)) / covered
+        assert growth * (1 - 1e-9) <= increase <= most * (1 + 1e-9)
+        checked += 1
+    assert checked
+
+
+def test_a_gauge_shows_the_newest_settled_timepoint(story: Story) -> None:
+    """Each gauge is the pod's newest reading that ended no later than the watermark."""
+    pods = story.pods()
+    truth = {}
+    for series in story.gauges:
+        pod = pods[_pod(series)]
+        newest = min(story.watermark, pod.dies) - CELL
+        truth[series] = story.world.cpu(pod, newest, newest + CELL)
+    assert story.gauges
+    assert story.gauges == truth
+
+
+def test_the_exporter_tells_about_itself(story: Story) -> None:
+    """Runs, outcomes, freshness and the poller's life are there for the job."""
+    found = {(dict(series)["__name__"], dict(series).get("job_name")) for series in story.self_metrics}
+    assert {
+        ("timepoint_build_info", None),
+        ("timepoint_poller_up", None),
+        ("timepoint_job_runs_total", "pod_energy"),
+        ("timepoint_job_run_failures_total", "pod_energy"),
+        ("timepoint_job_last_success_timestamp_seconds", "pod_energy"),
+        ("timepoint_job_data_timestamp_seconds", "pod_energy"),
+        ("timepoint_job_rejects_total", "pod_energy"),
+    } <= found
+
+
+def test_promtool_finds_nothing_to_say(story: Story, directory: Path, promtool: str) -> None:
+    """``promtool check metrics`` accepts the page without a finding."""
+    import subprocess
+
+    port = (directory / "prometheus.yml").read_text().split("127.0.0.1:")[1].split("'")[0]
+    _, page = get(f"http://127.0.0.1:{port}/metrics")
+    result = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (result.returncode, result.stdout + result.stderr) == (0, b"")
