@@ -170,9 +170,10 @@ _ENVIRONMENT = JSONPathEnvironment()
 
 
 def _reason(text: str, error: JSONPathError) -> str:
-    if "{" in text and text.count("{") != text.count("}"):
-        return "in the flow style of YAML a path with brackets or braces needs quotes (R16)"
-    return _POSITION.sub("", str(error))
+    reason = _POSITION.sub("", str(error))
+    if text.count("[") != text.count("]"):
+        return f"{reason} (in YAML's flow style, a path with brackets needs quotes)"
+    return reason
 
 
 def _standardise(text: str, begin: int) -> tuple[str, dict[int, Capture]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from timepoint.mapping.labels import check_label_name
@@ -21,7 +20,7 @@ from timepoint.mapping.stamps import Length, StampReader, find_zone, parse_lengt
 from timepoint.mapping.times import TEMPLATES, TimePlan
 from timepoint.mapping.units import IDENTITY, Conversion, compile_unit
 from timepoint.mapping.unusable import Unusable
-from timepoint.mapping.walks import Walk, Walks
+from timepoint.mapping.walks import BrokenWalkError, Walk, Walks
 
 _TIME_ENTRIES = ("at", "start", "end", "step", "index", "interval", "timezone")
 _SHAPES = (
@@ -87,16 +86,6 @@ class _Draft:
     def say(self, message: str, *keys: str | int) -> None:
         self.problems.append(SpecProblem((*self.where, *keys), message))
 
-    def attempt(self, build: Callable[[], Any], *keys: str | int) -> Any:
-        """What ``build`` gives, or None with a mistake reported."""
-        try:
-            return build()
-        except ValueError as error:
-            self.say(str(error), *keys)
-        except Unusable as error:
-            self.say(error.shown, *keys)
-        return None
-
 
 def plan_metric(
     mapping: MetricMapping, walks: Walks, defaults: Rules, problems: list[SpecProblem]
@@ -114,7 +103,7 @@ def plan_metric(
     conversion = _conversion(draft)
     if walk is None or time is None or len(problems) > before or not _sees(draft, walk, time_cells):
         return None
-    labels, literals = _merge_labels(own_labels, _default_labels(draft), walk.line)
+    labels, literals = _merge_labels(draft, own_labels, walk)
     spread = labels.pop("*", None)
     plan = MetricPlan(
         mapping=mapping,
@@ -180,6 +169,8 @@ def _cell(draft: _Draft, name: str, text: str, keys: tuple[str | int, ...], *, i
     """The cell of a path, checked: known start, at most one node (R3), no capture."""
     try:
         path, walk = _checked_path(text, draft.walks)
+    except BrokenWalkError:
+        return None
     except PathError as error:
         draft.problems.append(SpecProblem((*draft.where, *keys) if is_own else tuple(keys), str(error)))
         return None
@@ -191,8 +182,6 @@ def _checked_path(text: str, walks: Walks) -> tuple[Path, Walk]:
     if not all(isinstance(segment.sole, Name | Index | Filter) for segment in path.segments):
         raise PathError(f"{text!r} can select many nodes: walk it in rows (R3)")
     walk = walks.find(path.start)
-    if walk is None:
-        raise PathError(walks.unknown(path.start))
     if path.start in walks.owner and path.segments:
         raise PathError(f"${path.start} is a key and has nothing inside")
     return path, walk
@@ -215,15 +204,11 @@ def _value_cells(draft: _Draft) -> list[Cell]:
             if cell is not None:
                 cells.append(cell)
         elif isinstance(text, str):
-            draft.attempt(partial(_literal_number, text), name)
+            try:
+                float(text)
+            except ValueError:
+                draft.say(f"{text!r} is neither a path nor a number: a path begins with $", name)
     return cells
-
-
-def _literal_number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is neither a path nor a number: a path begins with $") from None
 
 
 def _home(draft: _Draft, cells: Iterable[Cell]) -> Walk | None:
@@ -231,18 +216,21 @@ def _home(draft: _Draft, cells: Iterable[Cell]) -> Walk | None:
     named = {cell.path.start: cell.walk for cell in cells}
     row = draft.mapping.row
     if row is not None:
-        walk = draft.walks.find(row)
-        if walk is None:
-            draft.say(draft.walks.unknown(row), "row")
+        try:
+            named[row] = draft.walks.find(row)
+        except BrokenWalkError:
             return None
-        named[row] = walk
+        except PathError as error:
+            draft.say(str(error), "row")
+            return None
     if not named and draft.mapping.value is not None and len(draft.walks.by_name) > 1:
         return draft.walks.document
     deepest = max(named.values(), key=lambda walk: len(walk.line), default=draft.walks.document)
     for name, walk in named.items():
         if walk not in deepest.line:
             other = next(n for n, w in named.items() if w is deepest)
-            draft.say(f"${name} and ${other} are on two branches of rows; a metric sees one walk and those above it")
+            first, second = (n for n in named if n in (name, other))
+            draft.say(f"${first} and ${second} are on two branches of rows; a metric sees one walk and those above it")
             return None
     return deepest
 
@@ -293,11 +281,12 @@ def check_defaults(defaults: Rules, walks: Walks, problems: list[SpecProblem]) -
         problems.extend(SpecProblem(("relabel", index), sentence) for index, sentence in error.problems)
 
 
-def _merge_labels(own: _Labels, defaults: _Labels, seen: list[Walk]) -> tuple[dict[str, Cell], dict[str, str]]:
+def _merge_labels(draft: _Draft, own: _Labels, walk: Walk) -> _Labels:
     """R2: entries merge by name, the metric's before the job's; what a metric does not see is left out."""
-    cells = {name: cell for name, cell in defaults[0].items() if cell.walk in seen}
+    defaults = _default_labels(draft)
+    cells = {name: cell for name, cell in defaults[0].items() if cell.walk in walk.line}
     literals = dict(defaults[1])
-    for name in (*own[0], *own[1]):
+    for name in draft.mapping.own.labels:
         cells.pop(name, None)
         literals.pop(name, None)
     cells.update(own[0])

@@ -15,6 +15,11 @@ from timepoint.mapping.paths import Path, PathError, is_path, parse_path
 from timepoint.mapping.spec import SpecProblem, WalkSpec, Where
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACED = re.compile(r"\{\s*([A-Za-z_][A-Za-z0-9_]*)")
+
+
+class BrokenWalkError(PathError):
+    """A name belongs to a walk whose mistake is told already."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,19 +50,21 @@ class Walks:
         self.document = Walk("", Path("$", "", ()), None)
         self.by_name: dict[str, Walk] = {"": self.document}
         self.owner: dict[str, Walk] = {}  # a capture's name -> the walk that binds it
+        self.broken: set[str] = set()  # names that a walk with a mistake would have bound
 
     def names(self) -> list[str]:
         return [name for name in (*self.by_name, *self.owner) if name]
 
-    def find(self, name: str) -> Walk | None:
-        """The walk that a bound name belongs to."""
-        return self.by_name.get(name) or self.owner.get(name)
-
-    def unknown(self, name: str) -> str:
-        """The sentence for a name that is not bound."""
+    def find(self, name: str) -> Walk:
+        """The walk that a bound name belongs to. Raises PathError."""
+        walk = self.by_name.get(name) or self.owner.get(name)
+        if walk is not None:
+            return walk
+        if name in self.broken:
+            raise BrokenWalkError(name)
         close = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
         hint = f"; did you mean ${close[0]}?" if close else self._list()
-        return f"${name}: no walk or capture has this name{hint}"
+        raise PathError(f"${name}: no walk or capture has this name{hint}")
 
     def _list(self) -> str:
         names = self.names()
@@ -71,8 +78,12 @@ def build_walks(rows: Mapping[str, WalkSpec], problems: list[SpecProblem]) -> Wa
         where: Where = ("rows", name)
         try:
             walk = _walk(walks, name, spec, rows)
+        except BrokenWalkError:
+            walks.broken.update((name, *_BRACED.findall(spec.path)))
+            continue
         except ValueError as error:
             problems.append(SpecProblem(where, str(error)))
+            walks.broken.update((name, *_BRACED.findall(spec.path)))
             continue
         walks.by_name[name] = walk
         for capture in walk.captures:
@@ -88,11 +99,9 @@ def _walk(walks: Walks, name: str, spec: WalkSpec, rows: Mapping[str, WalkSpec])
     path = parse_path(spec.path)
     if path.start in walks.owner:
         raise PathError(f"${path.start} is a key, not a node: a walk starts at $ or at a walk above it")
-    parent = walks.by_name.get(path.start)
-    if parent is None:
-        if path.start in rows:
-            raise PathError(f"${path.start} must stand above this walk to be its start")
-        raise PathError(walks.unknown(path.start))
+    if path.start in rows and path.start not in walks.by_name and path.start not in walks.broken:
+        raise PathError(f"${path.start} must stand above this walk to be its start")
+    parent = walks.find(path.start)
     walk = Walk(name, path, parent, _columns(walks, parent, spec))
     taken = [*walks.names(), name]
     for capture in walk.captures:
@@ -114,8 +123,6 @@ def _columns(walks: Walks, parent: Walk, spec: WalkSpec) -> Path | tuple[str, ..
     path = parse_path(spec.columns)
     if path.captures:
         raise PathError("columns: a capture can stand in the path of a walk only")
-    if path.start not in walks.by_name:
-        raise PathError(f"columns: {walks.unknown(path.start)}")
-    if walks.by_name[path.start] not in parent.line:
-        raise PathError(f"columns: ${path.start} is not above this walk")
+    if path.start in walks.owner or walks.find(path.start) not in parent.line:
+        raise PathError(f"columns: ${path.start} is no node above this walk")
     return path
