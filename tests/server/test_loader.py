@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.server.support import NOW, SetClock, publish_job, publish_poller
+from timepoint.exposition.family import FamilySnapshot, JobSnapshot, SampleBatch
 from timepoint.exposition.formats import TEXT
-from timepoint.exposition.publish import snapshot_path
+from timepoint.exposition.publish import publish, snapshot_path
+from timepoint.model import FamilySpec, MetricType
 from timepoint.server.loader import SnapshotLoader
 
 
@@ -97,3 +101,18 @@ def test_a_directory_that_is_not_there_yet_is_an_empty_page(tmp_path: Path) -> N
 
     assert page(loader) == b""
     assert loader.held.read_failures == 0
+
+
+def test_jobs_that_contradict_each_other_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The page stays valid without the later job's family, and the log says why, not at every look."""
+    publish_job(tmp_path, "a")
+    families = [FamilySnapshot(FamilySpec("a_watts", MetricType.UNKNOWN, "Else."), [SampleBatch([""], [1.0])])]
+    publish(tmp_path, JobSnapshot("b", families, commit=1, rendered_at=NOW), durable=False)
+    loader = SnapshotLoader(tmp_path, ["a", "b"], SetClock())
+
+    loader.refresh()
+    publish_poller(tmp_path)
+    loader.refresh()
+
+    assert len(loader.held.pages.problems) == 1
+    assert [record.getMessage() for record in caplog.records] == ["jobs_contradict"]

@@ -3,7 +3,7 @@
 Owns: paths, methods, statuses and headers. All it says was made before the request came (snapshots, templates) or is
 read from memory. Must not know: files of the data directory, the poller, jobs beyond their names.
 
-    /metrics    the page, negotiated (the path is --web.telemetry-path)
+    /metrics    the page, negotiated (the path is --web.telemetry-path); ?job_name=J and ?name[]=M select
     /           the landing page       /-/style.css   its style
     /-/healthy  is it alive            /-/ready       has each job something to show
 """
@@ -25,6 +25,7 @@ from timepoint.server.connection import HEADERS, ScrapeConnection
 from timepoint.server.live import ServerFacts, live_families
 from timepoint.server.loader import Held, SnapshotLoader
 from timepoint.server.process import ProcessFacts, PythonFacts, read_process, read_python, read_start_time
+from timepoint.server.selection import Selections, read_selection
 from timepoint.server.settings import ServerSettings
 from timepoint.server.slices import slices
 from timepoint.server.status import JobStatus, Verdict, health, read_jobs, readiness
@@ -53,6 +54,7 @@ class App:
     _table: Mapping[str, Answer] = field(init=False)
     _start_time: float | None = field(init=False)
     _python: PythonFacts = field(init=False)
+    _selections: Selections = field(init=False, default_factory=Selections)
 
     def __post_init__(self) -> None:
         self.started = self.clock.monotonic()
@@ -97,8 +99,10 @@ class App:
     async def _metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         held = self.loader.held
         wanted = negotiate(_joined(request, "Accept"), _joined(request, "Accept-Encoding"))
-        extra = live_families(*self._facts(held))
-        page = held.pages.page(wanted.format, gzip=wanted.gzip, now=self.clock.now(), extra=extra)
+        selection = read_selection(request.rel_url.query)
+        pages = self._selections.of(held.pages, selection)
+        extra = selection.of_live(live_families(*self._facts(held)))
+        page = pages.page(wanted.format, gzip=wanted.gzip, now=self.clock.now(), extra=extra)
         headers = {**HEADERS, "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
         if wanted.gzip:
             headers["Content-Encoding"] = "gzip"
@@ -123,6 +127,10 @@ class App:
                 transport.abort()
         except ConnectionError:
             pass
+        except BaseException:
+            if transport is not None:
+                transport.abort()  # what was begun must not look like a whole page
+            raise
         return response
 
     async def _healthy(self, _request: web.BaseRequest) -> web.StreamResponse:
@@ -145,6 +153,7 @@ class App:
             poller_up=self._poller_up(held),
             poller_required=self.settings.poller_required,
             now=self.clock.now(),
+            problems=held.pages.problems,
         )
         return web.Response(
             text=await asyncio.to_thread(landing.render, view),
@@ -172,7 +181,8 @@ class App:
 
     def _facts(self, held: Held) -> tuple[ServerFacts, ProcessFacts, PythonFacts]:
         rendered_at = {job.job_name: job.rendered_at for job in held.jobs}
-        server = ServerFacts(self._poller_up(held), held.read_failures, rendered_at)
+        problems = len(held.pages.problems)
+        server = ServerFacts(self._poller_up(held), held.read_failures, rendered_at, problems)
         return server, read_process(self._start_time), self._python
 
 

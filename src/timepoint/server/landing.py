@@ -27,13 +27,14 @@ _IN_ALL = {**_WORDS, "mild": "in need of attention"}
 
 @dataclass(frozen=True, slots=True)
 class LandingView:
-    """What the page tells. ``now`` in milliseconds."""
+    """What the page tells. ``now`` in milliseconds; ``problems`` are sentences about contradictions between jobs."""
 
     telemetry_path: str
     jobs: Sequence[JobStatus]
     poller_up: bool
     poller_required: bool
     now: int
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,15 @@ from timepoint.server.process import ProcessFacts, PythonFacts
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server knows about what it serves. ``rendered_at`` maps a job's name to milliseconds since the epoch."""
+    """What the server knows about what it serves.
+
+    ``rendered_at`` maps a job's name to milliseconds since the epoch; ``problems`` counts contradictions between jobs.
+    """
 
     poller_up: bool
     read_failures: int
     rendered_at: Mapping[str, int]
+    problems: int = 0
 
 
 def live_families(server: ServerFacts, process: ProcessFacts, python: PythonFacts) -> list[FamilySnapshot]:
@@ -55,6 +59,14 @@ def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
                 "1 if the poller gave a sign of life within --poller-deadline, else 0.",
             ),
             {"": float(server.poller_up)},
+        ),
+        _family(
+            FamilySpec(
+                "timepoint_page_problems",
+                MetricType.GAUGE,
+                "Contradictions between jobs, for each of which something was left off the page; the log names them.",
+            ),
+            {"": float(server.problems)},
         ),
         _family(
             FamilySpec(

@@ -126,6 +126,9 @@ class SnapshotLoader:
         pages = Pages(published)
         for format_ in (TEXT, OPENMETRICS):
             pages.page(format_, gzip=True, now=self.clock.now())
+        for problem in pages.problems:
+            if problem not in self.held.pages.problems:
+                event(log, logging.WARNING, "jobs_contradict", problem=problem)
         return pages
 
     def _hold(self, changed: set[str], failures: int) -> Held:
