@@ -28,6 +28,7 @@ from timepoint.clock import format_duration
 from timepoint.errors import ContentError, SourceError, StatusError, TransportError
 from timepoint.request.inflate import ACCEPT_ENCODING, Damaged, TooLarge, decoder
 from timepoint.request.prepare import userinfo
+from timepoint.request.resolve import ThreadPerLookup
 from timepoint.request.spec import SourceSpec, TlsSpec
 from timepoint.request.tls import TlsContext
 from timepoint.secret import Secret
@@ -65,7 +66,8 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # waiting for a free connection would count as connecting
+            # No limit: waiting for a free connection would count as connecting.
+            connector=aiohttp.TCPConnector(limit=0, resolver=ThreadPerLookup()),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
