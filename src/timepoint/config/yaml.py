@@ -21,6 +21,7 @@ from yaml.events import AliasEvent, CollectionEndEvent, MappingStartEvent, Scala
 
 from timepoint.config.checks import Check
 from timepoint.config.places import Findings, Mark, Path
+from timepoint.config.syntax import explain
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
@@ -37,7 +38,6 @@ _BASED = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
-_UNQUOTED_PATH = re.compile(r"""(?:^|[\[{,:]\s*)(\$[^\s"',]*[\[{])""")
 
 
 class Written:
@@ -91,7 +91,6 @@ class _Composer:
     """Events into nodes, without recursion."""
 
     def __init__(self, text: str, findings: Findings) -> None:
-        self.lines = text.splitlines()
         self.text = text
         self.findings = findings
         self.stack: list[_Node] = []
@@ -104,7 +103,9 @@ class _Composer:
             for event in yaml.parse(self.text, Loader=_LOADER):
                 self._take(event)
         except yaml.YAMLError as error:
-            self._explain(error)
+            in_flow = any(node.in_flow for node in self.stack)
+            check, mark, message = explain(error, self.text, in_flow=in_flow)
+            self._say(check, mark, message)
             raise YamlStopError from error
         return self.root or self._stop(Check.FILE_EMPTY, Mark(1, 1), "the file is empty: it needs `sources` and `jobs`")
 
@@ -184,39 +185,6 @@ class _Composer:
                 Check.YAML_TAG, mark, f"the tag {shown} means nothing here: a text that begins with ! needs quotes"
             )
 
-    def _explain(self, error: yaml.YAMLError) -> None:
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-            found = Mark(error.problem_mark.line + 1, error.problem_mark.column + 1)
-            began = error.context_mark
-            path = self._unquoted_path(found, began.line + 1 if began is not None else found.line)
-            if path is not None:
-                mark, text = path
-                message = f"put the path into quotes: {text} has brackets, which mean something else between {{}} or []"
-                self._say(Check.YAML_QUOTES, mark, message)
-                return
-            context = f" {error.context} that begins in line {began.line + 1}" if error.context and began else ""
-            self._say(Check.YAML_SYNTAX, found, f"not valid YAML: {error.problem}{context}{self._tab(found)}")
-        else:
-            character = getattr(error, "character", None)
-            at = self.text[: getattr(error, "position", 0)]
-            mark = Mark(at.count("\n") + 1, len(at) - (at.rfind("\n") + 1) + 1)
-            shown = f"the character U+{character:04X}" if isinstance(character, int) else "a character"
-            self._say(Check.YAML_SYNTAX, mark, f"not valid YAML: {shown} is not allowed")
-
-    def _tab(self, mark: Mark) -> str:
-        line = self.lines[mark.line - 1] if mark.line <= len(self.lines) else ""
-        return " (a tab: indent with blanks)" if line[: mark.column].lstrip(" ").startswith("\t") else ""
-
-    def _unquoted_path(self, found: Mark, began: int) -> tuple[Mark, str] | None:
-        """The path with a bracket, not in quotes, that a flow collection stumbled over."""
-        in_flow = any(node.in_flow for node in self.stack)
-        for number in range(min(found.line, len(self.lines)), max(began, 1) - 1, -1) if in_flow else ():
-            line = self.lines[number - 1]
-            for match in _UNQUOTED_PATH.finditer(line):
-                if number < found.line or match.start(1) < found.column:
-                    return Mark(number, match.start(1) + 1), _balanced(line[match.start(1) :])
-        return None
-
     def _say(self, check: Check, mark: Mark, message: str) -> None:
         """Adds a finding at a mark: paths are not known before the tree is whole."""
         places = self.findings.places
@@ -227,16 +195,6 @@ class _Composer:
     def _stop(self, check: Check, mark: Mark, message: str) -> NoReturn:
         self._say(check, mark, message)
         raise YamlStopError
-
-
-def _balanced(text: str) -> str:
-    """The beginning of a text up to a blank, a comma or a bracket that closes what it did not open."""
-    depth = 0
-    for index, character in enumerate(text):
-        depth += (character in "[{") - (character in "]}")
-        if depth < 0 or (depth == 0 and character in ", \t"):
-            return text[:index]
-    return text
 
 
 def _resolve(text: str) -> Any:
