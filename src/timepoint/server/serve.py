@@ -61,4 +61,6 @@ async def serving(sock: socket.socket, app: App) -> AsyncIterator[ScrapeServer]:
     finally:
         listener.close()
         server.pre_shutdown()
-        await server.shutdown(limits.stop_deadline)
+        await server.shutdown(
+            limits.stop_deadline / 2
+        )  # aiohttp waits for handlers, then as long for their connections
