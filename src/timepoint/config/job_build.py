@@ -78,7 +78,7 @@ class JobBuilder:
             schedule=schedule,
             window=self._window(shape.window),
             request=request,
-            window_is_asked=self._window_is_asked(request, shape.window),
+            window_is_asked=self._window_is_asked(request, shape),
             timeout=shape.timeout or min(_TIMEOUT, gaps.longest),
             period=gaps.longest,
         )
@@ -153,12 +153,16 @@ class JobBuilder:
             self._check_templates(request, key)
         return request
 
-    def _window_is_asked(self, request: RequestSpec, window: WindowShape | None) -> bool:
+    def _window_is_asked(self, request: RequestSpec, shape: JobShape) -> bool:
+        window = shape.window
         try:
             asked = uses_window(request)
         except ValueError:  # a template that cannot be read is a finding already
             return True
-        for key in () if asked or window is None else ("overlap", "catch_up", "initial", "max_span"):
+        # Which of the points that the API sends a counter may count is the window's to say, asked for or not.
+        counts = any(metric.temporality for metric in shape.metrics.values())
+        idle = ("max_span",) if counts else ("overlap", "catch_up", "initial", "max_span")
+        for key in () if asked or window is None else idle:
             if getattr(window, key) is not None:
                 message = "has no effect, since the request does not name the window, as in {window.start}"
                 self._add(Check.WINDOW_UNUSED, f"window.{key}", message)
