@@ -1,0 +1,321 @@
+"""The Python API: a function that yields points is a job like any other.
+
+Owns: ``Exporter`` and what a user declares with it. Must not know: how a job runs, the form of a config file.
+
+    from timepoint import Counter, Exporter, Point
+
+    exporter = Exporter()
+
+    @exporter.job(every="30m", step="5m", delay="10m", metrics=[Counter("pod_energy_joules_total", "Energy used.")])
+    def pod_energy(window):
+        for row in ask_my_api(window.start, window.end):
+            yield Point("pod_energy_joules_total", row["joules"], {"pod_name": row["pod"]},
+                        start=row["from"], end=row["to"])
+
+    if __name__ == "__main__":
+        exporter.run()
+
+A mistake in a declaration is a ValueError where it stands; a mistake in a point is a reject, and costs that point.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from timepoint.clock import DAY, MINUTE, format_duration, parse_duration
+from timepoint.config import load_config
+from timepoint.config.job_build import cron_gaps, zone_complaint
+from timepoint.config.names import (
+    claims,
+    grammar_complaint,
+    plain_name_complaint,
+    reserved_complaint,
+    suffix_complaint,
+    unit_complaint,
+)
+from timepoint.job import FunctionPolling, Job, ScheduleSpec
+from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
+from timepoint.poller.points import Point
+from timepoint.request.spec import WindowSpec
+
+__all__ = ["Counter", "Exporter", "Gauge", "JobWindow", "Point"]
+
+_TIMEOUT = 5 * MINUTE
+_ZERO_FIRST = 2 * MINUTE
+_FORGET_AFTER = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class JobWindow:
+    """The range of data time that a call is asked for: from ``start`` up to, but not including, ``end``, in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def steps(self, length: str) -> Iterator[tuple[datetime, datetime]]:
+        """The start and end of each whole timepoint in the window, for an API that gives one value per step."""
+        step = _duration("length", length)
+        if step == 0:
+            raise ValueError("a step of 0s has no end")
+        end = round(self.end.timestamp() * 1000)
+        for begin in range(round(self.start.timestamp() * 1000), end - step + 1, step):
+            yield _moment(begin), _moment(begin + step)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A metric that adds up: its name ends in ``_total``.
+
+    ``temporality`` says what a point's value is: ``delta``, the amount of its interval, which is counted exactly once;
+    or ``cumulative``, a running reading. A series new to the page shows 0 for ``zero_first``, so that PromQL sees its
+    first increment; the total of one that vanished is kept for ``forget_after``. No value is shown for longer than
+    ``max_age`` (default: three periods and the delay).
+    """
+
+    name: str
+    help: str
+    temporality: str = "delta"
+    unit: str = ""
+    max_age: str | None = None
+    zero_first: str = "2m"
+    forget_after: str = "7d"
+
+    def spec(self) -> MetricSpec:
+        """The declaration as the rooms know it. Raises ValueError."""
+        if self.temporality not in ("delta", "cumulative"):
+            raise ValueError(f"{self.name}: temporality is delta or cumulative, not {self.temporality!r}")
+        return MetricSpec(
+            family=_family(self.name, MetricType.COUNTER, self.help, self.unit),
+            temporality=Temporality(self.temporality),
+            max_age=_duration("max_age", self.max_age or "0s"),
+            zero_first=_duration("zero_first", self.zero_first),
+            forget_after=_duration("forget_after", self.forget_after),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A metric that goes up and down.
+
+    ``points`` says which timepoints of a run it shows: ``last``, or the ``sum``, ``mean``, ``min``, ``max`` or
+    ``count`` of them. No value is shown for longer than ``max_age`` (default: three periods and the delay).
+    """
+
+    name: str
+    help: str
+    points: str = "last"
+    unit: str = ""
+    max_age: str | None = None
+
+    def spec(self) -> MetricSpec:
+        """The declaration as the rooms know it. Raises ValueError."""
+        if self.points not in {word.value for word in Points}:
+            raise ValueError(f"{self.name}: points is one of {', '.join(Points)}, not {self.points!r}")
+        return MetricSpec(
+            family=_family(self.name, MetricType.GAUGE, self.help, self.unit),
+            points=Points(self.points),
+            max_age=_duration("max_age", self.max_age or "0s"),
+            zero_first=_ZERO_FIRST,
+            forget_after=_FORGET_AFTER,
+        )
+
+
+Function = TypeVar("Function", bound=Callable[[JobWindow], Iterable[Any]])
+
+
+class Exporter:
+    """Jobs written in Python, run together with those of a config file."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+
+    def job(  # noqa: PLR0913 - one keyword for each thing that a job of a config file can say
+        self,
+        *,
+        metrics: Sequence[Counter | Gauge],
+        every: str | None = None,
+        cron: str | None = None,
+        timezone: str = "UTC",
+        jitter: str | None = None,
+        step: str = "0s",
+        delay: str = "0s",
+        overlap: str = "0s",
+        catch_up: str = "7d",
+        initial: str = "0s",
+        max_span: str = "0s",
+        timeout: str | None = None,
+        name: str | None = None,
+    ) -> Callable[[Function], Function]:
+        """Makes a job of a function, which is called with a ``JobWindow`` and yields or returns ``Point`` objects.
+
+        The words are those of a config file: fire times stand on a grid (``every``) or follow ``cron`` in a
+        ``timezone``; the window ends at the fire time less ``delay``, floored to ``step``, and begins where the last
+        accepted one ended, less ``overlap``, but at most ``catch_up`` earlier. A first run asks for ``initial``, or for
+        one period. A call that takes longer than ``timeout`` (default 5m, or one period if that is shorter) is given
+        up. An exception fails the run, and the next one asks for the same window and its own. ``name`` is the
+        function's unless given. Raises ValueError for what cannot work.
+        """
+        schedule, longest = _schedule(every, cron, timezone, jitter)
+        window = WindowSpec(
+            step=_duration("step", step),
+            delay=_duration("delay", delay),
+            overlap=_duration("overlap", overlap),
+            catch_up=_duration("catch_up", catch_up),
+            initial=_duration("initial", initial),
+            max_span=_duration("max_span", max_span),
+        )
+        polled = (
+            f"every {format_duration(schedule.every)}" if cron is None else f"at {' '.join(cron.split())} {timezone}"
+        )
+        delayed = f", delayed {format_duration(window.delay)}" if window.delay else ""
+
+        def register(function: Function) -> Function:
+            job_name = name or str(getattr(function, "__name__", ""))
+            how = f"polled {polled} by {job_name}{delayed}"
+            specs = [_complete(metric.spec(), longest, window.delay, how) for metric in metrics]
+            self._add(
+                Job(
+                    name=job_name,
+                    schedule=schedule,
+                    window=window,
+                    polling=FunctionPolling(_with_datetimes(function)),
+                    metrics={spec.family.name: spec for spec in specs},
+                    timeout=_duration("timeout", timeout) if timeout else min(_TIMEOUT, longest),
+                )
+            )
+            return function
+
+        return register
+
+    def jobs(self, config: str | Path | None = None) -> tuple[Job, ...]:
+        """The jobs of a config file, if one is given, and those written in Python, ready to run.
+
+        Raises ConfigError for the file, and ValueError where the two cannot stand on one page.
+        """
+        loaded = load_config(Path(config), os.environ).jobs if config is not None else ()
+        both = {job.name for job in loaded} & self._jobs.keys()
+        if both:
+            raise ValueError(f"{config} has a job {min(both)!r} too: give one of them another name")
+        return _on_one_page((*loaded, *self._jobs.values()))
+
+    def run(
+        self,
+        config: str | Path | None = None,
+        *,
+        listen: str = "0.0.0.0:8080",
+        data_dir: str | Path = "timepoint-data",
+        log_level: str = "info",
+        log_format: str = "logfmt",
+    ) -> int:
+        """Polls and serves until SIGTERM or SIGINT; the exit code, 0 for an orderly end.
+
+        Jobs of a ``config`` file run beside those written in Python. Call it from the main thread of a program without
+        other threads: it forks. Raises ConfigError, ValueError, DataDirectoryError and ListenError before anything is
+        started.
+        """
+        from timepoint import log
+        from timepoint.launch import LaunchSettings, launch
+        from timepoint.server.listening import parse_listen_address
+
+        jobs = self.jobs(config)
+        log.configure(log_level, log_format)
+        return launch(jobs, LaunchSettings(data_dir=Path(data_dir), address=parse_listen_address(listen)))
+
+    def poll_once(
+        self, config: str | Path | None = None, *, data_dir: str | Path = "timepoint-data", force: bool = False
+    ) -> int:
+        """Runs each job that is due once, or with ``force`` each job; 1 if a run failed. For cron, and to try it out.
+
+        Raises ConfigError, ValueError and DataDirectoryError before anything is run.
+        """
+        from timepoint.launch import poll_once
+
+        return poll_once(self.jobs(config), Path(data_dir), force=force)
+
+    def _add(self, job: Job) -> None:
+        if complaint := plain_name_complaint(job.name):
+            raise ValueError(f"the job's name {complaint}")
+        if job.name in self._jobs:
+            raise ValueError(f"there is a job {job.name!r} already")
+        if not job.metrics:
+            raise ValueError(f"job {job.name!r} declares no metrics: nothing of it would be shown")
+        self._jobs[job.name] = job
+
+
+def _with_datetimes(function: Callable[[JobWindow], Iterable[Any]]) -> Callable[[Window], Iterable[Any]]:
+    def call(window: Window) -> Iterable[Any]:
+        return function(JobWindow(_moment(window.start), _moment(window.end)))
+
+    return call
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _duration(word: str, text: str) -> int:
+    try:
+        return parse_duration(text)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{word}: {error}") from error
+
+
+def _schedule(every: str | None, cron: str | None, timezone: str, jitter: str | None) -> tuple[ScheduleSpec, int]:
+    """The schedule and its longest period."""
+    if (every is None) == (cron is None):
+        raise ValueError("a job has either every or cron")
+    most = _duration("jitter", jitter) if jitter is not None else None
+    if cron is not None:
+        if complaint := zone_complaint(timezone):
+            raise ValueError(f"timezone: {complaint}")
+        longest = cron_gaps(cron, timezone).longest
+        return ScheduleSpec(every=longest, cron=cron, timezone=timezone, jitter=most), longest
+    period = _duration("every", every or "")
+    if period == 0:
+        raise ValueError("every: must be longer than 0s")
+    return ScheduleSpec(every=period, jitter=most), period
+
+
+def _family(name: str, kind: MetricType, help_text: str, unit: str) -> FamilySpec:
+    """A family whose name is fit for a page. Raises ValueError with what to do."""
+    complaint = grammar_complaint(name) or reserved_complaint(name) or suffix_complaint(name, kind)
+    if complaint is None and unit:
+        complaint = unit_complaint(name, kind, unit)
+    if complaint is None and not help_text.strip():
+        complaint = "help must say in a sentence what is measured"
+    if complaint is not None:
+        raise ValueError(f"{name}: {complaint}")
+    return FamilySpec(name, kind, help_text.strip(), unit)
+
+
+def _complete(spec: MetricSpec, period: int, delay: int, polled: str) -> MetricSpec:
+    """Adds what follows from the job: the default of max_age, and how the metric is got, at the end of its help."""
+    family = replace(spec.family, help=f"{spec.family.help} ({polled})")
+    return replace(spec, family=family, max_age=spec.max_age or 3 * period + delay)
+
+
+def _on_one_page(jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """The jobs with one help for each family. Raises ValueError for families that exclude each other."""
+    families: dict[str, FamilySpec] = {}
+    owners: dict[str, str] = {}
+    agreed = []
+    for job in jobs:
+        metrics = {}
+        for name, spec in job.metrics.items():
+            first = families.setdefault(name, spec.family)
+            if (first.type, first.unit) != (spec.family.type, spec.family.unit):
+                raise ValueError(f"job {job.name!r}: {name} has another type or unit in another job")
+            for claim in claims(name, first.type):
+                if owners.setdefault(claim, name) != name:
+                    raise ValueError(
+                        f"job {job.name!r}: {name} cannot stand beside {owners[claim]}: both take the name {claim} in"
+                        " OpenMetrics. Rename one of them"
+                    )
+            metrics[name] = replace(spec, family=first)
+        agreed.append(replace(job, metrics=metrics))
+    return tuple(agreed)
