@@ -441,6 +441,12 @@ def test_expectations_of_answers(tmp_path: Path) -> None:
     assert http_of(job).request.empty_status == (404, 204)
 
 
+def test_window_of_counters_that_is_not_asked_for(tmp_path: Path) -> None:
+    """A window says which points a counter counts, so it has an effect even if the request does not name it."""
+    text = POD_ENERGY.replace('start: "{window.start}", end: "{window.end}", ', "").replace("delay: 10m", "overlap: 1h")
+    assert load(tmp_path, text).warnings == ()
+
+
 def test_pydantic_is_loaded_only_for_a_config() -> None:
     """The words that all commands share do not import what only a config needs."""
     code = (

@@ -1,12 +1,12 @@
-"""Implied times and the window they are counted in.
+"""The window of a job and the metrics that depend on it.
 
-Owns: the check that a list of values which begins at the window can fill it exactly (R17). Must not know: how times are
-made.
+Owns: the check that a list of values which begins at the window can fill it exactly (R17), and that what is said of a
+window has an effect. Must not know: how times are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from timepoint.clock import format_duration
 from timepoint.config.checks import Check
@@ -33,6 +33,18 @@ def check_grid(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], f
             f"window.step {have}, write window: {{step: {shown}}}"
         )
         findings.add(Check.WINDOW_GRID, (*at, "step"), message)
+
+
+def check_effect(where: Path, job: JobShape, metrics: Iterable[MetricShape], findings: Findings) -> None:
+    """Warns of keys of a window that the request does not name, and that therefore do nothing.
+
+    Which of the points that an API sends a counter may count is the window's to say, asked for or not.
+    """
+    counts = any(metric.temporality for metric in metrics)
+    for key in ("max_span",) if counts else ("overlap", "catch_up", "initial", "max_span"):
+        if getattr(job.window, key, None) is not None:
+            message = "has no effect, since the request does not name the window, as in {window.start}"
+            findings.add(Check.WINDOW_UNUSED, (*where, "window", key), message)
 
 
 def _step_from_window(time: TimeShape | None) -> int | None:

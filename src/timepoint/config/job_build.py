@@ -78,7 +78,7 @@ class JobBuilder:
             schedule=schedule,
             window=self._window(shape.window),
             request=request,
-            window_is_asked=self._window_is_asked(request, shape),
+            window_is_asked=_asks_for_window(request),
             timeout=shape.timeout or min(_TIMEOUT, gaps.longest),
             period=gaps.longest,
         )
@@ -153,21 +153,6 @@ class JobBuilder:
             self._check_templates(request, key)
         return request
 
-    def _window_is_asked(self, request: RequestSpec, shape: JobShape) -> bool:
-        window = shape.window
-        try:
-            asked = uses_window(request)
-        except ValueError:  # a template that cannot be read is a finding already
-            return True
-        # Which of the points that the API sends a counter may count is the window's to say, asked for or not.
-        counts = any(metric.temporality for metric in shape.metrics.values())
-        idle = ("max_span",) if counts else ("overlap", "catch_up", "initial", "max_span")
-        for key in () if asked or window is None else idle:
-            if getattr(window, key) is not None:
-                message = "has no effect, since the request does not name the window, as in {window.start}"
-                self._add(Check.WINDOW_UNUSED, f"window.{key}", message)
-        return asked
-
     def _check_path(self, path: str, key: str) -> None:
         if "://" in path.partition("?")[0]:
             message = "the URL stands at the source: write only the path that comes after it"
@@ -186,6 +171,13 @@ class JobBuilder:
             # what the message quotes may be part of a credential
             safe = "has a template that cannot be read" if where in self.findings.hidden else message
             self.findings.add(Check.TEMPLATE, where, safe)
+
+
+def _asks_for_window(request: RequestSpec) -> bool:
+    try:
+        return uses_window(request)
+    except ValueError:  # a template that cannot be read is a finding already
+        return True
 
 
 def _pairs(texts: dict[str, list[str]] | None) -> tuple[tuple[str, str], ...]:

@@ -102,7 +102,7 @@ class ExpectShape(Shape):
 
 
 class WalkShape(Shape):
-    """A walk over arrays whose elements have names that stand elsewhere."""
+    """A path, or a walk over arrays whose elements have names that stand elsewhere."""
 
     place: ClassVar[str] = "an entry of rows"
 
@@ -136,7 +136,7 @@ class JobShape(RulesShape):
     timezone: FilledText | None = described("The time zone of `cron`. Default: `UTC`.", "Europe/Berlin")
     jitter: Duration | None = described(
         "By how much the job may be moved on its grid, so that not all jobs ask at once. Each job keeps its own place "
-        "for ever. Default: a tenth of the period, at most `1m`.",
+        "for ever. Default: a tenth of the period, at most `1m`; none with `cron`.",
         "0s",
     )
     timeout: PositiveDuration | None = described(

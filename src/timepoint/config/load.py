@@ -18,7 +18,7 @@ from timepoint.clock import format_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.grid import check_grid
+from timepoint.config.grid import check_effect, check_grid
 from timepoint.config.job_build import JobBuilder, Plan
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
@@ -196,7 +196,10 @@ class _Loader:
         metrics = [
             builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
         ]
-        check_grid(parts.where, shape, {name: builder.shape for name, builder in parts.metrics.items()}, self.findings)
+        shapes = {name: builder.shape for name, builder in parts.metrics.items()}
+        check_grid(parts.where, shape, shapes, self.findings)
+        if not plan.window_is_asked:
+            check_effect(parts.where, shape, shapes.values(), self.findings)
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
         if mapping is None or source is None:

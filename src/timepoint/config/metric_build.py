@@ -32,7 +32,7 @@ _SUMMED = (_COUNTER, _HISTOGRAM, _SUMMARY)
 _NUMBERS = (_GAUGE, _COUNTER, _HISTOGRAM, _SUMMARY, _UNKNOWN)
 _VALUED = (*_NUMBERS, _STATESET)
 # Which types have a key; keys that are not here belong to all.
-_TYPES_OF: Mapping[str, tuple[MetricType, ...]] = {
+TYPES_OF: Mapping[str, tuple[MetricType, ...]] = {
     "temporality": _SUMMED,
     "value": _VALUED,
     "map": _VALUED,
@@ -52,7 +52,7 @@ _TYPES_OF: Mapping[str, tuple[MetricType, ...]] = {
     "forget_after": _SUMMED,
     "on_revision": _SUMMED,
 }
-_NEEDED: Mapping[MetricType, tuple[str, ...]] = {
+NEEDED: Mapping[MetricType, tuple[str, ...]] = {
     _GAUGE: ("value",),
     _COUNTER: ("value",),
     _UNKNOWN: ("value",),
@@ -125,10 +125,10 @@ class MetricBuilder:
 
     def _check_keys(self) -> bool:
         given = self.shape.model_fields_set
-        wrong = [key for key in _TYPES_OF if key in given and self.type not in _TYPES_OF[key]]
+        wrong = [key for key in TYPES_OF if key in given and self.type not in TYPES_OF[key]]
         for key in wrong:
-            types = ", ".join(_TYPES_OF[key])
-            hint = "leave it out" if len(_TYPES_OF[key]) > len(_SUMMED) else f"it is for {types}"
+            types = ", ".join(TYPES_OF[key])
+            hint = "leave it out" if len(TYPES_OF[key]) > len(_SUMMED) else f"it is for {types}"
             message = f"{key} means nothing for type {self.type}: {hint}"
             self.findings.add(Check.KEY_FOR_TYPE, (*self.where, key), message, key=True)
         lacking = [key for key in self._needed(given) if key not in given]
@@ -140,7 +140,7 @@ class MetricBuilder:
     def _needed(self, given: set[str]) -> tuple[str, ...]:
         if self.type is _HISTOGRAM:
             return ("value", "bounds") if given & {"value", "bounds"} else ("buckets", "sum", "count")
-        return _NEEDED[self.type]
+        return NEEDED[self.type]
 
     def build(self, job: JobShape, policy: Policy) -> MetricMapping:
         """The declaration and the mapping of a metric that was found sound."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from timepoint.config.kinds import OneOf
+from timepoint.config.metric_shape import RulesShape
 from timepoint.config.names import METRIC_PATTERN
 from timepoint.config.shape import ConfigShape, all_shapes
 
@@ -23,6 +24,8 @@ def json_schema() -> dict[str, Any]:
         rules = [_rule(group) for group in shape.groups]
         if rules:
             definitions[_short(shape.__name__)]["allOf"] = rules
+    for name in ("Job", "Metric"):
+        definitions[name]["properties"] = _own_first(definitions[name]["properties"])
     definitions["Job"]["properties"]["metrics"]["propertyNames"] = {"pattern": METRIC_PATTERN}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -31,6 +34,12 @@ def json_schema() -> dict[str, Any]:
         "patternProperties": {"^x-": _ANCHORS},
         "$defs": definitions,
     }
+
+
+def _own_first(properties: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a job or a metric before those that both may have."""
+    own = {key: child for key, child in properties.items() if key not in RulesShape.model_fields}
+    return {**own, **properties}
 
 
 def _rule(group: OneOf) -> dict[str, Any]:
