@@ -25,6 +25,9 @@ SHAPE |= {Check.DURATION, Check.SIZE}
 UNSEEN = {"duration--no-unit", "duration--too-long", "duration--zero", "size--zero"}
 
 
+SCHEMA = Schema(json_schema())
+
+
 def read(path: Path) -> Any:
     """The data of a config file."""
     return read_yaml(path.read_text(encoding="utf-8"), Findings(Places(path.name)))
@@ -89,7 +92,7 @@ def test_is_json() -> None:
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_good_configs_fit(path: Path) -> None:
     """Every example that ships fits the schema."""
-    assert Schema(json_schema()).complaints(read(path)) == []
+    assert SCHEMA.complaints(read(path)) == []
 
 
 @pytest.mark.parametrize(
@@ -97,12 +100,12 @@ def test_good_configs_fit(path: Path) -> None:
 )
 def test_bad_shapes_do_not_fit(path: Path) -> None:
     """What is wrong by its shape alone is wrong in an editor too."""
-    assert bool(Schema(json_schema()).complaints(read(path))) is (path.stem not in UNSEEN)
+    assert bool(SCHEMA.complaints(read(path))) is (path.stem not in UNSEEN)
 
 
 def test_configs_with_other_mistakes_fit() -> None:
     """A schema that refuses more than the exporter does would hinder: warnings fit."""
     warned = [path for path in bad_files() if Check(path.stem.partition("--")[0]).is_warning]
     assert warned
-    assert [path.stem for path in warned if Schema(json_schema()).complaints(read(path))] == []
+    assert [path.stem for path in warned if SCHEMA.complaints(read(path))] == []
     assert BAD.is_dir()

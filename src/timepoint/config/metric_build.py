@@ -34,7 +34,7 @@ _VALUED = (*_NUMBERS, _STATESET)
 # Which types have a key; keys that are not here belong to all.
 TYPES_OF: Mapping[str, tuple[MetricType, ...]] = {
     "temporality": _SUMMED,
-    "value": _VALUED,
+    "value": (_GAUGE, _COUNTER, _HISTOGRAM, _UNKNOWN, _STATESET),
     "map": _VALUED,
     "missing": _VALUED,
     "decimal": _NUMBERS,
