@@ -164,7 +164,7 @@ TABLE = [
     Example(
         76,
         "anthropic_usage_report",
-        {"anthropic_tokens": "anthropic_tokens_total", "anthropic_web_searches": "anthropic_web_searches_total"},
+        {"anthropic_tokens": "anthropic_tokens_total", "anthropic_web_searches": "anthropic_searches_total"},
     ),
     Example(
         84,
@@ -297,7 +297,6 @@ TABLE = [
             "usgs_streamflow_ft3_s": "usgs_streamflow_cubic_feet_per_second",
             "usgs_gage_height_ft": "usgs_gage_height_feet",
         },
-        labels={"parameter": None},
     ),
     Example(
         87,
