@@ -38,7 +38,9 @@ def spec_of(text: str) -> MappingSpec:
         name: WalkSpec(walk["path"], _columns(walk["columns"])) if isinstance(walk, dict) else WalkSpec(walk)
         for name, walk in job.get("rows", {}).items()
     }
-    expect = {key: tuple(paths) if isinstance(paths, list) else paths for key, paths in job.get("expect", {}).items()}
+    expect: dict[str, Any] = {
+        key: tuple(paths) if isinstance(paths, list) else paths for key, paths in job.get("expect", {}).items()
+    }
     metrics = tuple(_metric(name, entry) for name, entry in job["metrics"].items())
     return MappingSpec(rows, metrics, _rules(job), ExpectSpec(**expect))
 
@@ -96,7 +98,7 @@ def _metric(name: str, entry: dict[str, Any]) -> MetricMapping:
     kind = MetricType(entry.pop("type", "gauge"))
     temporality = Temporality(entry.pop("temporality", "delta")) if kind in _SUMMED else None
     own = _rules(entry)
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     fields["value_map"] = fields.pop("map", {})
     fields.setdefault("value", None)
     return MetricMapping(MetricSpec(FamilySpec(name, kind, "help"), temporality), own=own, **fields)

@@ -34,7 +34,7 @@ def test_suite_is_whole(shared_dir: Path) -> None:
 
 
 def test_valid_selectors(shared_dir: Path) -> None:
-    """Each valid selector gives one of the node lists, and one of the lists of normalized paths, that the suite allows."""
+    """Each valid selector gives nodes, and normalized paths, that the suite allows."""
     failed = []
     for case in _cases(shared_dir):
         if case.get("invalid_selector"):

@@ -11,14 +11,17 @@ from timepoint.mapping.paths import Capture, Index, Name, PathError, Wild, is_pa
 
 def test_capture_of_members() -> None:
     """``.{name}`` takes the members of an object and binds their names."""
-    assert [segment.sole for segment in parse_path("$.{cluster}[*]").segments] == [Capture("cluster", True), Wild()]
+    assert [segment.sole for segment in parse_path("$.{cluster}[*]").segments] == [
+        Capture("cluster", of_object=True),
+        Wild(),
+    ]
 
 
 def test_capture_of_elements() -> None:
     """``[{name}]`` takes the elements of an array and binds their places."""
     assert [segment.sole for segment in parse_path("$b.values[ {i} ]").segments] == [
         Name("values"),
-        Capture("i", False),
+        Capture("i", of_object=False),
     ]
 
 
@@ -26,20 +29,20 @@ def test_capture_of_elements() -> None:
 def test_capture_with_matcher(operator: str) -> None:
     """A capture may say which keys it takes, as a matcher in PromQL."""
     (segment,) = parse_path(f'$.{{kind{operator}"a|b"}}').segments
-    assert segment.sole == Capture("kind", True, operator, "a|b")
+    assert segment.sole == Capture("kind", of_object=True, operator=operator, operand="a|b")
 
 
 def test_matcher_escapes() -> None:
     """In a matcher a backslash is written twice, as in PromQL."""
     (segment,) = parse_path(r'$.{kind=~"\\d+"}').segments
-    assert segment.sole == Capture("kind", True, "=~", r"\d+")
+    assert segment.sole == Capture("kind", of_object=True, operator="=~", operand=r"\d+")
 
 
 def test_capture_at_any_depth() -> None:
     """A capture after ``..`` takes the members at any depth."""
     (segment,) = parse_path("$..{name}").segments
     assert segment.descends
-    assert segment.selectors == (Capture("name", True),)
+    assert segment.selectors == (Capture("name", of_object=True),)
 
 
 def test_bound_start() -> None:

@@ -244,8 +244,10 @@ def test_null_rows_are_no_rows() -> None:
         (
             "{metrics: {x: {value: $.v, time: {at: $.t, step: 5m}}}}",
             "metrics.x.time",
-            "time is a path, or {at}, {at, interval}, {start, end}, {start, step} or {start, step, index};"
-            " this has at, step",
+            (
+                "time is a path, or {at}, {at, interval}, {start, end}, {start, step} or {start, step, index};"
+                " this has at, step"
+            ),
         ),
         (
             '{metrics: {x: {value: $.v, time: {start: "{window.begin}", step: 5m}}}}',

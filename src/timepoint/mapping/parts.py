@@ -22,7 +22,7 @@ from timepoint.mapping.plans import MetricPlan
 from timepoint.mapping.rows import missing_test
 from timepoint.mapping.series import SeriesOf
 from timepoint.mapping.sinks import NumberSink
-from timepoint.mapping.times import CellProblem, Moment, TimeReader
+from timepoint.mapping.times import CellProblem, Moment, TimeReader, counted
 from timepoint.mapping.unusable import Unusable, show
 from timepoint.model import MetricType, Rejects, SeriesPoints, Window, series_text, split_series_text
 
@@ -83,7 +83,7 @@ class PartsSink(ABC):
         if len(lengths) > 1:
             raise CellProblem("value", "length_mismatch", f"lists of {' and '.join(map(str, sorted(lengths)))}")
         if not any(type(cell) is list for cell in cells):
-            raise CellProblem("value", "list_without_times", f"{len(value)} values, but no list of times")
+            raise CellProblem("value", "list_without_times", f"{counted(len(value), 'value')}, but no list of times")
         for index in range(lengths.pop()):
             at = tuple(cell[index] if type(cell) is list else cell for cell in cells)
             yield index, value[index] if type(value) is list else value, at

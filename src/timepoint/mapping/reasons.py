@@ -18,7 +18,7 @@ REASONS = MappingProxyType(
         "negative": "A counter cannot take a value below zero.",
         "not_a_time": "The time is not there, or is not a stamp of the format.",
         "no_such_local_time": "The local time does not exist in its time zone, as the clock was put forward.",
-        "not_a_timezone": "The time zone is not a name that is known.",
+        "not_a_zone": "The time zone is not a name that is known.",
         "not_a_length": "The interval or step is not a length of time.",
         "not_an_interval": "The end of the interval lies before its start.",
         "not_a_label": "A label is an object or an array, or labels were to be spread from something else.",

@@ -16,7 +16,7 @@ from typing import Any
 
 from timepoint.mapping.plans import MetricPlan
 from timepoint.mapping.series import SeriesOf
-from timepoint.mapping.times import CellProblem, Moment, TimeReader
+from timepoint.mapping.times import CellProblem, Moment, TimeReader, counted
 from timepoint.mapping.unusable import Unusable, show
 from timepoint.model import MetricType, Rejects, SeriesPoints, Times, Window
 
@@ -97,7 +97,7 @@ class NumberSink:
         """Parallel lists: what is an array must be equally long, what is not repeats (R3)."""
         lists = [cell for cell in cells if type(cell) is list]
         if not lists:
-            raise CellProblem("value", "list_without_times", f"{len(value)} values, but no list of times")
+            raise CellProblem("value", "list_without_times", f"{counted(len(value), 'value')}, but no list of times")
         length = len(lists[0])
         for found in (*lists, value):
             if type(found) is list and len(found) != length:

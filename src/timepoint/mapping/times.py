@@ -212,7 +212,14 @@ class TimeReader:
             return 0
         if length < expected and self._plan.short_list == "align_end":
             return expected - length
-        raise CellProblem("value", "length_mismatch", f"{length} values, the window has {expected} steps")
+        raise CellProblem(
+            "value", "length_mismatch", f"{counted(length, 'value')}, the window has {counted(expected, 'step')}"
+        )
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 value``, ``2 values``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _steps(step: Length, start: int, end: int, zone: tzinfo) -> int:
