@@ -105,8 +105,8 @@ class SqliteStore:
         """Marks the file as properly closed and closes it. Raises StoreError; nothing committed is lost then."""
         if self._is_closed:
             return
-        self._is_closed = True
         with self._alone():
+            self._is_closed = True
             try:
                 with self._database.writing() as connection:
                     connection.execute("UPDATE ledger SET is_clean = 1")
@@ -118,6 +118,7 @@ class SqliteStore:
         if not self._busy.acquire(blocking=False):
             raise AssertionError("BUG: two threads use the ledger at the same time")
         try:
+            assert not self._is_closed, "BUG: the ledger is used after it was closed"
             yield
         finally:
             self._busy.release()
