@@ -1,0 +1,88 @@
+"""A process that commits numbered runs until it is killed. Started by ``test_kill.py``.
+
+The feed is a pure function of the interval's number, so that totals are known for any watermark. The two newest
+intervals of a window are provisional and too high; the next run reads them again, settled, and owes the difference.
+After each commit the process reports it on its standard output: from then on it must never be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from array import array
+from pathlib import Path
+
+from timepoint.ledger.decide import RunFacts, decide
+from timepoint.ledger.store import open_store
+from timepoint.model import FamilySpec, MappedRun, MetricSpec, MetricType, SeriesPoints, Temporality, Times, Window
+
+STEP = 60_000
+ORIGIN = 1_700_000_040_000
+SERIES = 50
+NEW_PER_RUN = 3
+OVERLAP = 2
+TOO_HIGH = 5
+ACKNOWLEDGED = struct.Struct("=qq")
+SPEC = MetricSpec(FamilySpec("x_total", MetricType.COUNTER, "Help."), Temporality.DELTA, forget_after=10**12)
+
+
+def settled(series: int, interval: int) -> int:
+    """What the API finally says."""
+    return (interval * 7 + series * 13) % 101
+
+
+def is_listed(series: int, interval: int) -> bool:
+    """Whether the API knows the series in a run that begins with this new interval; some come and go."""
+    return series % 5 != 0 or (interval // 9 + series) % 3 != 0
+
+
+def accepted(series: int, intervals: int) -> int:
+    """The sum of the newest accepted values, when so many intervals have been committed."""
+    total = 0
+    for first in range(0, intervals, NEW_PER_RUN):
+        if not is_listed(series, first):
+            continue
+        numbers = range(first, first + NEW_PER_RUN)
+        total += sum(settled(series, n) for n in numbers)
+        is_read_again = first + NEW_PER_RUN < intervals and is_listed(series, first + NEW_PER_RUN)
+        if not is_read_again:
+            total += TOO_HIGH * OVERLAP
+        if first and not is_listed(series, first - NEW_PER_RUN):  # the overlap brings two that were not counted
+            total += sum(settled(series, n) for n in range(first - OVERLAP, first))
+    return total
+
+
+def answer(first: int) -> MappedRun:
+    """The points of the run that asks for NEW_PER_RUN intervals from ``first`` on, and for the overlap before them."""
+    numbers = range(max(0, first - OVERLAP), first + NEW_PER_RUN)
+    times = Times((ORIGIN + n * STEP for n in numbers), (ORIGIN + (n + 1) * STEP for n in numbers))
+    provisional = first + NEW_PER_RUN - OVERLAP
+    points = {
+        f'{{n="{s}"}}': SeriesPoints(
+            times, array("d", [settled(s, n) + (TOO_HIGH if n >= provisional else 0) for n in numbers])
+        )
+        for s in range(SERIES)
+        if is_listed(s, first)
+    }
+    return MappedRun({"x_total": points})
+
+
+def main(path: Path) -> None:
+    """Runs for ever."""
+    store = open_store(path)
+    lane = store.load("job", "")
+    while True:
+        first = 0 if lane.watermark is None else (lane.watermark - ORIGIN) // STEP
+        end = ORIGIN + (first + NEW_PER_RUN) * STEP
+        window = Window(ORIGIN + max(0, first - OVERLAP) * STEP, end)
+        store.note_attempt("job", "", end)
+        facts = RunFacts(end, [window], end, window_is_asked=True, delay=0, overlap=OVERLAP * STEP)
+        change_set = decide(lane, answer(first), {"x_total": SPEC}, facts)
+        number = store.commit(change_set)
+        os.write(1, ACKNOWLEDGED.pack(number, end))
+        change_set.apply(lane)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,83 @@
+"""kill -9 at any moment: what was acknowledged is there, and every total is the truth of its watermark."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.ledger import killed
+
+KILLS = 30
+
+
+@pytest.mark.system
+def test_no_acknowledged_commit_is_lost_and_none_counts_twice(tmp_path: Path) -> None:
+    """After each of many kills the file holds a whole commit, not older than the last acknowledged one."""
+    path = tmp_path / "ledger.sqlite"
+    chance = random.Random(20)
+    commit, watermark = 0, 0
+    shown: dict[str, float] = {}
+    for kill in range(KILLS):
+        commit, watermark = max((commit, watermark), *live_and_die(path, chance, early=kill % 5 == 4))
+        found_commit, found_watermark, totals = look(path)
+        assert found_commit >= commit
+        assert found_watermark >= watermark
+        intervals = (found_watermark - killed.ORIGIN) // killed.STEP
+        for text, (value, carry, debt) in totals.items():
+            assert value + carry - debt == killed.accepted(int(text[4:-2]), intervals)
+            assert value >= shown.get(text, 0), "a counter went back"
+        shown = {text: value for text, (value, _, _) in totals.items()}
+        commit, watermark = found_commit, found_watermark
+    assert commit > KILLS, "the process was killed too early to prove anything"
+    assert len(shown) == killed.SERIES
+
+
+def live_and_die(path: Path, chance: random.Random, *, early: bool) -> list[tuple[int, int]]:
+    """Starts the process, kills it, and returns what it had acknowledged."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.ledger.killed", str(path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        heard = b""
+        if early:  # while it starts, opens, checks or loads
+            time.sleep(chance.uniform(0.05, 0.3))
+        else:
+            heard = process.stdout.read(killed.ACKNOWLEDGED.size * chance.randint(1, 25))
+            time.sleep(chance.uniform(0, 0.01))
+        process.kill()
+        heard += process.stdout.read()
+    assert process.returncode == -9, "it ended by itself"
+    return [(0, 0), *killed.ACKNOWLEDGED.iter_unpack(heard)]
+
+
+def look(path: Path) -> tuple[int, int, dict[str, tuple[float, float, float]]]:
+    """What the file holds, read without any of the ledger's own code.
+
+    It reads a copy of file and log: the next process must recover them by itself.
+    """
+    if not path.exists():
+        return 0, 0, {}
+    copy = path.parent / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for file in path.parent.glob("ledger.sqlite*"):
+        shutil.copy(file, copy)
+    with closing(sqlite3.connect(copy / path.name)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        if not connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'lane'").fetchone()[0]:
+            return 0, 0, {}
+        row = connection.execute("SELECT version, watermark FROM lane").fetchone()
+        rows = connection.execute("SELECT text, value, carry, debt FROM series JOIN state USING (id)")
+        totals = {text: (value, carry, debt) for text, value, carry, debt in rows}
+    if row is None or row[1] is None:
+        return 0, 0, {}
+    return row[0], row[1], totals
