@@ -111,6 +111,25 @@ def test_the_name_of_the_file_decides_how_it_is_read(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == 2, result.stderr
 
 
+def test_points_that_are_not_shown_are_explained(tmp_path: Path) -> None:
+    """Points that lie in the future of the run leave the page empty; the hint names their times and --at."""
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), "--at", "2024-12-31T12:00Z")
+
+    assert "pod_power_watts{" not in result.stdout
+    assert "--at" in result.stderr or "pod_energy_joules_total{" in result.stdout
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/${PREFIX}", "${WHOLE_URL}"])
+def test_a_file_needs_no_environment(tmp_path: Path, url: str) -> None:
+    """Whoever writes a mapping on a saved answer has no credentials at hand, and none are asked for."""
+    config = write_config(tmp_path, CONFIG.replace("http://127.0.0.1:9/api", url))
+
+    result = call("preview", config, "--response", write_answer(tmp_path), "--format", "points")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(ENERGY)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,30 @@ def told_plainly() -> Iterator[None]:
     except TimepointError as error:
         click.echo(str(error), err=True)
         raise SystemExit(EXIT_FAILED) from None
+
+
+class _Unset(dict[str, str]):
+    """An environment in which every variable is set."""
+
+    def __init__(self, environ: Mapping[str, str], placeholder: str) -> None:
+        super().__init__(environ)
+        self._placeholder = placeholder
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return self._placeholder
+
+
+def load_offline(path: Path) -> Config:
+    """As ``load``, for a command that asks no API: variables that are not set are no reason to refuse it."""
+    from timepoint.config import load_config
+
+    for placeholder in ("unset", "https://unset.invalid"):  # the second for a URL that is a variable as a whole
+        with contextlib.suppress(ConfigError):
+            return load_config(path, _Unset(os.environ, placeholder))
+    return load(path)
 
 
 def load(path: Path) -> Config:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, load
+from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, load, load_offline
 from timepoint.clock import SystemClock, format_instant
 from timepoint.errors import MappingError, SourceError
 from timepoint.model import MappedRun, Rejects, SeriesPoints, Window
@@ -81,9 +81,10 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Show what a first run of a job would give, and touch nothing.
 
-    Asks the API once (for the newest window, if a run would ask for several), or reads FILE as the answer. What the
-    page would show goes to standard output; windows and rejects, with the JSON paths of the first few, to standard
-    error. Neither the ledger nor the data directory is read or written.
+    Asks the API once (for the newest window, if a run would ask for several), or reads FILE as the answer: then no
+    credentials are needed, and all its points are taken unless a window is given. What the page would show goes to
+    standard output; windows and rejects, with the JSON paths of the first few, to standard error. Neither the ledger
+    nor the data directory is read or written.
 
     \b
     Examples:
@@ -96,7 +97,8 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if window_start is not None and window_end is not None and window_start >= window_end:
         raise click.UsageError("--window-start must be before --window-end")
     given = Window(window_start, window_end) if window_start is not None and window_end is not None else None
-    jobs = _chosen(load(config).jobs, job_name, one_needed=response is not None)
+    loaded = load(config) if response is None else load_offline(config)
+    jobs = _chosen(loaded.jobs, job_name, one_needed=response is not None)
     failed = False
     for job in jobs:
         try:
@@ -143,6 +145,8 @@ def _preview(job: Job, question: Question, format_: str) -> None:
     else:
         page, rejects = _page(job, question, mapped, format_)
         click.echo(page, nl=False)
+        for line in _missed(page, mapped, question):
+            click.echo(line, err=True)
     for line in reject_lines(rejects):
         click.echo(line, err=True)
 
@@ -156,6 +160,17 @@ def _told(job: Job, question: Question) -> Iterator[str]:
         yield f"  asked for the newest of these {len(question.windows)} windows alone"
     if not question.windows:
         yield "  there is no window to ask for at this fire time"
+
+
+def _missed(page: bytes, mapped: MappedRun, question: Question) -> Iterator[str]:
+    """What to do when points were mapped and none of them is shown: their times do not fit the fire time."""
+    grids = [points.times for series in mapped.series.values() for points in series.values() if len(points.times)]
+    if grids and all(line.startswith(b"#") for line in page.splitlines()):
+        first, last = min(min(times.starts) for times in grids), max(times.ends[-1] for times in grids)
+        yield (
+            f"nothing is shown at the fire time {format_instant(question.fire_time)}, though there are points from "
+            f"{format_instant(first)} to {format_instant(last)}: say with --at when the run took place"
+        )
 
 
 async def _run(job: Job, question: Question) -> MappedRun:
