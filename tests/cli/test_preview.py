@@ -113,10 +113,13 @@ def test_the_name_of_the_file_decides_how_it_is_read(tmp_path: Path) -> None:
 
 def test_points_that_are_not_shown_are_explained(tmp_path: Path) -> None:
     """Points that lie in the future of the run leave the page empty; the hint names their times and --at."""
-    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), "--at", "2024-12-31T12:00Z")
+    head, _, rest = CONFIG.partition("      pod_energy_joules_total:")
+    config = write_config(tmp_path, f"{head}      pod_power_watts:{rest.partition('pod_power_watts:')[2]}")
+
+    result = call("preview", config, "--response", write_answer(tmp_path), "--at", "2024-12-31T12:00Z")
 
     assert "pod_power_watts{" not in result.stdout
-    assert "--at" in result.stderr or "pod_energy_joules_total{" in result.stdout
+    assert "points from 2025-01-01T00:00:00Z to 2025-01-01T00:15:00Z: say with --at" in result.stderr
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/${PREFIX}", "${WHOLE_URL}"])
