@@ -454,3 +454,12 @@ def test_pydantic_is_loaded_only_for_a_config() -> None:
         "sys.exit('pydantic' in sys.modules or 'yaml' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_max_age_outlasts_the_step_of_the_window(tmp_path: Path) -> None:
+    """A window that moves once a day keeps values for three days, however often the job fires."""
+    text = POD_ENERGY.replace("window: {step: 5m, delay: 10m}", "window: {step: 1d, delay: 10m}")
+    assert text != POD_ENERGY
+    (job,) = load(tmp_path, text).jobs
+    (metric,) = job.metrics.values()
+    assert metric.max_age == 3 * DAY + 10 * MINUTE

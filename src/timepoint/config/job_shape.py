@@ -154,7 +154,9 @@ class JobShape(RulesShape):
         {"pod": "$.{cluster}.{app}.{namespace}[*]"},
     )
     max_age: PositiveDuration | None = described(
-        "How long a value may be shown after the run that gave it. Default: three periods and the `delay`.", "2h"
+        "How long a value may be shown after the run that gave it. Default: three periods (or three of the window's "
+        "`step`, if that is longer) and the `delay`.",
+        "2h",
     )
     zero_first: Duration | None = described(
         "How long a counter series that is new is shown as 0 before its total. Should be longer than two scrape "

@@ -192,7 +192,8 @@ class _Loader:
         shape, plan = parts.shape, parts.plan
         if shape is None or plan is None:
             return None
-        max_age = 3 * plan.period + plan.window.delay
+        # A window with a step longer than the period moves only every step: the runs between have nothing to ask.
+        max_age = 3 * max(plan.period, plan.window.step) + plan.window.delay
         metrics = [
             builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
         ]
