@@ -29,6 +29,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from timepoint.clock import Clock, format_duration
 from timepoint.errors import MappingError, PublishError, SourceError, StoreError, TransportError
@@ -40,7 +41,7 @@ from timepoint.poller.desk import JobDesk
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.report import RunReport, skipped
 from timepoint.poller.timing import Pace, Timing
-from timepoint.poller.worker import Worker
+from timepoint.poller.worker import Worker, paused_collector
 from timepoint.request.window import plan_windows
 
 
@@ -100,8 +101,7 @@ class Pipeline:
     async def _run_windows(self, windows: list[Window], report: RunReport, deadline: float) -> None:
         for number, window in enumerate(windows, 1):
             material = await self._ask(window, report, deadline)
-            ends_run = number == len(windows)
-            await self.worker.do(lambda: self._absorb(material, window, report, ends_run=ends_run))  # noqa: B023 - awaited here
+            await self.worker.do(partial(self._absorb, material, window, report, ends_run=number == len(windows)))
 
     async def _ask(self, window: Window, report: RunReport, deadline: float) -> Material:
         if not await self.pace.turn(deadline):
@@ -124,6 +124,7 @@ class Pipeline:
         report.response_bytes += material.size
         return material
 
+    @paused_collector()
     def _absorb(self, material: Material, window: Window, report: RunReport, *, ends_run: bool) -> None:
         """From an answer to a commit, in the worker, and at the end of it in the report."""
         clock, desk = self.timing.clock, self.desk

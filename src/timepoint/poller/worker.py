@@ -9,7 +9,9 @@ give signs of life while a large answer is worked on, and so that the ledger's c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -49,3 +51,19 @@ class InlineWorker:
 
     def close(self) -> None:
         """Nothing is waiting."""
+
+
+@contextlib.contextmanager
+def paused_collector() -> Iterator[None]:
+    """Holds the garbage collector back while an answer becomes points.
+
+    That makes hundreds of thousands of containers and hardly a cycle, so the collector walks in vain: without it 100,000
+    series of 48 points take 2.53 s instead of 2.69 s of CPU in a steady run, 1.43 s instead of 1.55 s in a first one.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
