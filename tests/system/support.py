@@ -79,7 +79,7 @@ class DemoApi:
         async def main() -> None:
             done = asyncio.Event()
             loop = asyncio.get_running_loop()
-            self._stop = lambda: loop.call_soon_threadsafe(done.set)  # type: ignore[assignment, return-value]
+            self._stop = lambda: loop.call_soon_threadsafe(done.set)
             runner = web.AppRunner(self.api.application())
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
