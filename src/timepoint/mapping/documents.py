@@ -31,7 +31,7 @@ from timepoint.model import Rejects
 
 _SHOWN = 60
 _Scalar = str | int | float | bool | None
-_KEY = re.compile(rb'"[ \t\r\n]*:')
+_SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
 _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -101,10 +101,7 @@ class Parts:
         colons = text.count(b":")
         self._colons += colons
         node = self._loads(text)
-        if type(node) is dict:
-            if colons != len(node) and not _holds_all(text, node):
-                raise ValueError("a key stands twice")
-        elif colons and not _holds_all(text, node):
+        if colons and (type(node) is not dict or colons != len(node)) and not _holds_all(text, node):
             raise ValueError("a key stands twice")
         return node
 
@@ -161,12 +158,10 @@ def _colons_of(outer: Any, depth: int) -> tuple[int, int]:
 
 def _holds_all(body: bytes, node: Any) -> bool:
     """Whether a decoded value holds as many members as its text has keys."""
-    members = _members(node, look_everywhere=False)
-    keys = body.count(b":")
-    if keys == members:
+    keys = min(body.count(b":"), body.count(b'":') + len(_SPACED_KEY.findall(body)))
+    if isinstance(node, dict) and keys == len(node):
         return True
-    keys = min(keys, len(_KEY.findall(body)))
-    return keys == members or keys == _members(node, look_everywhere=True)
+    return keys == _members(node, look_everywhere=False) or keys == _members(node, look_everywhere=True)
 
 
 def _members(node: Any, *, look_everywhere: bool) -> int:

@@ -23,7 +23,7 @@ from timepoint.mapping.program import Program, build_program
 from timepoint.mapping.selectors import TooDeepError
 from timepoint.mapping.spec import MappingSpec, SpecError, SpecProblem
 from timepoint.mapping.spine import find_spine
-from timepoint.mapping.texts import Key, Text, TextMemory
+from timepoint.mapping.texts import Key, Text, TextMemory, groups_of
 from timepoint.mapping.times import CellProblem
 from timepoint.mapping.walks import Walks, build_walks
 from timepoint.model import MappedRun, Rejects, Window
@@ -50,14 +50,17 @@ class Mapping:
         self.expectation = expectation
         spine = find_spine(walks, plans, expectation)
         self.decoder = Decoder(spine)
-        self.whole: Program = build_program(plans, walks.document, missing)
-        self.cut: Program = self.whole if spine is None else build_program(plans, walks.document, missing, spine)
+        self.groups = groups_of(plans)
+        self.whole: Program = build_program(plans, self.groups, walks.document, missing, None)
+        self.cut = self.whole
+        if spine is not None:
+            self.cut = build_program(plans, self.groups, walks.document, missing, spine)
         self._memories: dict[tuple[tuple[str, str], ...], list[TextMemory]] = {}
 
     def start(self, context: RunContext) -> MappingRun:
         lane = tuple(sorted(context.labels.items()))
         if lane not in self._memories:
-            self._memories[lane] = [TextMemory(plan, context.labels) for plan in self.plans]
+            self._memories[lane] = [TextMemory(self.plans[group[0]], context.labels) for group in self.groups]
         return MappingRun(self, context, self._memories[lane])
 
 
@@ -95,10 +98,12 @@ class MappingRun:
                 self.parts = None
 
     def finish(self) -> MappedRun:
-        series = {}
-        for plan, sink, memory in zip(self._mapping.plans, self._sinks, self._memories, strict=True):
-            series[plan.name] = sink.finish(self.rejects, plan.name)
-            memory.end_run(len(series[plan.name]) + self.dropped)
+        series = {
+            plan.name: sink.finish(self.rejects, plan.name)
+            for plan, sink in zip(self._mapping.plans, self._sinks, strict=True)
+        }
+        for group, memory in zip(self._mapping.groups, self._memories, strict=True):
+            memory.end_run(self.dropped + max(len(series[self._mapping.plans[place].name]) for place in group))
         return MappedRun(series, self.rejects, self.rows, self.dropped)
 
     def problem(self, metric: int | None, location: tuple[Any, ...], problem: CellProblem) -> None:

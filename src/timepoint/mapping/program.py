@@ -3,8 +3,9 @@
 Owns: the generated source and the order of work in a row (R7). Must not know: what numbers, times and labels are; it
 calls what the run hands it.
 
-The function is ``add(root, state)``. ``state`` is the run: its ``texts``, ``names`` and ``takes`` hold one entry per
-metric (known series texts by key, the maker of a text, the sink), ``problem`` reports a row's problem.
+The function is ``add(root, state)``. ``state`` is the run: ``takes`` holds the sink of each metric, ``texts`` and ``names``
+hold, for each group of metrics with the same series texts, the known texts by key and the maker of a text;
+``problem`` reports a row's problem.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ Program = Callable[[Any, Any], None]
 
 
 class _Builder:
-    def __init__(self, plans: list[MetricPlan], missing: tuple[Any, ...], spine: Spine | None) -> None:
+    def __init__(
+        self, plans: list[MetricPlan], groups: list[list[int]], missing: tuple[Any, ...], spine: Spine | None
+    ) -> None:
         self.plans = plans
+        self.groups = groups
         self.spine = spine
         self.writer = Writer()
         self.writer.names.update(CellProblem=CellProblem, tabulate=tabulate)
@@ -40,8 +44,10 @@ class _Builder:
             writer.line("problem = state.problem")
             if self.spine is not None:
                 writer.line("decode = state.parts.decode")
+            for group in range(len(self.groups)):
+                writer.line(f"texts{group}, name{group} = state.texts[{group}].get, state.names[{group}]")
             for i in range(len(self.plans)):
-                writer.line(f"texts{i}, name{i}, take{i} = state.texts[{i}].get, state.names[{i}], state.takes[{i}]")
+                writer.line(f"take{i} = state.takes[{i}]")
                 writer.line(f"seen{i} = found{i} = False")
             with writer.block("if root is not None:"):
                 self._walk(document, "root", [])
@@ -54,10 +60,10 @@ class _Builder:
     def _walk(self, walk: Walk, node: str, location: list[str]) -> None:
         self.nodes[walk.name] = node
         writer = self.writer
-        here = [(i, plan) for i, plan in enumerate(self.plans) if plan.walk is walk]
+        here = [(group, members) for group, members in enumerate(self.groups) if self.plans[members[0]].walk is walk]
         writer.line("rows += 1" if here else "pass")
-        for i, plan in here:
-            self._metric(i, plan, location)
+        for group, members in here:
+            self._group(group, members, _tuple(location))
         for child in walk.children:
             with writer.level():
                 below, keys, captures = self._open(child, node, location)
@@ -100,19 +106,29 @@ class _Builder:
             writer.line(f"{node} = NOTHING")
         writer.open(f"if {node} is not NOTHING:")
 
-    def _metric(self, i: int, plan: MetricPlan, location: list[str]) -> None:
+    def _group(self, group: int, members: list[int], here: str) -> None:
+        """Metrics with the same labels: their text is looked up once."""
         writer = self.writer
-        here = _tuple(location)
         with writer.block("try:"):
-            writer.line(f"key = {_tuple(self._key(plan))}")
-            writer.line(f"text = texts{i}(key)")
-            with writer.block("if text is None:"):
-                writer.line(f"text = name{i}(key)")
-            with writer.block("if text is False:"):
-                writer.line("dropped += 1")
+            writer.line(f"key = {_tuple(self._key(self.plans[members[0]]))}")
+            writer.line(f"text = texts{group}(key)")
+            writer.line(f"if text is None: text = name{group}(key)")
+        with writer.block("except CellProblem as found:"):
+            writer.line(f"for i in {_tuple(list(map(str, members)))}: problem(i, {here}, found)")
+        with writer.block("else:"):
+            writer.line(f"if text is False: dropped += {len(members)}")
             with writer.block("else:"):
-                writer.line(f"seen{i} = True")
-                self._values(i, plan, here)
+                for i in members:
+                    self._metric(i, here)
+
+    def _metric(self, i: int, here: str) -> None:
+        writer, plan = self.writer, self.plans[i]
+        writer.line(f"seen{i} = True")
+        if all(Path("", "", cell.path.segments).is_singular for cell in (*plan.values, *plan.time_cells)):
+            self._values(i, plan, here)
+            return
+        with writer.block("try:"):
+            self._values(i, plan, here)
         with writer.block("except CellProblem as found:"):
             writer.line(f"problem({i}, {here}, found)")
 
@@ -174,7 +190,7 @@ def _tuple(expressions: list[str]) -> str:
 
 
 def build_program(
-    plans: list[MetricPlan], document: Walk, missing: tuple[Any, ...], spine: Spine | None = None
+    plans: list[MetricPlan], groups: list[list[int]], document: Walk, missing: tuple[Any, ...], spine: Spine | None
 ) -> Program:
-    """The function that adds one document to a run. Raises TooDeep."""
-    return _Builder(plans, missing, spine).build(document)
+    """The function that adds one document to a run. ``missing`` are the job's missing values. Raises TooDeepError."""
+    return _Builder(plans, groups, missing, spine).build(document)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, NamedTuple
+from operator import lt
+from typing import Any, NamedTuple, TypeVar
 
 from timepoint.mapping.spec import TimeSpec
 from timepoint.mapping.stamps import Length, StampReader, find_zone, localise, parse_length
@@ -22,6 +23,10 @@ from timepoint.model import Times, Window
 TEMPLATES = ("{window.start}", "{window.end}", "{fire_time}")
 
 _REMEMBERED = 100_000
+_REMEMBERED_LISTS = 1000
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Moment(NamedTuple):
@@ -72,6 +77,8 @@ class TimeReader:
         self._templates = {"{window.start}": window.start, "{window.end}": window.end, "{fire_time}": fire_time}
         self._fire_time = fire_time
         self._moments: dict[Any, Moment] = {}
+        self._by_text: dict[str, Moment] = {}
+        self._by_list: dict[Any, Times | None] = {}
         self._grids: dict[Any, Times] = {}
         self._fixed_grids: dict[int, Times] = {}
         self._interned: dict[Times, Times] = {}
@@ -80,17 +87,45 @@ class TimeReader:
 
     def moment(self, cells: tuple[Any, ...]) -> Moment:
         """The moment of a row, or of one element of its lists."""
+        if len(cells) == 1 and type(cells[0]) is str:
+            found = self._by_text.get(cells[0])
+            if found is None:
+                found = _remember(self._by_text, cells[0], self._resolve(cells))
+            return found
         try:
             key = cells, *map(type, cells)  # 1, 1.0 and True are one key to a dict
             found = self._moments.get(key)
         except TypeError:  # an object among the cells
             return self._resolve(cells)
         if found is None:
-            found = self._resolve(cells)
-            if len(self._moments) >= _REMEMBERED:
-                self._moments.clear()
-            self._moments[key] = found
+            found = _remember(self._moments, key, self._resolve(cells))
         return found
+
+    def listed(self, cells: tuple[Any, ...]) -> Times | None:
+        """The times of a row whose one cell is a list, if all of them can be read and they ascend.
+
+        Series of one answer mostly have the same list. Otherwise None, and the row is read element by element.
+        """
+        if len(cells) != 1 or type(cells[0]) is not list:
+            return None
+        stamps = cells[0]
+        try:
+            key = tuple(stamps), tuple(map(type, stamps))
+            if key in self._by_list:
+                return self._by_list[key]
+        except TypeError:  # an object among the stamps
+            return None
+        return _remember(self._by_list, key, self._ascending(stamps), _REMEMBERED_LISTS)
+
+    def _ascending(self, stamps: list[Any]) -> Times | None:
+        try:
+            moments = [self.moment((stamp,)) for stamp in stamps]
+        except CellProblem:
+            return None
+        ends = [moment.end for moment in moments]
+        if any(moment.later for moment in moments) or not all(map(lt, ends, ends[1:])):
+            return None
+        return self.intern(Times([moment.start for moment in moments], ends))
 
     def grid(self, cells: tuple[Any, ...], length: int) -> Times:
         """The implied times of a list of so many values, which must be as many as the window holds (R17)."""
@@ -100,17 +135,14 @@ class TimeReader:
         except TypeError:
             return self._grid(cells, length)
         if found is None:
-            found = self._grid(cells, length)
-            if len(self._grids) >= _REMEMBERED:
-                self._grids.clear()
-            self._grids[key] = found
+            found = _remember(self._grids, key, self._grid(cells, length))
         return found
 
     def fixed_grid(self, length: int) -> Times:
         """The implied times of a list if no cell takes part in them: the steady case, at the cost of one look-up."""
         found = self._fixed_grids.get(length)
         if found is None:
-            found = self._fixed_grids[length] = self._grid((), length)
+            found = _remember(self._fixed_grids, length, self._grid((), length), _REMEMBERED_LISTS)
         return found
 
     def intern(self, times: Times) -> Times:
@@ -215,6 +247,14 @@ class TimeReader:
         raise CellProblem(
             "value", "length_mismatch", f"{counted(length, 'value')}, the window has {counted(expected, 'step')}"
         )
+
+
+def _remember(memory: dict[_K, _V], key: _K, value: _V, most: int = _REMEMBERED) -> _V:
+    """Keeps a value, and lets a memory that is full begin anew."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value
+    return value
 
 
 def counted(count: int, noun: str) -> str:
