@@ -458,3 +458,12 @@ def test_every_series_of_a_key_is_looked_at(shared_dir: Path) -> None:
 def test_every_example_has_a_body_to_prove_it() -> None:
     """The table covers all examples that are there."""
     assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {example.name for example in TABLE}
+
+
+def test_the_list_of_examples_is_whole() -> None:
+    """Each example stands in the README beside what its first sentence says."""
+    readme = (EXAMPLES / "README.md").read_text("utf-8")
+    for path in EXAMPLES.glob("*.yaml"):
+        head = path.read_text("utf-8").split("\n#\n")[0]
+        sentence = " ".join(line.removeprefix("# ") for line in head.splitlines())
+        assert f"- [{path.stem}]({path.name}): {sentence}\n" in readme
