@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,49 @@ from timepoint.demo.world import World
 T = TypeVar("T")
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+CONFIG = """
+sources:
+  energy:
+    url: ${TIMEPOINT_DEMO_API}
+    authorization: {credentials: "${TIMEPOINT_DEMO_TOKEN}"}
+jobs:
+  pod_energy:
+    source: energy
+    every: EVERY
+    jitter: 0s
+    request:
+      get: /pods
+      params: {start: "{window.start}", end: "{window.end}", step: 5s}
+    window: {step: 5s, delay: 5s}
+    rows:
+      pod: "$.{cluster}.{app}.{namespace}[*]"
+    time: {start: "{window.start}", step: 5s}
+    labels: {pod_name: $pod.name}
+    metrics:
+      pod_energy_joules_total:
+        type: counter
+        temporality: delta
+        help: Energy consumed by the pod.
+        value: $pod.energy_consumed
+        unit: {from: Wh, to: joules}
+        zero_first: ZERO_FIRST
+      pod_cpu_usage_ratio:
+        type: gauge
+        help: Share of its CPUs that the pod used.
+        value: $pod.cpu_usage
+"""
+
+
+def config(every: str, zero_first: str) -> str:
+    """The pod-energy job on the demo's API, for timepoints that settle after five seconds."""
+    return CONFIG.replace("EVERY", every).replace("ZERO_FIRST", zero_first)
+
+
+def milliseconds(stamp: str) -> int:
+    """An RFC 3339 stamp of the log as an instant."""
+    return round(datetime.fromisoformat(stamp).timestamp() * 1000)
 
 
 def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 30.0) -> T:
@@ -79,7 +123,11 @@ class DemoApi:
         async def main() -> None:
             done = asyncio.Event()
             loop = asyncio.get_running_loop()
-            self._stop = lambda: loop.call_soon_threadsafe(done.set)
+
+            def stop() -> None:
+                loop.call_soon_threadsafe(done.set)
+
+            self._stop = stop
             runner = web.AppRunner(self.api.application())
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -166,6 +214,10 @@ class Exporter:
         lines = self.log_path.read_text().splitlines(keepends=True)
         records = [json.loads(line) for line in lines if line.endswith("\n") and line.startswith("{")]
         return [record for record in records if event is None or record.get("event") == event]
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """The log lines of the runs whose answers were accepted."""
+        return [record for record in self.log("run") if record["outcome"] in {"ok", "partial", "empty"}]
 
 
 def parse(page: str) -> Samples:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.support import DemoApi, Exporter, Prometheus, demo_environ, get, wait_for
+from tests.system.support import DemoApi, Exporter, Prometheus, config, demo_environ, get, milliseconds, wait_for
 from timepoint.clock import SECOND
 from timepoint.demo.api import Habits
 from timepoint.demo.world import CELL, Pod, World
@@ -25,44 +24,7 @@ JOULES_PER_WH = 3600
 PERIOD = 10  # seconds between two runs
 RUNS = 5
 
-CONFIG = """
-sources:
-  energy:
-    url: ${TIMEPOINT_DEMO_API}
-    authorization: {credentials: "${TIMEPOINT_DEMO_TOKEN}"}
-jobs:
-  pod_energy:
-    source: energy
-    every: 10s
-    jitter: 0s
-    request:
-      get: /pods
-      params: {start: "{window.start}", end: "{window.end}", step: 5s}
-    window: {step: 5s, delay: 5s}
-    rows:
-      pod: "$.{cluster}.{app}.{namespace}[*]"
-    time: {start: "{window.start}", step: 5s}
-    labels: {pod_name: $pod.name}
-    metrics:
-      pod_energy_joules_total:
-        type: counter
-        temporality: delta
-        help: Energy consumed by the pod.
-        value: $pod.energy_consumed
-        unit: {from: Wh, to: joules}
-        zero_first: 3s
-      pod_cpu_usage_ratio:
-        type: gauge
-        help: Share of its CPUs that the pod used.
-        value: $pod.cpu_usage
-"""
-
 Series = dict[tuple[tuple[str, str], ...], Any]
-
-
-def milliseconds(stamp: str) -> int:
-    """An RFC 3339 stamp of the log as an instant."""
-    return round(datetime.fromisoformat(stamp).timestamp() * 1000)
 
 
 @dataclass(frozen=True)
@@ -104,7 +66,7 @@ def story(directory: Path) -> Iterator[Story]:
     if binary is None:
         pytest.skip("prometheus is not installed (apt-get install prometheus)")
     world = World(seed=3, lifetime=30 * SECOND)
-    (directory / "config.yaml").write_text(CONFIG)
+    (directory / "config.yaml").write_text(config(every="10s", zero_first="3s"))
     with DemoApi(world, Habits(settle=5 * SECOND, failures=0.1, oddities=0.3)).running() as api:
         exporter = Exporter(directory / "config.yaml", directory / "data", demo_environ(api))
         with Prometheus(binary, directory, exporter.port).running() as prometheus:
@@ -118,11 +80,8 @@ def story(directory: Path) -> Iterator[Story]:
 
 
 def _tell(world: World, exporter: Exporter, prometheus: Prometheus) -> Story:
-    def accepted() -> list[dict[str, Any]]:
-        return [record for record in exporter.log("run") if record["outcome"] in {"ok", "partial"}]
-
-    wait_for(f"{RUNS} accepted runs", lambda: len(accepted()) >= RUNS, seconds=RUNS * PERIOD * 2)
-    runs = accepted()
+    wait_for(f"{RUNS} accepted runs", lambda: len(exporter.accepted()) >= RUNS, seconds=RUNS * PERIOD * 2)
+    runs = exporter.accepted()
     # Six seconds after its fire time a run's new series have left their zero, and the next run is four seconds off.
     at = milliseconds(runs[-1]["fire_time"]) / 1000 + 6
     wait_for("a scrape after that moment", lambda: prometheus.query(f"timestamp(up) > {at}"))
