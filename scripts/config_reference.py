@@ -92,7 +92,8 @@ _WARNINGS = """\
 
 These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that is not there
 now; credentials over `http` to another machine; a credential in the config itself; a `timeout` longer than the period;
-keys of `window` without effect because the request does not name the window.
+a `max_age` shorter than the time until new values come; keys of `window` without effect because the request does not
+name the window.
 """
 _PLACES = {
     "": "Top level",

@@ -88,6 +88,7 @@ class Check(StrEnum):
     PLAIN_CREDENTIAL = "plain_credential"
     TIMEOUT = "timeout"
     WINDOW_UNUSED = "window_unused"
+    MAX_AGE = "max_age"
 
     @property
     def is_warning(self) -> bool:
@@ -103,5 +104,6 @@ _WARNINGS = frozenset(
         Check.PLAIN_CREDENTIAL,
         Check.TIMEOUT,
         Check.WINDOW_UNUSED,
+        Check.MAX_AGE,
     )
 )

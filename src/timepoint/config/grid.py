@@ -1,7 +1,7 @@
 """The window of a job and the metrics that depend on it.
 
-Owns: the check that a list of values which begins at the window can fill it exactly (R17), and that what is said of a
-window has an effect. Must not know: how times are made.
+Owns: the checks that a list of values which begins at the window can fill it exactly (R17), that what is said of a
+window has an effect, and that values are shown until new ones come. Must not know: how times are made.
 """
 
 from __future__ import annotations
@@ -45,6 +45,18 @@ def check_effect(where: Path, job: JobShape, metrics: Iterable[MetricShape], fin
         if getattr(job.window, key, None) is not None:
             message = "has no effect, since the request does not name the window, as in {window.start}"
             findings.add(Check.WINDOW_UNUSED, (*where, "window", key), message)
+
+
+def check_max_age(
+    where: Path, job: JobShape, metrics: Mapping[str, MetricShape], rhythm: int, findings: Findings
+) -> None:
+    """Warns of values that may not be shown until the next run. ``rhythm``: the time between two runs with new data."""
+    said = {(*where, "max_age"): job.max_age}
+    said.update({(*where, "metrics", name, "max_age"): shape.max_age for name, shape in metrics.items()})
+    for at, max_age in said.items():
+        if max_age is not None and max_age < rhythm:
+            message = f"is shorter than {format_duration(rhythm)}: series vanish before new values come"
+            findings.add(Check.MAX_AGE, at, message)
 
 
 def _step_from_window(time: TimeShape | None) -> int | None:

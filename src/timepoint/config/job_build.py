@@ -5,6 +5,7 @@ Owns: the checks of schedules, windows, requests and their templates. Must not k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -171,6 +172,14 @@ class JobBuilder:
             # what the message quotes may be part of a credential
             safe = "has a template that cannot be read" if where in self.findings.hidden else message
             self.findings.add(Check.TEMPLATE, where, safe)
+
+
+def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findings: Findings) -> None:
+    """Adds a source whose jobs together ask more often than it allows: some of them would starve."""
+    alone = [name for name, period in periods.items() if period < source.min_interval]
+    if len(periods) > 1 and not alone and sum(source.min_interval / period for period in periods.values()) > 1:
+        message = f"the jobs {', '.join(periods)} together ask more often than this allows: make their periods longer"
+        findings.add(Check.MIN_INTERVAL, ("sources", source.name, "min_interval"), message)
 
 
 def _asks_for_window(request: RequestSpec) -> bool:

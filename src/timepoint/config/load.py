@@ -18,8 +18,8 @@ from timepoint.clock import format_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.grid import check_effect, check_grid
-from timepoint.config.job_build import JobBuilder, Plan
+from timepoint.config.grid import check_effect, check_grid, check_max_age
+from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
 from timepoint.config.metric_shape import MetricShape
@@ -125,6 +125,9 @@ class _Loader:
                 self.sources[name] = self.source_builder.build(name, shape)
         parts = [self._job(name, raw, named) for name, raw in data.get("jobs", {}).items()]
         self._check_unused(named, data.get("jobs", {}))
+        for source in self.sources.values():
+            plans = {part.name: part.plan for part in parts if part.shape and part.shape.source == source.name}
+            check_shared_interval(source, {name: plan.period for name, plan in plans.items() if plan}, self.findings)
         jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
         return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)))
 
@@ -160,7 +163,7 @@ class _Loader:
             self.findings.add(
                 Check.EMPTY, (*where, "metrics"), "there is no metric: the job would make nothing", key=True
             )
-        for metric_name, metric in (metrics or {}).items() if isinstance(metrics, dict) else ():
+        for metric_name, metric in metrics.items() if isinstance(metrics, dict) else ():
             self._metric(parts, metric_name, metric)
         return parts
 
@@ -193,7 +196,8 @@ class _Loader:
         if shape is None or plan is None:
             return None
         # A window with a step longer than the period moves only every step: the runs between have nothing to ask.
-        max_age = 3 * max(plan.period, plan.window.step) + plan.window.delay
+        rhythm = max(plan.period, plan.window.step)
+        max_age = 3 * rhythm + plan.window.delay
         metrics = [
             builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
         ]
@@ -201,6 +205,7 @@ class _Loader:
         check_grid(parts.where, shape, shapes, self.findings)
         if not plan.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
+        check_max_age(parts.where, shape, shapes, rhythm, self.findings)
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
         if mapping is None or source is None:

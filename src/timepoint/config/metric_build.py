@@ -97,7 +97,7 @@ class MetricBuilder:
         if not self.shape.help.strip():
             self.findings.add(Check.HELP, (*self.where, "help"), "must say in a sentence what is measured")
         check_labels(self.shape, self.where, self.findings)
-        self._check_horizon_label()
+        self._check_own_labels()
         return self._check_temporality() & self._check_keys()
 
     def unit(self, job: JobShape | None) -> str:
@@ -108,10 +108,17 @@ class MetricBuilder:
             return ""
         return job.unit.to
 
-    def _check_horizon_label(self) -> None:
-        if self.shape.horizon and len(self.shape.horizon) > 1 and "horizon" in (self.shape.labels or {}):
-            message = "several horizons set the label horizon themselves: choose another name"
-            self.findings.add(Check.LABEL_RESERVED, (*self.where, "labels", "horizon"), message, key=True)
+    def _check_own_labels(self) -> None:
+        """Labels that the type itself sets."""
+        own = []
+        if self.shape.horizon and len(self.shape.horizon) > 1:
+            own.append(("horizon", "several horizons set the label horizon themselves"))
+        if self.type is _STATESET:
+            own.append((self.name, "a stateset gives its state in the label of its own name"))
+        for name, why in own:
+            if name in (self.shape.labels or {}):
+                at = (*self.where, "labels", name)
+                self.findings.add(Check.LABEL_RESERVED, at, f"{why}: choose another name", key=True)
 
     def _check_temporality(self) -> bool:
         if self.type in _SUMMED and self.shape.temporality is None:
