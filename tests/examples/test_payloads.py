@@ -206,6 +206,12 @@ TABLE = [
         27, "miso_forecast", {"miso_solar_forecast_mw": "miso_solar_forecast_watts"}, {"miso_solar_forecast_mw": MEGA}
     ),
     Example(
+        39,
+        "taipower_genary",
+        {"taipower_output_mw": "taipower_output_watts", "taipower_capacity_mw": "taipower_capacity_watts"},
+        _all(MEGA, "taipower_output_mw", "taipower_capacity_mw"),
+    ),
+    Example(
         42,
         "moldoelectrica_headerless_rows",
         {"md_power_mw": "moldovan_power_watts"},
