@@ -37,7 +37,7 @@ def canaries(scheme: str, url: str, folder: Path) -> tuple[SourceSpec, RequestSp
         "s",
         f"{url}/v1?key=canary-url&q=canary%20blank",
         headers={"X-API-Key": secret('canary"quoted'), "X-File": SecretSource(file=file)},
-        timeout=200,
+        timeout=100,
         attempts=2,
         max_body=4096,
         **auth,  # type: ignore[arg-type] # one of the two
@@ -153,11 +153,12 @@ async def test_no_canary_in_a_repr(tmp_path: Path) -> None:
 
 
 async def test_no_canary_in_an_answer(tmp_path: Path) -> None:
-    """No credential is in the repr or in the URL of an accepted answer."""
-    async with serving(reply(body=b'["canary"]')) as wire:
+    """No credential is in the repr, the URL or the type of an accepted answer."""
+    answer_with_echo = reply(body=b'["canary"]', content_type="application/json; echo=canary-bearer")
+    async with serving(answer_with_echo) as wire:
         source, request = canaries("bearer", wire.url, tmp_path)
         answer = await Client(source).fetch(request)
-    assert "canary" not in repr(answer) + answer.url
+    assert "canary" not in repr(answer) + answer.url + answer.content_type
 
 
 async def test_further_texts_are_masked() -> None:

@@ -179,6 +179,20 @@ async def test_an_endless_body() -> None:
     assert error.reason == "too_large"
 
 
+async def test_endless_padding() -> None:
+    """What comes over the wire is bounded too, also where it unpacks to nothing."""
+
+    async def pad(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}"))
+        while True:
+            writer.write(b"\0" * 65536)
+            await writer.drain()
+
+    async with serving(pad) as wire:
+        error = await Client(source(wire.url)).fail()
+    assert error.reason == "too_large"
+
+
 async def test_a_body_of_exactly_the_limit() -> None:
     """A body as large as the limit is taken, compressed or not; one byte more is not."""
     for extra, coding in ((0, ""), (0, "gzip"), (1, ""), (1, "gzip")):
@@ -240,6 +254,18 @@ async def test_a_refusal_that_never_ends() -> None:
     async with serving(endless) as wire:
         error = await Client(source(wire.url)).fail()
     assert "status 400 Bad: wrong step ..." in str(error)
+
+
+async def test_a_refusal_that_hangs() -> None:
+    """A refusal whose body hangs is still a refusal, and no timeout."""
+
+    async def halt(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 401 Who\r\nContent-Length: 99\r\n\r\nno such user")
+        await reader.read()
+
+    async with serving(halt) as wire:
+        error = await Client(source(wire.url, timeout=400)).fail()
+    assert str(error).endswith("status 401 Who: no such user")
 
 
 async def test_a_refusal_that_breaks_off() -> None:

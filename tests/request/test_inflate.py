@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timepoint.request import inflate
 from timepoint.request.inflate import STEP, Damaged, Decoder, TooLarge, decoder
 
 LIMIT = 1 << 24
@@ -58,6 +59,15 @@ def test_more_than_one_step(coding: str, size: int) -> None:
     """A body larger than one bounded step comes out whole, also when a step ends in the middle of a repetition."""
     data = b"\0" * size
     assert run(made(coding), CODINGS[coding](data), 1 << 16) == data
+
+
+def test_output_that_a_step_had_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What zlib still holds when a bounded step ends with the last byte of input is not lost."""
+    monkeypatch.setattr(inflate, "STEP", 1000)
+    for size in range(900, 1400):
+        data = b"\0" * size
+        for piece in (1, 2, 3, 1000):
+            assert run(made("raw deflate"), raw_deflate(data), piece) == data
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])

@@ -36,7 +36,7 @@ from timepoint.version import __version__
 
 MAX_HEADERS = 64 * 1024  # bytes of an answer's header block
 MAX_ERROR_BODY = 4 * 1024  # bytes of a refused answer that are looked at
-_ERROR_BODY_SECONDS = 2.0  # a refusal does not become a timeout because its body hangs
+_PATIENCE = 2.0  # seconds for the body of a refusal, which does not become a timeout because that hangs
 _SHOWN_CODING = 40
 _DEFAULT_HEADERS = {
     "Accept": "application/json, */*;q=0.5",
@@ -102,7 +102,7 @@ class Transport:
             proxy=self._proxy,
             proxy_headers=self._proxy_headers if secured else None,
         ) as response:
-            yield Response(response)
+            yield Response(response, min(_PATIENCE, self._source.timeout / 4000))
 
     def explain(self, error: Exception) -> SourceError:
         """Our error for an exception of an exchange. A SourceError is its own explanation."""
@@ -117,10 +117,11 @@ class Transport:
 
 
 class Response:
-    """The head of an answer, and its body to be read once."""
+    """The head of an answer, and its body to be read once. ``patience``: seconds for a body that is not wanted."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, patience: float) -> None:
         self._response = response
+        self._patience = patience
         self.wire_bytes = 0
         size = sum(len(name) + len(value) + 4 for name, value in response.raw_headers)
         if size > MAX_HEADERS:
@@ -171,7 +172,7 @@ class Response:
         decoding = decoder(",".join(self.headers.getall("Content-Encoding", [])), most)
         raw = bytearray()
         try:
-            async with asyncio.timeout(_ERROR_BODY_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while decoding is not None and len(raw) < most and (chunk := await self._response.content.readany()):
                     raw += chunk
                     for _ in decoding.feed(chunk[:most]):
