@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,46 @@ def test_a_damaged_file_leaves_the_one_before_in_use_and_is_counted_once(tmp_pat
 
     assert b'a_watts{pod="a"} 7' in page(loader)
     assert loader.held.read_failures == 1
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A failure that passes by itself costs seconds and not the time until the next run; it is told once."""
+    clock = SetClock()
+    loader = SnapshotLoader(tmp_path, ["a"], clock)
+    publish_job(tmp_path, "a", 7)
+    path = snapshot_path(tmp_path, "a")
+    hidden = path.rename(tmp_path / "hidden")
+    path.symlink_to(path.name)  # a loop: there, but not to be opened, for root neither
+    for _ in range(3):
+        clock.advance(10_000)
+        loader.refresh()
+    assert loader.held.read_failures == 1
+
+    path.unlink()
+    hidden.rename(path)
+    loader.refresh()
+
+    assert b'a_watts{pod="a"} 7' in page(loader)
+    assert [record.getMessage() for record in caplog.records] == ["snapshot_unusable"]
+
+
+def test_the_same_damage_is_not_read_at_every_look(tmp_path: Path) -> None:
+    """A damaged file is read again only when it changed, or when some seconds have passed."""
+    clock = SetClock()
+    publish_job(tmp_path, "a", 7)
+    path = snapshot_path(tmp_path, "a")
+    whole = path.read_bytes()
+    stamp = path.stat()
+    path.write_bytes(whole[:-3] + bytes(3))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    loader = SnapshotLoader(tmp_path, ["a"], clock)
+    loader.refresh()
+
+    path.write_bytes(whole)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert not loader.refresh()
+    clock.advance(5000)
+    assert loader.refresh()
 
 
 def test_a_file_that_is_gone_is_no_longer_served(tmp_path: Path) -> None:

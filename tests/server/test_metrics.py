@@ -124,6 +124,15 @@ async def test_the_page_says_whether_the_poller_lives(tmp_path: Path) -> None:
     assert values(dead.body)["timepoint_poller_up"] == 0
 
 
+async def test_serve_mode_says_nothing_of_a_poller(tmp_path: Path) -> None:
+    """Where nobody is expected to give signs of life, an alert on timepoint_poller_up must not fire."""
+    publish_poller(tmp_path)
+    async with staged(tmp_path, settings=ServerSettings(poller_required=False)) as stage:
+        answer = await stage.ask("/metrics")
+
+    assert b"timepoint_poller_up" not in answer.body
+
+
 async def test_promtool_finds_nothing(tmp_path: Path, promtool: str) -> None:
     """The server's own families keep the rules of naming."""
     publish_poller(tmp_path)

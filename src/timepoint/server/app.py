@@ -182,7 +182,8 @@ class App:
     def _facts(self, held: Held) -> tuple[ServerFacts, ProcessFacts, PythonFacts]:
         rendered_at = {job.job_name: job.rendered_at for job in held.jobs}
         problems = len(held.pages.problems)
-        server = ServerFacts(self._poller_up(held), held.read_failures, rendered_at, problems)
+        poller_up = self._poller_up(held) if self.settings.poller_required else None
+        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems)
         return server, read_process(self._start_time), self._python
 
 

@@ -16,12 +16,12 @@ from timepoint.server.process import ProcessFacts, PythonFacts
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server knows about what it serves.
+    """What the server knows about what it serves. ``poller_up`` is None where no poller is expected.
 
     ``rendered_at`` maps a job's name to milliseconds since the epoch; ``problems`` counts contradictions between jobs.
     """
 
-    poller_up: bool
+    poller_up: bool | None
     read_failures: int
     rendered_at: Mapping[str, int]
     problems: int = 0
@@ -51,15 +51,13 @@ def live_families(server: ServerFacts, process: ProcessFacts, python: PythonFact
 
 
 def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
+    poller_up = FamilySpec(
+        "timepoint_poller_up",
+        MetricType.GAUGE,
+        "1 if the poller gave a sign of life within --poller-deadline, else 0. Absent under timepoint serve.",
+    )
     return [
-        _family(
-            FamilySpec(
-                "timepoint_poller_up",
-                MetricType.GAUGE,
-                "1 if the poller gave a sign of life within --poller-deadline, else 0.",
-            ),
-            {"": float(server.poller_up)},
-        ),
+        _family(poller_up, {} if server.poller_up is None else {"": float(server.poller_up)}),
         _family(
             FamilySpec(
                 "timepoint_page_problems",

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 INTERVAL = 0.2
 """Seconds between two looks at the directory."""
 
+RETRY = 5.0
+"""Seconds until a file that could not be read is tried again, if it has not changed before."""
+
 _Signature = tuple[int, int, int]
 
 
@@ -48,10 +51,16 @@ class Held:
 
 @dataclass(slots=True)
 class _File:
-    """One file as last looked at: its signature, and the last snapshot in it that was whole."""
+    """One file: the signature of the last snapshot in it that was whole, and that snapshot.
+
+    ``trouble`` is why it could not be read at the last try, and with which signature; it is tried again at ``retry_at``
+    (seconds of the monotonic clock), since not every failure is damage.
+    """
 
     signature: _Signature | None = None
     published: PublishedJob | None = None
+    trouble: tuple[_Signature | None, str] | None = None
+    retry_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -88,12 +97,13 @@ class SnapshotLoader:
         failures = 0
         changed: set[str] = set()
         for name, file in self._files.items():
+            signature = None
             try:
-                if self._look(name, file):
+                signature = self._signature(name)
+                if self._take(name, file, signature):
                     changed.add(name)
             except (PublishError, OSError) as error:
-                failures += 1
-                event(log, logging.ERROR, "snapshot_unusable", job=name, error=error, kept=file.published is not None)
+                failures += self._note(name, file, (signature, str(error)))
         if changed or failures:
             self.held = self._hold(changed, failures)
         return bool(changed)
@@ -105,21 +115,39 @@ class SnapshotLoader:
             except Exception:
                 log.exception("BUG: the published snapshots cannot be refreshed; those held stay")
 
-    def _look(self, name: str, file: _File) -> bool:
-        """Reads the file if it is another one than before. A file that is gone is no longer served."""
-        path = snapshot_path(self.directory, name)
+    def _signature(self, name: str) -> _Signature | None:
+        """What tells one version of a file from another; None if there is no file."""
         try:
-            stat = path.stat()
+            stat = snapshot_path(self.directory, name).stat()
         except FileNotFoundError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    def _take(self, name: str, file: _File, signature: _Signature | None) -> bool:
+        """Reads the file if it is another one than before. A file that is gone is no longer served."""
+        if signature is None:
             was_there = file.published is not None
-            file.signature = file.published = None
+            file.signature = file.published = file.trouble = None
             return was_there
-        signature = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if signature == file.signature:
+        if signature == file.signature or self._is_to_wait(file, signature):
             return False
-        file.signature = signature
-        file.published = read_published(path)
+        file.published = read_published(snapshot_path(self.directory, name))
+        file.signature, file.trouble = signature, None
         return True
+
+    def _is_to_wait(self, file: _File, signature: _Signature) -> bool:
+        tried = file.trouble is not None and file.trouble[0] == signature
+        return tried and self.clock.monotonic() < file.retry_at
+
+    def _note(self, name: str, file: _File, trouble: tuple[_Signature | None, str]) -> int:
+        """Remembers why a file cannot be used; 1 if that is news, which is logged, else 0."""
+        file.retry_at = self.clock.monotonic() + RETRY
+        if trouble == file.trouble:
+            return 0
+        file.trouble = trouble
+        kept = file.published is not None
+        event(log, logging.ERROR, "snapshot_unusable", job=name, error=trouble[1], kept=kept)
+        return 1
 
     def _prepare(self, published: Sequence[PublishedJob]) -> Pages:
         """Pages put together for both formats, so that not even the first scrape of them has to."""
