@@ -21,12 +21,7 @@ from timepoint.poller.tally import JobTally
 
 LOGGER = logging.getLogger(__name__)
 
-_LEVELS = {
-    Outcome.OK: logging.INFO,
-    Outcome.EMPTY: logging.INFO,
-    Outcome.PARTIAL: logging.WARNING,
-    Outcome.SKIPPED: logging.WARNING,
-}
+_LEVELS = {Outcome.PARTIAL: logging.WARNING, Outcome.SKIPPED: logging.WARNING}
 _LONGEST_SLEEP = MINUTE  # the wall clock may jump while one sleeps
 
 
@@ -113,7 +108,7 @@ def log_run(report: RunReport) -> None:
     counts, rejects = report.counts, report.rejects
     log.event(
         LOGGER,
-        _LEVELS.get(report.outcome, logging.ERROR),
+        _LEVELS.get(report.outcome, logging.ERROR) if report.failed else logging.INFO,
         "run",
         job=report.job_name,
         outcome=report.outcome.value,

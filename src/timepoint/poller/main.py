@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from timepoint import log
 from timepoint.errors import DataDirectoryError, StoreError
-from timepoint.job import Job
+from timepoint.job import HttpPolling, Job
 from timepoint.ledger.store import open_store
 from timepoint.poller.runner import Runner, Surroundings
+from timepoint.secret import Secret
 
 LOGGER = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def poll_forever(jobs: Sequence[Job], ledger: Path, published: Path) -> int:
     """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used."""
 
     async def main(stop: asyncio.Event) -> int:
-        return await Runner(jobs, _surroundings(ledger, published)).run(stop)
+        return await Runner(jobs, _surroundings(jobs, ledger, published)).run(stop)
 
     return _run(main)
 
@@ -41,7 +42,7 @@ def poll_once(
     """
 
     async def main(stop: asyncio.Event) -> int:
-        runner = Runner(jobs, _surroundings(ledger, published))
+        runner = Runner(jobs, _surroundings(jobs, ledger, published))
         runs = asyncio.create_task(runner.run_once(force=force, only=only))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((runs, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -55,8 +56,22 @@ def poll_once(
     return _run(main)
 
 
-def _surroundings(ledger: Path, published: Path) -> Surroundings:
+def _surroundings(jobs: Iterable[Job], ledger: Path, published: Path) -> Surroundings:
+    log.hide(_given_secrets(jobs))
     return Surroundings(open_store=lambda: open_store(ledger), published=published)
+
+
+def _given_secrets(jobs: Iterable[Job]) -> Iterator[Secret]:
+    """The credentials that the config itself holds; those in files are masked where they are read."""
+    for job in jobs:
+        if isinstance(job.polling, HttpPolling):
+            source = job.polling.source
+            given = [*source.headers.values(), *job.polling.request.headers.values()]
+            if source.basic_auth is not None:
+                given += [source.basic_auth.username, source.basic_auth.password]
+            if source.authorization is not None:
+                given.append(source.authorization.credentials)
+            yield from (secret.text for secret in given if secret.text is not None)
 
 
 def _run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:

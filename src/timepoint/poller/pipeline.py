@@ -39,7 +39,7 @@ from timepoint.model import MappedRun, Outcome, Rejects, Window
 from timepoint.poller import schedule
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.origin import Material, Origin
-from timepoint.poller.report import RunReport, skipped
+from timepoint.poller.report import NOTHING_NEW, RunReport, skipped
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import Worker, paused_collector
 from timepoint.request.window import plan_windows
@@ -72,7 +72,7 @@ class Pipeline:
         try:
             windows = await self._plan(fire_time)
             if not windows:
-                return skipped(self.job.name, fire_time, began, "nothing_new", "no data time is new since the last run")
+                return skipped(self.job.name, fire_time, began, NOTHING_NEW, "no data time is new since the last run")
             await self._run_windows(windows, report, started + self.job.timeout / 1000)
             report.close(Outcome.OK if report.points else Outcome.EMPTY)
         except _Failed as failure:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects, Window
 
+NOTHING_NEW = "nothing_new"
+"""The reason of a skipped run whose window would have been empty."""
+
 STAGES = ("fetch", "map", "decide", "commit", "publish")
 """The stages whose time is taken, in the order of a run."""
 
@@ -62,7 +65,8 @@ class RunReport:
 
     @property
     def failed(self) -> bool:
-        return self.outcome not in (Outcome.OK, Outcome.EMPTY)
+        """A run that asked for nothing, since nothing was new, is no failure: a period may be shorter than a step."""
+        return self.outcome not in (Outcome.OK, Outcome.EMPTY) and self.reason != NOTHING_NEW
 
     def close(self, outcome: Outcome, reason: str = "", error: str = "") -> RunReport:
         """Sets the closing word; gives the report itself."""

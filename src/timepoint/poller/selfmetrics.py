@@ -147,7 +147,9 @@ DECLARED: tuple[SelfMetric, ...] = (
     ),
     SelfMetric(
         FamilySpec(
-            "timepoint_job_run_failures_total", _COUNTER, "Runs of the job that ended otherwise than ok or empty."
+            "timepoint_job_run_failures_total",
+            _COUNTER,
+            "Runs of the job that ended otherwise than ok or empty, or should have taken place and did not.",
         ),
         ("job_name", "outcome"),
         _by_word(lambda tally: {outcome.value: tally.failures.get(outcome, 0) for outcome in FAILURES}),

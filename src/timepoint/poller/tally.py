@@ -20,7 +20,8 @@ class JobTally:
     """One job: how its runs ended and what they did, in sums since the start, and how it stands now.
 
     ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job.
-    ``last`` is the newest report of a run that took place, ``skip`` the newest of one that did not, if it is newer.
+    ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
+    it is newer.
     ``next_begin``, ``last_success`` and ``running_since`` are in milliseconds.
     """
 
@@ -53,7 +54,8 @@ class JobTally:
         if report.standing is not None:
             self.standing = report.standing
         if report.outcome is Outcome.SKIPPED:
-            self.skip = report
+            if report.failed:
+                self.skip = report
             return
         self.last, self.skip = report, None
         if report.failed:
