@@ -150,6 +150,7 @@ def test_patterns_that_give_local_times(stamp_format: Any, node: Any, expected: 
         ("unix", "abc"),
         ("unix", "2022-10-31"),
         ("unix", 1e300),
+        ("unix", 1e306),
         ("unix", float("nan")),
         ("unix", "9" * 30),
         ("unix_ms", True),

@@ -148,9 +148,10 @@ def _parse_unix(text: str, scale: int) -> Stamp:
 def _number_unix(number: float, scale: int) -> Stamp:
     if isinstance(number, int):
         return _instant(number * scale // _NANOSECONDS, number)
-    if not isfinite(number):
+    milliseconds = number * (scale / _NANOSECONDS)
+    if not isfinite(milliseconds):
         raise _not_a_time(number, "")
-    return _instant(round(number * (scale / _NANOSECONDS)), number)
+    return _instant(round(milliseconds), number)
 
 
 def _check_pattern(pattern: str) -> None:
