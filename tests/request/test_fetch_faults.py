@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import socket
 import struct
+import threading
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 
@@ -103,10 +105,39 @@ async def test_a_connection_that_is_not_answered() -> None:
 
 
 async def test_a_name_that_does_not_exist() -> None:
-    """A name that cannot be resolved is named; ``.invalid`` exists nowhere (RFC 6761)."""
+    """A name that cannot be resolved is named."""
     error = await Client(source("http://api.invalid/")).fail()
     assert error.reason == "connect"
-    assert "the name api.invalid cannot be resolved: " in str(error)
+    assert str(error).endswith("the name api.invalid cannot be resolved: Name or service not known")
+
+
+async def test_a_name_that_is_not_answered() -> None:
+    """A name server that does not answer costs the connect timeout, and the exit does not wait for it."""
+    release = threading.Event()
+
+    def wait(*_: object) -> list[Any]:
+        release.wait()
+        return []
+
+    try:
+        spec = SourceSpec("s", "http://api.invalid/", connect_timeout=100, attempts=1)
+        error = await Client(spec, lookup=wait).fail()
+    finally:
+        release.set()
+    assert error.reason == "connect"
+    assert "no connection within 100ms (connect_timeout)" in str(error)
+
+
+async def test_the_next_address_of_a_name() -> None:
+    """Where the first address of a name refuses, the next one is taken within the attempt."""
+    dead = free_port()
+    async with serving(reply(body=b"[1]")) as wire:
+
+        def two(_host: str, _port: int, _family: int) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (dead, wire.port)]
+
+        answer = await Client(source(f"http://api.invalid:{dead}"), lookup=two).fetch()
+    assert (answer.body, answer.attempts) == (b"[1]", 1)
 
 
 BROKEN = {

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.request.wire import lookup
 from timepoint.request.resolve import ThreadPerLookup
 
 V4 = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
@@ -19,7 +20,7 @@ LINK = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 80, 0, 3))
 
 async def test_addresses_in_their_order() -> None:
     """All addresses of a name are given in the system's order, a link's address with its interface."""
-    found = await ThreadPerLookup(lambda *_, **__: [V6, V4, LINK]).resolve("api.test", 80)
+    found = await ThreadPerLookup(lambda *_: [V6, V4, LINK]).resolve("api.test", 80)
     assert [(one["host"], one["port"], one["family"]) for one in found] == [
         ("2001:db8::1", 80, socket.AF_INET6),
         ("192.0.2.1", 80, socket.AF_INET),
@@ -37,11 +38,11 @@ async def test_the_system_resolver() -> None:
 async def test_a_lookup_that_fails(error: Exception) -> None:
     """Whatever a lookup raises, an OSError reaches the one who waits."""
 
-    def lookup(*_: Any, **__: Any) -> list[Any]:
+    def fail(*_: Any) -> list[Any]:
         raise error
 
     with pytest.raises(OSError, match=r"try again|the resolver failed: odd"):
-        await ThreadPerLookup(lookup).resolve("api.test")
+        await ThreadPerLookup(fail).resolve("api.test")
 
 
 async def test_lookups_that_hang() -> None:
@@ -49,13 +50,13 @@ async def test_lookups_that_hang() -> None:
     release = threading.Event()
     threads: list[threading.Thread] = []
 
-    def lookup(host: str, *_: Any, **__: Any) -> list[Any]:
+    def answer(host: str, *_: Any) -> list[Any]:
         threads.append(threading.current_thread())
         if host == "dead.test":
             release.wait()
         return [V4]
 
-    resolver = ThreadPerLookup(lookup)
+    resolver = ThreadPerLookup(answer)
     waiting = [asyncio.create_task(resolver.resolve("dead.test")) for _ in range(50)]
     try:
         assert len(await resolver.resolve("api.test")) == 1
@@ -71,8 +72,8 @@ async def test_lookups_that_hang() -> None:
 
 
 async def test_a_lookup_under_aiohttp() -> None:
-    """A client session takes the resolver and calls a failed lookup by its name."""
-    connector = aiohttp.TCPConnector(resolver=ThreadPerLookup())
+    """A client session takes the resolver, and tells a failed lookup from a failed connection."""
+    connector = aiohttp.TCPConnector(resolver=ThreadPerLookup(lookup))
     async with aiohttp.ClientSession(connector=connector) as session:
         with pytest.raises(aiohttp.ClientConnectorDNSError):
             await session.get("http://api.invalid/")

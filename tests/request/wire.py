@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from timepoint.errors import SourceError
 from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.fetch import HttpFetcher
+from timepoint.request.resolve import Lookup
 from timepoint.request.spec import RequestSpec, SourceSpec
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -125,16 +128,28 @@ class FakeClock:
         self.wall += round(seconds * 1000)
 
 
+def lookup(host: str, port: int, family: int) -> list[Any]:
+    """Resolves what is on this machine, and asks no name server about anything else."""
+    if host == "localhost":
+        host = "127.0.0.1"
+    if not host.startswith("127."):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
+
+
 @dataclass
 class Client:
-    """A fetcher for one test: full jitter becomes no jitter, sleeping takes no time."""
+    """A fetcher for one test: full jitter becomes no jitter, sleeping takes no time, names stay on this machine."""
 
     source: SourceSpec
     clock: FakeClock = field(default_factory=FakeClock)
     chance: float = 1.0
+    lookup: Lookup = lookup
 
     async def fetch(self, request: RequestSpec | None = None, within: float = 600.0) -> Answer:
-        async with HttpFetcher(self.source, self.clock, chance=lambda: self.chance, sleep=self.clock.sleep) as fetcher:
+        async with HttpFetcher(
+            self.source, self.clock, chance=lambda: self.chance, sleep=self.clock.sleep, lookup=self.lookup
+        ) as fetcher:
             deadline = self.clock.monotonic() + within
             return await fetcher.fetch(request or RequestSpec(), WINDOW, deadline, fire_time=START + 2_000_000)
 

@@ -26,6 +26,7 @@ from timepoint.request.auth import Authenticator, HeaderAuthenticator
 from timepoint.request.decode import check_type
 from timepoint.request.prepare import PreparedRequest, prepare, userinfo
 from timepoint.request.redact import Redactor
+from timepoint.request.resolve import Lookup, system_lookup
 from timepoint.request.retry import SAFE_METHODS, may_pass, parse_retry_after, pause
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
@@ -43,7 +44,7 @@ __all__ = ["Answer", "HttpFetcher"]
 class HttpFetcher:
     """Fetches from one source; an asynchronous context manager. Jobs of the same source share it, and its connections.
 
-    ``chance`` (uniform in [0, 1)) and ``sleep`` (seconds) are what back-off is made of.
+    ``chance`` (uniform in [0, 1)) and ``sleep`` (seconds) are what back-off is made of; ``lookup`` resolves names.
     """
 
     def __init__(
@@ -53,13 +54,14 @@ class HttpFetcher:
         *,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        lookup: Lookup = system_lookup,
     ) -> None:
         self._source = source
         self._clock = clock or SystemClock()
         self._chance = chance
         self._sleep = sleep
         self._auth: Authenticator = HeaderAuthenticator(source, userinfo(source.url))
-        self._transport = Transport(source)
+        self._transport = Transport(source, lookup)
         self._free_at = 0.0  # when min_interval allows the next attempt, on the monotonic clock
 
     async def __aenter__(self) -> Self:

@@ -18,13 +18,20 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
-Lookup = Callable[..., list[_AddressInfo]]
+Lookup = Callable[[str, int, int], list[_AddressInfo]]
+"""Host, port and address family to what ``socket.getaddrinfo`` gives. Raises OSError."""
+
+
+def system_lookup(host: str, port: int, family: int) -> list[_AddressInfo]:
+    """What the system says: /etc/hosts, DNS and whatever else it asks."""
+    infos = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [(int(kind), int(sort), protocol, name, address) for kind, sort, protocol, name, address in infos]
 
 
 class ThreadPerLookup(AbstractResolver):
-    """``lookup`` has the signature of ``socket.getaddrinfo``."""
+    """One lookup, one thread."""
 
-    def __init__(self, lookup: Lookup = socket.getaddrinfo) -> None:  # type: ignore[assignment] # enums are ints
+    def __init__(self, lookup: Lookup = system_lookup) -> None:
         self._lookup = lookup
 
     async def resolve(
@@ -38,7 +45,7 @@ class ThreadPerLookup(AbstractResolver):
             infos: list[_AddressInfo] = []
             error = None
             try:
-                infos = self._lookup(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+                infos = self._lookup(host, port, family)
             except OSError as raised:
                 error = raised
             except Exception as raised:  # noqa: BLE001 - nobody looks at a thread: it ends at the one who waits

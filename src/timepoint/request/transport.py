@@ -28,7 +28,7 @@ from timepoint.clock import format_duration
 from timepoint.errors import ContentError, SourceError, StatusError, TransportError
 from timepoint.request.inflate import ACCEPT_ENCODING, Damaged, TooLarge, decoder
 from timepoint.request.prepare import userinfo
-from timepoint.request.resolve import ThreadPerLookup
+from timepoint.request.resolve import Lookup, ThreadPerLookup, system_lookup
 from timepoint.request.spec import SourceSpec, TlsSpec
 from timepoint.request.tls import TlsContext
 from timepoint.secret import Secret
@@ -58,8 +58,9 @@ class Exchange:
 class Transport:
     """The connections of one source. An asynchronous context manager."""
 
-    def __init__(self, source: SourceSpec) -> None:
+    def __init__(self, source: SourceSpec, lookup: Lookup = system_lookup) -> None:
         self._source = source
+        self._lookup = lookup
         self._tls = TlsContext(source.tls or TlsSpec())
         self._proxy, self._proxy_headers = _proxy(source.proxy_url)
         self._session: aiohttp.ClientSession | None = None
@@ -67,7 +68,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             # No limit: waiting for a free connection would count as connecting.
-            connector=aiohttp.TCPConnector(limit=0, resolver=ThreadPerLookup()),
+            connector=aiohttp.TCPConnector(limit=0, resolver=ThreadPerLookup(self._lookup)),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
