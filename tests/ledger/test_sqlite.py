@@ -397,6 +397,17 @@ def test_log_does_not_grow_with_the_number_of_commits(path: Path) -> None:
     store.close()
 
 
+def test_loaded_series_share_what_is_equal(path: Path) -> None:
+    """A million series must fit into memory: instants, grids and zeros are not kept once per series."""
+    close_filled(path, 10)
+    store = open_store(path)
+    metric = store.load("job", "").metric(counter())
+    store.close()
+    assert metric is not None
+    for name in ("seen_at", "created", "zero_until", "times", "carry", "debt"):
+        assert len({id(getattr(state, name)) for state in metric.series.values()}) == 1
+
+
 def test_utilities_know_no_word_of_the_domain() -> None:
     """sqlite.py could serve any program."""
     text = Path(sqlite.__file__).read_text(encoding="utf-8").lower()
