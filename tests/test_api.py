@@ -11,9 +11,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,42 @@ def test_an_exception_fails_the_run_and_names_its_place(tmp_path: Path) -> None:
     assert report is not None
     assert (report.outcome, report.reason, report.points) == ("source_error", "function", 0)
     assert re.fullmatch(r"the function raised LookupError: no such meter \(.*test_api\.py:\d+\)", report.error)
+
+
+async def _async_function(window: JobWindow) -> list[Point]:
+    return []
+
+
+async def _async_generator(window: JobWindow) -> AsyncIterator[Point]:
+    yield Point("x_joules_total", 1)
+
+
+@pytest.mark.parametrize("function", [_async_function, _async_generator])
+def test_an_async_function_is_refused(function: Any) -> None:
+    """A function has a thread of its own: it may block, and need not be async."""
+    with pytest.raises(ValueError, match="not an async one"):
+        _exporter(function)
+
+
+def test_a_function_without_yield_is_told_so(tmp_path: Path) -> None:
+    """To forget the yield is a mistake that the run names."""
+    runner = _run_once(_exporter(lambda window: None), tmp_path, FakeClock())
+    report = runner.tallies["x"].last
+    assert report is not None
+    assert "let it yield points" in report.error
+
+
+def test_run_refuses_a_program_with_threads(tmp_path: Path) -> None:
+    """A fork beside threads would not be safe: the error says what to do."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="before any other thread"):
+            _exporter().run(data_dir=tmp_path)
+    finally:
+        release.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(

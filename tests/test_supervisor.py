@@ -109,14 +109,15 @@ def test_sigterm_ends_all_and_is_a_success(supervised: Callable[..., Supervised]
 
 
 def test_sighup_ends_nothing(supervised: Callable[..., Supervised]) -> None:
-    """SIGHUP is taken and has no effect; SIGINT then ends all."""
+    """SIGHUP has no effect on parent or child; SIGINT then ends all."""
     parent = supervised("sys.exit(supervise([polite('server')]))")
-    parent.pids()
+    os.kill(parent.pids()["server"], signal.SIGHUP)
     parent.process.send_signal(signal.SIGHUP)
     parent.process.send_signal(signal.SIGINT)
     code, errors = parent.end()
     assert code == 0
     assert "event=stopping signal=SIGINT" in errors
+    assert "child_died" not in errors
 
 
 def test_no_child_outlives_a_killed_parent(supervised: Callable[..., Supervised]) -> None:

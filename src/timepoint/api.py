@@ -20,7 +20,9 @@ A mistake in a declaration is a ValueError where it stands; a mistake in a point
 
 from __future__ import annotations
 
+import inspect
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -175,6 +177,10 @@ class Exporter:
         delayed = f", delayed {format_duration(window.delay)}" if window.delay else ""
 
         def register(function: Function) -> Function:
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                raise ValueError(
+                    "a job is a plain function, not an async one: it has a thread of its own and may block"
+                )
             job_name = name or str(getattr(function, "__name__", ""))
             how = f"polled {polled} by {job_name}{delayed}"
             specs = [_complete(metric.spec(), longest, window.delay, how) for metric in metrics]
@@ -215,13 +221,15 @@ class Exporter:
         """Polls and serves until SIGTERM or SIGINT; the exit code, 0 for an orderly end.
 
         Jobs of a ``config`` file run beside those written in Python. Call it from the main thread of a program without
-        other threads: it forks. Raises ConfigError, ValueError, DataDirectoryError and ListenError before anything is
-        started.
+        other threads: it forks. Raises RuntimeError if there are some, and ConfigError, ValueError, DataDirectoryError
+        and ListenError, before anything is started.
         """
         from timepoint import log
         from timepoint.launch import LaunchSettings, launch
         from timepoint.server.listening import parse_listen_address
 
+        if threading.active_count() != 1:
+            raise RuntimeError("exporter.run() forks: call it in the main thread, before any other thread is started")
         jobs = self.jobs(config)
         log.configure(log_level, log_format)
         return launch(jobs, LaunchSettings(data_dir=Path(data_dir), address=parse_listen_address(listen)))

@@ -10,7 +10,7 @@ of the data directory) is opened before and inherited.
 - A child that ends, with any exit code, is started again after 1 s, doubling to 30 s; a child that lived for a minute
   begins at 1 s again.
 - SIGTERM or SIGINT: every child gets SIGTERM; who still lives 4.5 s later gets SIGKILL, and so does everybody at a
-  second signal. SIGHUP is taken and does nothing.
+  second signal. SIGHUP does nothing, neither here nor in a child.
 - The parent alone holds the write end of a pipe. When it dies, by whatever means, the kernel closes that end, and a
   thread in each child that waits for it ends the child at once. A child needs no care: nothing that it holds is lost.
 - As process 1 of a container it has handlers of its own (the kernel ignores signals to process 1 without them) and
@@ -219,7 +219,7 @@ class _Supervisor:
         try:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:
-                signal.signal(number, signal.SIG_DFL)
+                signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
             for fd in (self.alive_write, self.wake_read, self.wake_write):
                 os.close(fd)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)

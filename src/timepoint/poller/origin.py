@@ -127,7 +127,10 @@ class _Call:
         points: list[Any] = []
         error = None
         try:
-            for point in self._function(self._window):
+            given = self._function(self._window)
+            if given is None:
+                raise TypeError("it gave None: let it yield points, or return them")  # noqa: TRY301 - told like any other
+            for point in given:
                 if not self.is_wanted:
                     return
                 points.append(point)
