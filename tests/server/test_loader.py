@@ -144,6 +144,41 @@ def test_a_directory_that_is_not_there_yet_is_an_empty_page(tmp_path: Path) -> N
     assert loader.held.read_failures == 0
 
 
+def test_pages_for_the_next_limit_are_ready_before_it(tmp_path: Path) -> None:
+    """Just before a value vanishes the pages without it are made; they are used from that instant on and not before."""
+    clock = SetClock()
+    publish_job(tmp_path, "a", visible_until=NOW + 60_000)
+    loader = SnapshotLoader(tmp_path, ["a"], clock)
+    loader.refresh()
+    assert loader.held.upcoming is None
+
+    clock.advance(59_000)
+    loader.refresh()
+    made = loader.held.pages_at(NOW + 60_000)
+    assert made is not loader.held.pages_at(NOW + 59_999)
+    assert b"a_watts" not in b"".join(made.page(TEXT, gzip=False, now=NOW + 60_000).parts)
+
+    clock.advance(1_000)
+    loader.refresh()
+    assert loader.held.pages is made
+    assert loader.held.upcoming is None
+
+
+def test_pages_made_ahead_are_dropped_when_a_job_publishes(tmp_path: Path) -> None:
+    """What was made ahead of an older snapshot never hides a newer one."""
+    clock = SetClock()
+    publish_job(tmp_path, "a", 1, visible_until=NOW + 1_000)
+    loader = SnapshotLoader(tmp_path, ["a"], clock)
+    loader.refresh()
+    assert loader.held.upcoming is not None
+
+    publish_job(tmp_path, "a", 2, visible_until=NOW + 90_000)
+    loader.refresh()
+
+    body = b"".join(loader.held.pages_at(NOW + 1_000).page(TEXT, gzip=False, now=NOW + 1_000).parts)
+    assert b'a_watts{pod="a"} 2' in body
+
+
 def test_jobs_that_contradict_each_other_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The page stays valid without the later job's family, and the log says why, not at every look."""
     publish_job(tmp_path, "a")

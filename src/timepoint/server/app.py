@@ -100,9 +100,10 @@ class App:
         held = self.loader.held
         wanted = negotiate(_joined(request, "Accept"), _joined(request, "Accept-Encoding"))
         selection = read_selection(request.rel_url.query)
-        pages = self._selections.of(held.pages, selection)
+        now = self.clock.now()
+        pages = self._selections.of(held.pages_at(now), selection)
         extra = selection.of_live(live_families(*self._facts(held)))
-        page = pages.page(wanted.format, gzip=wanted.gzip, now=self.clock.now(), extra=extra)
+        page = pages.page(wanted.format, gzip=wanted.gzip, now=now, extra=extra)
         headers = {**HEADERS, "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
         if wanted.gzip:
             headers["Content-Encoding"] = "gzip"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from timepoint.clock import Clock
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 INTERVAL = 0.2
 """Seconds between two looks at the directory."""
 
+AHEAD = 3000
+"""Milliseconds before something appears or vanishes by its age, at which the pages for that moment are made."""
+
 RETRY = 5.0
 """Seconds until a file that could not be read is tried again, if it has not changed before."""
 
@@ -38,7 +42,8 @@ class Held:
     """What is served at one moment. Immutable: a change makes a new one.
 
     ``heartbeat`` is when the poller last gave a sign of life, on the monotonic clock in seconds, None if it never did;
-    ``poller_spoke`` that it did so since this loader was made.
+    ``poller_spoke`` that it did so since this loader was made. ``upcoming`` is the next instant at which something
+    appears or vanishes, and the pages for it.
     """
 
     pages: Pages
@@ -47,6 +52,11 @@ class Held:
     read_failures: int = 0
     heartbeat: float | None = None
     poller_spoke: bool = False
+    upcoming: tuple[int, Pages] | None = None
+
+    def pages_at(self, now: int) -> Pages:
+        """The pages for an instant: those made ahead, once it is their time."""
+        return self.upcoming[1] if self.upcoming is not None and now >= self.upcoming[0] else self.pages
 
 
 @dataclass(slots=True)
@@ -73,6 +83,8 @@ class SnapshotLoader:
     held: Held = field(init=False)
     _files: dict[str, _File] = field(init=False)
     _born: int = field(init=False)
+    _limits: list[int] = field(init=False, default_factory=list)
+    _told: set[str] = field(init=False, default_factory=set)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
 
@@ -106,6 +118,7 @@ class SnapshotLoader:
                 failures += self._note(name, file, (signature, str(error)))
         if changed or failures:
             self.held = self._hold(changed, failures)
+        self._look_ahead()
         return bool(changed)
 
     def _run(self) -> None:
@@ -149,13 +162,29 @@ class SnapshotLoader:
         event(log, logging.ERROR, "snapshot_unusable", job=name, error=trouble[1], kept=kept)
         return 1
 
-    def _prepare(self, published: Sequence[PublishedJob]) -> Pages:
+    def _look_ahead(self) -> None:
+        """Has the pages ready for the moment at which something appears or vanishes by its age.
+
+        Where two jobs of 100,000 series share a family, putting the page together anew takes 0.7 s: not in a scrape.
+        """
+        held, now = self.held, self.clock.now()
+        if held.upcoming is not None and now >= held.upcoming[0]:
+            held = replace(held, pages=held.upcoming[1], upcoming=None)
+        place = bisect_right(self._limits, now)
+        limit = self._limits[place] if place < len(self._limits) else None
+        if limit is not None and limit - now <= AHEAD and (held.upcoming is None or held.upcoming[0] != limit):
+            held = replace(held, upcoming=(limit, self._prepare(held.pages.published, limit)))
+        self.held = held
+
+    def _prepare(self, published: Sequence[PublishedJob], now: int) -> Pages:
         """Pages put together for both formats, so that not even the first scrape of them has to."""
         pages = Pages(published)
         for format_ in (TEXT, OPENMETRICS):
-            pages.page(format_, gzip=True, now=self.clock.now())
+            pages.page(format_, gzip=True, now=now)
         for problem in pages.problems:
-            if problem not in self.held.pages.problems:
+            key = problem.lstrip("0123456789")  # how many series it is about changes from run to run
+            if key not in self._told:
+                self._told.add(key)
                 event(log, logging.WARNING, "jobs_contradict", problem=problem)
         return pages
 
@@ -169,11 +198,21 @@ class SnapshotLoader:
             spoke = spoke or before.poller is not None or poller.rendered_at >= self._born
             age = 0 if before.poller is not None else max(0, self.clock.now() - poller.rendered_at)
             heartbeat = self.clock.monotonic() - age / 1000
+        if changed:
+            self._limits = _limits(everything)
         return Held(
-            pages=self._prepare(everything) if changed else before.pages,
+            pages=self._prepare(everything, self.clock.now()) if changed else before.pages,
             jobs=jobs,
             poller=poller,
             read_failures=before.read_failures + failures,
             heartbeat=heartbeat,
             poller_spoke=spoke,
+            upcoming=None if changed else before.upcoming,
         )
+
+
+def _limits(published: Sequence[PublishedJob]) -> list[int]:
+    """The instants at which something appears or vanishes, ascending."""
+    batches = (batch for job in published for family in job.families for batch in family.batches)
+    limits = {limit for batch in batches for limit in (batch.visible_from, batch.visible_until)}
+    return sorted(limit for limit in limits if limit is not None)
