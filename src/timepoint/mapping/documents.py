@@ -30,6 +30,7 @@ from timepoint.mapping.unusable import show
 from timepoint.model import Rejects
 
 _SHOWN = 60
+_PIECE = 1 << 20
 _Scalar = str | int | float | bool | None
 _SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
 _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
@@ -70,7 +71,7 @@ class Decoder:
         """The document, and the decoder of its parts if it is cut. Raises ContentError."""
         if not isinstance(document, msgspec.Raw):
             return document, None
-        body = bytes(document)
+        body = memoryview(document)
         try:
             if self._outer is not None and self._spine is not None:
                 outer = self._outer(body)
@@ -79,16 +80,16 @@ class Decoder:
                 return outer, Parts(self._loads, body, outer, len(self._spine.segments))
             whole = self._loads(body)
         except (msgspec.MsgspecError, RecursionError, ValueError):
-            return _decode_slowly(body, (), rejects), None
+            return _decode_slowly(bytes(body), (), rejects), None
         if not _holds_all(body, whole):
-            whole = _decode_slowly(body, (), rejects)
+            whole = _decode_slowly(bytes(body), (), rejects)
         return whole, None
 
 
 class Parts:
     """Decodes the parts of one body that was cut, and finds out whether any key was lost."""
 
-    def __init__(self, loads: Callable[[Any], Any], body: bytes, outer: Any, depth: int) -> None:
+    def __init__(self, loads: Callable[[Any], Any], body: memoryview, outer: Any, depth: int) -> None:
         self._loads = loads
         self._body = body
         self._outer = outer
@@ -118,14 +119,14 @@ class Parts:
 
         A branch that was lost with all its rows is no matter of a single row, so the document fails.
         """
-        colons = self._body.count(b":")
+        colons = _count(self._body, b":")
         for depth in (self._depth, -1):  # without the parts, which are counted already; then all that was decoded
             members, in_texts = _colons_of(self._outer, depth)
             found = members + in_texts + (self._colons if depth > 0 else 0)
             if colons == found and (not in_texts or _ESCAPED_COLON.search(self._body) is None):
                 return
         doubtful = Rejects()
-        _decode_slowly(self._body, (), doubtful)
+        _decode_slowly(bytes(self._body), (), doubtful)
         if doubtful.total:
             raise ContentError("not_a_document", f"a key stands twice: {doubtful.examples['duplicate_key'][0]}")
 
@@ -156,9 +157,18 @@ def _colons_of(outer: Any, depth: int) -> tuple[int, int]:
     return members, in_texts
 
 
-def _holds_all(body: bytes, node: Any) -> bool:
+def _count(body: memoryview | bytes, pattern: bytes) -> int:
+    """How often a pattern occurs. A body is looked at piece by piece, since it may be large and a copy would be too."""
+    if isinstance(body, bytes):
+        return body.count(pattern)
+    overlap = len(pattern) - 1
+    pieces = (bytes(body[start : start + _PIECE + overlap]) for start in range(0, len(body), _PIECE))
+    return sum(piece.count(pattern) for piece in pieces)
+
+
+def _holds_all(body: memoryview | bytes, node: Any) -> bool:
     """Whether a decoded value holds as many members as its text has keys."""
-    keys = min(body.count(b":"), body.count(b'":') + len(_SPACED_KEY.findall(body)))
+    keys = min(_count(body, b":"), _count(body, b'":') + len(_SPACED_KEY.findall(body)))
     if isinstance(node, dict) and keys == len(node):
         return True
     return keys == _members(node, look_everywhere=False) or keys == _members(node, look_everywhere=True)

@@ -3,9 +3,9 @@
 Owns: the generated source and the order of work in a row (R7). Must not know: what numbers, times and labels are; it
 calls what the run hands it.
 
-The function is ``add(root, state)``. ``state`` is the run: ``takes`` holds the sink of each metric, ``texts`` and ``names``
-hold, for each group of metrics with the same series texts, the known texts by key and the maker of a text;
-``problem`` reports a row's problem.
+The function is ``add(root, state)``. ``state`` is the run: ``takes`` holds the sink of each metric, ``problem`` reports
+what is wrong with a row; ``texts`` and ``names`` hold, for each group of metrics with the same series texts, the known
+texts by key and the maker of a text.
 """
 
 from __future__ import annotations

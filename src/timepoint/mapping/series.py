@@ -46,13 +46,13 @@ class SeriesOf:
 
     def __init__(self, combine: str | None) -> None:
         self._combine = combine
-        self._blocks: dict[str, SeriesPoints] = {}
+        self.blocks: dict[str, SeriesPoints] = {}
         self._gathered: dict[str, _Gathered] = {}
 
     def add_block(self, text: str, times: Times, values: array[float]) -> None:
         """One value per interval of ``times``, at once."""
-        if text not in self._blocks:
-            self._blocks[text] = SeriesPoints(times, values)
+        if text not in self.blocks:
+            self.blocks[text] = SeriesPoints(times, values)
             return
         gathered = self._gathered_of(text)
         gathered.starts.extend(times.starts)
@@ -73,7 +73,7 @@ class SeriesOf:
 
     def finish(self, times: TimeReader, rejects: Rejects, name: str) -> dict[str, SeriesPoints]:
         """All series, each ascending and without repetition."""
-        series = self._blocks
+        series = self.blocks
         for text, gathered in self._gathered.items():
             block = series.get(text)
             if gathered.doubled:

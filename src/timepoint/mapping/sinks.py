@@ -33,11 +33,19 @@ class NumberSink:
         self._time = TimeReader(plan.time, window, fire_time)
         self._is_counter = plan.mapping.metric.family.type is MetricType.COUNTER
         self._series = SeriesOf(plan.combine)
+        self._blocks = self._series.blocks
+        self._grids = self._time.fixed_grids
         self._takes_floats = not (plan.missing or plan.mapping.value_map) and plan.conversion == IDENTITY
 
     def take(self, text: str, value: Any, *cells: Any) -> Problems:
         """The value and the time cells of one row of the series ``text``."""
         try:
+            if type(value) is list and not cells and text not in self._blocks:
+                times = self._grids.get(len(value))
+                values = self._reader.read_list(value) if times is not None else None
+                if values is not None and times is not None and not (self._is_counter and _any_negative(values)):
+                    self._blocks[text] = SeriesPoints(times, values)
+                    return _NONE
             if type(value) is list or self._time.is_implied or (cells and list in map(type, cells)):
                 return self._take_lists(text, value, cells)
             if self._takes_floats and type(value) is float and 0 <= value < inf:  # the common case, at half the cost

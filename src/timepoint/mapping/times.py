@@ -80,7 +80,7 @@ class TimeReader:
         self._by_text: dict[str, Moment] = {}
         self._by_list: dict[Any, Times | None] = {}
         self._grids: dict[Any, Times] = {}
-        self._fixed_grids: dict[int, Times] = {}
+        self.fixed_grids: dict[int, Times] = {}
         self._interned: dict[Times, Times] = {}
         spec = plan.spec
         self.is_implied = spec.start is not None and spec.step is not None and spec.index is None
@@ -140,9 +140,9 @@ class TimeReader:
 
     def fixed_grid(self, length: int) -> Times:
         """The implied times of a list if no cell takes part in them: the steady case, at the cost of one look-up."""
-        found = self._fixed_grids.get(length)
+        found = self.fixed_grids.get(length)
         if found is None:
-            found = _remember(self._fixed_grids, length, self._grid((), length), _REMEMBERED_LISTS)
+            found = _remember(self.fixed_grids, length, self._grid((), length), _REMEMBERED_LISTS)
         return found
 
     def intern(self, times: Times) -> Times:
