@@ -11,12 +11,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import machine, poll
+from bench import growth, latency, machine, memory, page, poll, start
 from bench.setting import QUICK, Setting
 from bench.table import Row, as_data, render
 
 PARTS: dict[str, Callable[[Setting], list[Row]]] = {
     "poll": poll.rows,
+    "page": page.rows,
+    "latency": latency.rows,
+    "memory": memory.rows,
+    "start": start.rows,
+    "growth": growth.rows,
 }
 
 

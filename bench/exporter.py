@@ -97,8 +97,8 @@ class _Files:
 class Poller:
     """The poller of one job on a data directory, for answers from files."""
 
-    def __init__(self, directory: Path, shape: Shape, now: int | None = None) -> None:
-        """``now`` is the instant of the first run in milliseconds; the default is one of 2026."""
+    def __init__(self, directory: Path, shape: Shape, now: int | None = None, published: Path | None = None) -> None:
+        """``now`` is the instant of the first run in milliseconds, one of 2026 if it is not said."""
         directory.mkdir(parents=True, exist_ok=True)
         [self.job] = load_config(write_config(directory / "config.yaml", shape), {}).jobs
         self._every = shape.new * STEP
@@ -107,7 +107,7 @@ class Poller:
         self._files = _Files()
         self._store = open_store(directory / "ledger.sqlite")
         self._worker = ThreadWorker()
-        self._pipeline = self._make_pipeline(self.job, directory / "published")
+        self._pipeline = self._make_pipeline(self.job, published or directory / "published")
         gc.collect()
         gc.freeze()  # as the supervisor and the runner do
 

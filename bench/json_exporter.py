@@ -8,21 +8,15 @@ value of each pod.
 
 from __future__ import annotations
 
-import http.server
 import json
 import shutil
-import socket
-import subprocess
-import threading
-import time
 import urllib.parse
 import urllib.request
-from pathlib import Path
-
-import psutil
 
 from bench.bodies import Shape, make_bodies
+from bench.processes import Program, free_port
 from bench.setting import Setting
+from bench.source import Source
 
 PROGRAM = "json_exporter"
 
@@ -48,31 +42,14 @@ def measure(setting: Setting) -> float | None:
     flat.write_text(json.dumps(_flat(json.loads(body.read_bytes()))), encoding="utf-8")
     config = setting.work / "json_exporter.yaml"
     config.write_text(_CONFIG, encoding="utf-8")
-    with _file_server(setting.work) as server, socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-        probe.close()
-        target = f"http://127.0.0.1:{server.server_address[1]}/{flat.name}"
-        process = subprocess.Popen([program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"])
-        try:
-            return _probe(process.pid, port, target)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _probe(pid: int, port: int, target: str) -> float:
-    query = urllib.parse.urlencode({"module": "default", "target": target})
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    before = psutil.Process(pid).cpu_times()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/probe?{query}", timeout=600) as response:
-        response.read()
-    after = psutil.Process(pid).cpu_times()
-    return float(after.user + after.system - before.user - before.system)
+    port = free_port()
+    command = [program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"]
+    with Source([flat]).serving() as source, Program(command, setting.work / "json_exporter.log", port) as running:
+        query = urllib.parse.urlencode({"module": "default", "target": source.url})
+        before = running.cpu()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/probe?{query}", timeout=600) as response:
+            response.read()
+        return running.cpu() - before
 
 
 def _flat(document: dict[str, dict[str, dict[str, list[dict[str, object]]]]]) -> list[dict[str, object]]:
@@ -89,16 +66,3 @@ def _flat(document: dict[str, dict[str, dict[str, list[dict[str, object]]]]]) ->
         for namespace, pods in namespaces.items()
         for pod in pods
     ]
-
-
-def _file_server(directory: Path) -> http.server.ThreadingHTTPServer:
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: object, **options: object) -> None:
-            super().__init__(*arguments, directory=str(directory), **options)  # type: ignore[arg-type]
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name it has there
-            """Says nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
