@@ -12,6 +12,7 @@ import difflib
 import re
 from fractions import Fraction
 from functools import cache
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from timepoint.mapping.spec import UnitSpec
@@ -146,7 +147,16 @@ def _parsed(text: str) -> pint.Unit | None:
 
     try:
         return _registry().parse_units(text)
-    except (pint.PintError, ArithmeticError, AssertionError, AttributeError, SyntaxError, TypeError, ValueError):
+    except (
+        pint.PintError,
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        TokenError,
+    ):
         return None  # pint's parser raises whatever its tokens lead it to
 
 
