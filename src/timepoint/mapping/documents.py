@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from timepoint.errors import ContentError
-from timepoint.mapping.nodes import NOTHING, Location, children, location_text
+from timepoint.mapping.nodes import NOTHING, Location, children, location_text, printable
 from timepoint.mapping.paths import Capture, Segment, Wild
 from timepoint.mapping.spine import Spine
 from timepoint.mapping.unusable import show
@@ -111,7 +111,7 @@ class Parts:
         try:
             return _decode_slowly(bytes(raw), location, rejects)
         except ContentError as error:
-            rejects.add("undecodable", f"{location_text(location)}: {error}")
+            rejects.add("undecodable", f"{printable(location_text(location))}: {error}")
             return NOTHING
 
     def check(self) -> None:
@@ -251,7 +251,7 @@ def _mend(holder: list[Any], location: Location, rejects: Rejects) -> None:
                 if not child.isascii() and _LONE.search(child):
                     container[key] = _LONE.sub("\ufffd", child)
             elif isinstance(child, _Twice):
-                rejects.add("duplicate_key", f"{location_text(here)}: {child}")
+                rejects.add("duplicate_key", f"{printable(location_text(here))}: {child}")
             elif isinstance(child, dict | list):
                 stack.append((here, child))
         is_holder = False

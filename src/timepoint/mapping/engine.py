@@ -16,7 +16,7 @@ from typing import Any
 from timepoint.errors import MappingError
 from timepoint.mapping.documents import Decoder, Parts
 from timepoint.mapping.expect import Expectation, compile_expect
-from timepoint.mapping.nodes import location_text
+from timepoint.mapping.nodes import location_text, printable
 from timepoint.mapping.parts import sink_of
 from timepoint.mapping.plans import MetricPlan, check_defaults, plan_metric
 from timepoint.mapping.program import Program, build_program
@@ -29,6 +29,7 @@ from timepoint.mapping.walks import Walks, build_walks
 from timepoint.model import MappedRun, Rejects, Window
 
 _SHOWN = 60
+_LANES = 4096  # whose texts are remembered at a time; lanes that were discovered come and go
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Mapping:
     def start(self, context: RunContext) -> MappingRun:
         lane = tuple(sorted(context.labels.items()))
         if lane not in self._memories:
+            if len(self._memories) >= _LANES:
+                self._memories.pop(next(iter(self._memories)))
             self._memories[lane] = [TextMemory(self.plans[group[0]], context.labels) for group in self.groups]
         return MappingRun(self, context, self._memories[lane])
 
@@ -108,10 +111,13 @@ class MappingRun:
 
     def problem(self, metric: int | None, location: tuple[Any, ...], problem: CellProblem) -> None:
         """Counts a row's problem at the node where it was found."""
+        if len(self.rejects.examples.get(problem.reason, ())) >= Rejects.KEEP:
+            self.rejects.add(problem.reason, "")  # counted, and no text is made that nobody keeps
+            return
         where = location_text(location)
         if metric is not None:
             where = self._cell_text(self._mapping.plans[metric], where, problem)
-        self.rejects.add(problem.reason, f"{where}: {problem.shown[:_SHOWN]}")
+        self.rejects.add(problem.reason, f"{printable(where)}: {problem.shown[:_SHOWN]}")
 
     def rescue(self, raw: Any, location: tuple[Any, ...]) -> Any:
         """The value of a part that the fast decoder refused, NOTHING if it is no JSON at all."""
@@ -125,8 +131,7 @@ class MappingRun:
         self.rejects.add("no_such_node", f"{shown}: in no row of {plan.name}")
 
     def _cell_text(self, plan: MetricPlan, row: str, problem: CellProblem) -> str:
-        cells = [*plan.values, *plan.time_cells, *(cell for _, cell in plan.labels)]
-        cell = next((cell for cell in cells if cell.name == problem.cell), None)
+        cell = next((cell for cell in plan.cells if cell.name == problem.cell), None)
         index = "" if problem.index is None else f"[{problem.index}]"
         if cell is None:
             return row + index

@@ -29,6 +29,7 @@ class _Nothing:
 
 NOTHING: Final = _Nothing()
 
+_LONGEST = 300
 _PLAIN_KEY = re.compile(r"[^'\\\x00-\x1f]*")
 _KEY_ESCAPES = {"'": r"\'", "\\": r"\\", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -50,6 +51,12 @@ def descendants(node: Any) -> Iterator[tuple[Location, Any]]:
         yield location, current
         below = [((*location, key), child) for key, child in children(current) if isinstance(child, dict | list)]
         stack.extend(reversed(below))
+
+
+def printable(where: str) -> str:
+    """The text of a place as it can stand in a log: of bounded length, without lone surrogates."""
+    shown = where if len(where) <= _LONGEST else f"{where[: _LONGEST // 2]}...{where[-_LONGEST // 2 :]}"
+    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def location_text(location: Iterable[Any]) -> str:

@@ -72,6 +72,12 @@ class MetricPlan:
     def name(self) -> str:
         return self.mapping.metric.family.name
 
+    @property
+    def cells(self) -> list[Cell]:
+        """All entries that are paths."""
+        spread = [self.spread] if self.spread is not None else []
+        return [*self.values, *self.time_cells, *(cell for _, cell in self.labels), *spread]
+
 
 @dataclass(slots=True)
 class _Draft:

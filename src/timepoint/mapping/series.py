@@ -15,6 +15,7 @@ from math import isnan
 from operator import lt
 
 from timepoint.clock import format_instant
+from timepoint.mapping.nodes import printable
 from timepoint.mapping.times import Moment, TimeReader
 from timepoint.model import Rejects, SeriesPoints, Times
 
@@ -116,7 +117,7 @@ class SeriesOf:
         first = values[0]
         for value in values[1:]:
             if value != first and not (isnan(value) and isnan(first)):
-                rejects.add("duplicate_point", f"{shown}: {first:g}, then {value:g}")
+                rejects.add("duplicate_point", f"{printable(shown)}: {first:g}, then {value:g}")
         return first
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -87,23 +87,35 @@ class NumberSink:
         if values is not None and nodes and not (self._is_counter and _any_negative(values)):
             self._series.add_block(text, times, values)
             return _NONE
+        if None in nodes:
+            return self._take_some(text, times, nodes, [i for i, node in enumerate(nodes) if node is not None])
+        return self._take_each(text, times, nodes, range(len(nodes)))
+
+    def _take_some(self, text: str, times: Times, nodes: list[Any], kept: list[int]) -> Problems:
+        """A list with gaps: what is there is read at once where that can be."""
+        values = self._reader.read_list([nodes[i] for i in kept])
+        if values is None or (self._is_counter and _any_negative(values)):
+            return self._take_each(text, times, nodes, kept)
+        if kept:
+            self._series.add_block(text, self._time.some(times, kept), values)
+        return _NONE
+
+    def _take_each(self, text: str, times: Times, nodes: list[Any], places: Iterable[int]) -> Problems:
+        """A list whose values are read one by one."""
         problems = []
         kept, numbers = [], []
-        for index, node in enumerate(nodes):
+        for place in places:
             try:
-                number = self._number(node)
+                number = self._number(nodes[place])
             except CellProblem as problem:
-                problem.index = index
+                problem.index = place
                 problems.append(problem)
                 continue
             if number is not None:
-                kept.append(index)
+                kept.append(place)
                 numbers.append(number)
         if kept:
-            if len(kept) < len(times):
-                starts, ends = times.starts, times.ends
-                times = self._time.intern(Times([starts[i] for i in kept], [ends[i] for i in kept]))
-            self._series.add_block(text, times, array("d", numbers))
+            self._series.add_block(text, self._time.some(times, kept), array("d", numbers))
         return problems
 
     def _take_zipped(self, text: str, value: Any, cells: tuple[Any, ...]) -> Problems:

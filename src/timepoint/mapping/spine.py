@@ -21,7 +21,7 @@ from jsonpath_rfc9535.filter_expressions import (
 
 from timepoint.mapping.expect import Expectation
 from timepoint.mapping.paths import Capture, Filter, Name, Path, Segment, Wild, segments_of
-from timepoint.mapping.plans import Cell, MetricPlan
+from timepoint.mapping.plans import MetricPlan
 from timepoint.mapping.walks import Walk, Walks
 
 
@@ -42,7 +42,7 @@ def find_spine(walks: Walks, plans: list[MetricPlan], expectation: Expectation) 
     if not walks.document.children:
         return None
     walk, *others = walks.document.children
-    cells = [cell for plan in plans for cell in _cells(plan)]
+    cells = [cell for plan in plans for cell in plan.cells]
     segments = _simple(walk.path.segments)
     is_bare = any(cell.walk is walk and not cell.path.segments and cell.capture is None for cell in cells)
     if is_bare and len(segments) == len(walk.path.segments):
@@ -64,11 +64,6 @@ def find_spine(walks: Walks, plans: list[MetricPlan], expectation: Expectation) 
 def _above(segments: tuple[Segment, ...]) -> list[tuple[Segment, ...]]:
     """The places on the spine above the parts."""
     return [segments[:length] for length in range(1, len(segments))]
-
-
-def _cells(plan: MetricPlan) -> list[Cell]:
-    spread = [plan.spread] if plan.spread is not None else []
-    return [*plan.values, *plan.time_cells, *(cell for _, cell in plan.labels), *spread]
 
 
 def _simple(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:

@@ -79,6 +79,7 @@ class TimeReader:
         self._moments: dict[Any, Moment] = {}
         self._by_text: dict[str, Moment] = {}
         self._by_list: dict[Any, Times | None] = {}
+        self._somes: dict[tuple[Times, tuple[int, ...]], Times] = {}
         self._grids: dict[Any, Times] = {}
         self.fixed_grids: dict[int, Times] = {}
         self._interned: dict[Times, Times] = {}
@@ -143,6 +144,17 @@ class TimeReader:
         found = self.fixed_grids.get(length)
         if found is None:
             found = _remember(self.fixed_grids, length, self._grid((), length), _REMEMBERED_LISTS)
+        return found
+
+    def some(self, times: Times, kept: list[int]) -> Times:
+        """The times at some places of others; series of one API mostly have the same gaps."""
+        if len(kept) == len(times):
+            return times
+        key = times, tuple(kept)
+        found = self._somes.get(key)
+        if found is None:
+            some = Times([times.starts[i] for i in kept], [times.ends[i] for i in kept])
+            found = _remember(self._somes, key, self.intern(some), _REMEMBERED_LISTS)
         return found
 
     def intern(self, times: Times) -> Times:
