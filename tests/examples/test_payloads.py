@@ -13,28 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.examples.keys import POLL, Series, milliseconds, read_keys
-from timepoint.config.load import Config, load_config
-from timepoint.job import HttpPolling
-from timepoint.mapping.engine import RunContext
-from timepoint.model import MappedRun, Window, split_series_text
-from timepoint.request.answer import Answer
-from timepoint.request.decode import decode
+from tests.examples.support import EXAMPLES, FIRE_TIME, Points, load, produced, run
 
-EXAMPLES = ROOT / "examples"
-FIRE_TIME = 1_800_000_000_000
-ENVIRON = {
-    "ALPHAVANTAGE_API_KEY": "key",
-    "AZURE_SUBSCRIPTION": "00000000-0000-0000-0000-000000000000",
-    "AZURE_WORKSPACE": "00000000-0000-0000-0000-000000000000",
-    "EIA_API_KEY": "key",
-    "GCP_PROJECT": "project",
-    "OCTOPUS_MPAN": "1",
-    "OCTOPUS_SERIAL": "2",
-    "SOLAREDGE_API_KEY": "key",
-    "SOLAREDGE_SITE": "1",
-}
 HEADINGS = ("help:", "type:", "temporality:", "horizon:", "points:")
 SECTIONS = ("rows", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
 MOST_LINES = 12
@@ -330,37 +311,10 @@ TABLE = [
     ),
 ]
 
-Points = dict[tuple[str, frozenset[tuple[str, str]]], dict[tuple[int, int], float]]
-
 
 @cache
 def _keys(readme: Path) -> dict[int, list[Series]]:
     return read_keys(readme)
-
-
-def _load(name: str) -> Config:
-    return load_config(EXAMPLES / f"{name}.yaml", ENVIRON)
-
-
-def _run(name: str, body: bytes) -> MappedRun:
-    """The only job of an example, on one body."""
-    (job,) = _load(name).jobs
-    assert isinstance(job.polling, HttpPolling)
-    answer = Answer(200, "application/json", body, "https://api.example/")
-    run = job.polling.mapping.start(RunContext(Window(0, FIRE_TIME), FIRE_TIME))
-    run.add(decode(answer, job.polling.request))
-    return run.finish()
-
-
-def _produced(mapped: MappedRun) -> Points:
-    points: Points = {}
-    for name, series in mapped.series.items():
-        for text, of_series in series.items():
-            times = of_series.times
-            points[name, frozenset(split_series_text(text)[1].items())] = dict(
-                zip(zip(times.starts, times.ends, strict=True), of_series.values, strict=True)
-            )
-    return points
 
 
 def _wanted(example: Example, key: list[Series]) -> Points:
@@ -398,23 +352,22 @@ def _is_beyond(example: Example, name: str, labels: frozenset[tuple[str, str]]) 
 def test_example_gives_what_its_key_says(example: Example, shared_dir: Path) -> None:
     """Series, values and times are those of the key, nothing stands in empty slots, and no row is a reject."""
     payloads = shared_dir / "payloads"
-    mapped = _run(example.name, (payloads / f"{example.name}.json").read_bytes())
+    mapped = run(example.name, (payloads / f"{example.name}.json").read_bytes())
     assert mapped.rejects.counts == {}, mapped.rejects.examples
     wanted = _wanted(example, _keys(payloads / "README.md")[example.number])
-    produced = _produced(mapped)
+    found = produced(mapped)
     if example.as_intervals:
-        produced = {
-            series: {(start, start): value for (start, _), value in values.items()}
-            for series, values in produced.items()
+        found = {
+            series: {(start, start): value for (start, _), value in values.items()} for series, values in found.items()
         }
-    left = {series: values for series, values in produced.items() if not _is_beyond(example, *series)}
+    left = {series: values for series, values in found.items() if not _is_beyond(example, *series)}
     assert left == wanted
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_example_is_a_whole_config(path: Path) -> None:
     """Each example loads, and nothing is to be said of it but that its files of credentials are not here."""
-    told = [str(warning) for warning in _load(path.stem).warnings if "/run/secrets/" not in str(warning)]
+    told = [str(warning) for warning in load(path.stem).warnings if "/run/secrets/" not in str(warning)]
     assert told == []
 
 

@@ -1,0 +1,118 @@
+"""The examples, sent to a server on the loopback that answers as the API did, ask what they say and read what comes."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from aiohttp import web
+
+from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, produced, run
+from timepoint.clock import DAY, SystemClock
+from timepoint.config.load import load_config
+from timepoint.job import HttpPolling, Job
+from timepoint.mapping.engine import RunContext
+from timepoint.model import Window
+from timepoint.request.decode import decode
+from timepoint.request.fetch import HttpFetcher
+
+CREDENTIAL = "a-credential"
+WINDOW = Window(FIRE_TIME - FIRE_TIME % DAY - DAY, FIRE_TIME - FIRE_TIME % DAY)
+
+
+class Asked(NamedTuple):
+    """One request as the server saw it."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: str
+
+
+class Api:
+    """A server that gives one body to every request and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.asked: list[Asked] = []
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.asked.append(Asked(request.method, request.raw_path, headers, await request.text()))
+        return web.Response(body=self.body, content_type="application/json")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """The server, on a port that the system chooses."""
+    api = Api()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    api.url = site.name
+    yield api
+    await runner.cleanup()
+
+
+def _moved(name: str, api: Api, directory: Path) -> Job:
+    """The job of an example whose API is the server and whose credentials are files in ``directory``."""
+    text = (EXAMPLES / f"{name}.yaml").read_text("utf-8")
+    for file in re.findall(r"/run/secrets/(\w+)", text):
+        (directory / file).write_text(CREDENTIAL, "utf-8")
+    text = re.sub(r"(?<=url: )https?://[^/\s]+", api.url, text).replace("/run/secrets", str(directory))
+    path = directory / f"{name}.yaml"
+    path.write_text(text, "utf-8")
+    (job,) = load_config(path, ENVIRON).jobs
+    return job
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
+async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path, shared_dir: Path) -> None:
+    """One request goes out, whole and with its credential, and its answer gives the points of the recorded body."""
+    api.body = (shared_dir / "payloads" / f"{name}.json").read_bytes()
+    job = _moved(name, api, tmp_path)
+    assert isinstance(job.polling, HttpPolling)
+    async with HttpFetcher(job.polling.source) as fetcher:
+        deadline = SystemClock().monotonic() + 10
+        answer = await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME)
+    mapping = job.polling.mapping.start(RunContext(WINDOW, FIRE_TIME))
+    mapping.add(decode(answer, job.polling.request))
+    assert produced(mapping.finish()) == produced(run(name, api.body))
+
+    (asked,) = api.asked
+    assert "window." not in asked.target + asked.body
+    assert "{{" not in asked.target + asked.body
+    if job.polling.source.headers or job.polling.source.basic_auth or job.polling.source.authorization:
+        sent = " ".join(asked.headers.values())
+        encoded = [base64.b64encode(f"{pair}".encode()).decode() for pair in (f"{CREDENTIAL}:", f"reader:{CREDENTIAL}")]
+        assert any(text in sent for text in (CREDENTIAL, *encoded))
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("uk_carbon_intensity_national", "/intensity/2027-01-14T00:00Z/2027-01-15T00:00Z"),
+        ("prometheus_query_range", "/api/v1/query_range?query=up&start=1799884800&end=1799971200&step=15s"),
+        (
+            "nordpool_exchanges",
+            "/api/v2/PowerSystem/Exchanges/ByAreas?areas=FI&date=2027-01-15",
+        ),
+    ],
+)
+async def test_targets(name: str, target: str, api: Api, tmp_path: Path) -> None:
+    """Path and query are those of the API's documentation."""
+    api.body = b"{}"
+    job = _moved(name, api, tmp_path)
+    assert isinstance(job.polling, HttpPolling)
+    async with HttpFetcher(job.polling.source) as fetcher:
+        deadline = SystemClock().monotonic() + 10
+        await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME)
+    assert api.asked[0].target.replace("%3A", ":") == target
