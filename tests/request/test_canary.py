@@ -140,7 +140,7 @@ async def test_no_canary_of_a_proxy(answer: bytes, tmp_path: Path) -> None:
     assert_no_canary(error)
 
 
-async def test_no_canary_in_a_repr(tmp_path: Path) -> None:
+async def test_reprs_show_nothing(tmp_path: Path) -> None:
     """No credential is in the repr of anything that a request passes through."""
     source, request = canaries("basic", "http://canary:canary@127.0.0.1:1", tmp_path)
     prepared = prepare(source, request, Moment(WINDOW, START))
@@ -148,7 +148,16 @@ async def test_no_canary_in_a_repr(tmp_path: Path) -> None:
     credentials = await authenticator.credentials(prepared)
     assert credentials.headers["Authorization"].reveal().startswith("Basic ")
     async with HttpFetcher(source, FakeClock()) as fetcher:
-        shown = [prepared, authenticator, credentials, fetcher, vars(fetcher)["_transport"], userinfo(source.url)]
+        shown = [
+            source,
+            request,
+            prepared,
+            authenticator,
+            credentials,
+            fetcher,
+            vars(fetcher)["_transport"],
+            userinfo(source.url),
+        ]
         assert "canary" not in repr(shown)
 
 

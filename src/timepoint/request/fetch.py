@@ -79,6 +79,7 @@ class HttpFetcher:
         """The answer for a window. ``deadline`` is an instant of the monotonic clock in seconds.
 
         ``fire_time`` None means now. Raises SourceError; its text names source, method, redacted URL and the attempt.
+        Raises ValueError for a URL or template that the config would have refused.
         """
         moment = Moment(window, self._clock.now() if fire_time is None else fire_time)
         return await self.exchange(prepare(self._source, request, moment), request, deadline)

@@ -61,12 +61,12 @@ class SourceSpec:
     """
 
     name: str
-    url: str
+    url: str = field(repr=False)  # may hold credentials, as all that is left out of a repr here
     headers: Mapping[str, SecretSource] = field(default_factory=dict)
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
     tls: TlsSpec | None = None
-    proxy_url: str | None = None
+    proxy_url: str | None = field(default=None, repr=False)
     connect_timeout: int = 5 * SECOND
     timeout: int = 60 * SECOND
     max_body: int = 256 * 1024 * 1024
@@ -85,11 +85,11 @@ class RequestSpec:
     """
 
     method: str = "GET"
-    path: str = ""
-    params: tuple[tuple[str, str], ...] = ()
+    path: str = field(default="", repr=False)
+    params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     headers: Mapping[str, SecretSource] = field(default_factory=dict)
-    body: Any = None
-    form: tuple[tuple[str, str], ...] = ()
+    body: Any = field(default=None, repr=False)
+    form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timezone: str = "UTC"
     decode: str | None = None
     columns: tuple[str, ...] = ()
