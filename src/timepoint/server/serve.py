@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -19,9 +20,14 @@ from timepoint.server.connection import ScrapeServer
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.settings import ServerSettings
 
+# How long the thread that reads snapshots may keep the interpreter from a scrape. While two jobs of 100,000 series that
+# share a family are put together, p99 of a small scrape is 10 to 24 ms with it and 40 ms with Python's own 5 ms.
+_SWITCH_INTERVAL = 0.0005
+
 
 def serve(sock: socket.socket, directory: Path, job_names: Sequence[str], settings: ServerSettings) -> int:
     """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     clock = SystemClock()
     loader = SnapshotLoader(directory, tuple(job_names), clock)
     loader.start()
