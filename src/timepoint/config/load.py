@@ -186,7 +186,7 @@ class _Loader:
         self.families.add(Declaration(where, name, builder.type, unit, shape.help.strip(), polled))
 
     def _check_unused(self, sources: Mapping[str, Any], jobs: Mapping[str, Any]) -> None:
-        used = {raw.get("source") if isinstance(raw, dict) else None for raw in jobs.values()}
+        used = {str(raw.get("source")) if isinstance(raw, dict) else "" for raw in jobs.values()}
         for name in sources if used and used <= set(sources) else ():  # else the mistake is the job's
             if name not in used:
                 self.findings.add(Check.UNUSED_SOURCE, ("sources", name), "no job uses this source", key=True)
