@@ -75,9 +75,11 @@ def _intervals(text: str, count: int) -> list[Interval]:
     if ".." in text:
         start, end = text.split("..")
         return [(_stamp(start), _stamp(end))]
-    start, slashes, step_text = re.fullmatch(r"([^/]+)(/*)(.*)", text).groups()  # type: ignore[union-attr]
-    step = _step(step_text) if slashes else timedelta()
-    length = step if slashes == "//" else timedelta()
+    start, _, rest = text.partition("/")
+    if not rest:
+        return [(_stamp(start), _stamp(start))]
+    step = _step(rest.lstrip("/"))
+    length = step if rest.startswith("/") else timedelta()
     return [(_stamp(start) + i * step, _stamp(start) + i * step + length) for i in range(count)]
 
 
