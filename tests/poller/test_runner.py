@@ -289,9 +289,8 @@ async def test_once_runs_what_is_due_and_tells_by_its_code(stage: Stage, job: Jo
     """Due jobs run and others do not; the code is 1 if a run failed."""
     assert await stage.make(job).run_once() == 0
     assert stage.samples()[TOTAL] == 6
-    runner = stage.make(job)
-    assert await runner.run_once() == 0
-    assert runner.tallies["pods"].runs == 0
+    assert await stage.make(job).run_once() == 0
+    assert len(stage.source.windows) == 1
     stage.source.answer = lambda _: TransportError("connect", "connection refused")
     await stage.clock.advance(minutes=30)
     assert await stage.make(job).run_once() == 1
@@ -317,6 +316,28 @@ async def test_once_respects_the_least_time_between_requests(stage: Stage, tmp_p
     assert await stage.make(job).run_once(force=True) == 0
     assert len(stage.source.windows) == 1
     assert stage.status()["outcome"] == "skipped"
+
+
+async def test_once_goes_on_counting_where_the_call_before_ended(stage: Stage, job: Job) -> None:
+    """The poller's own counters add up over calls, also over a call that failed or whose status cannot be read."""
+
+    def answer(window: Window) -> Any:
+        if len(stage.source.windows) == 2:
+            return TransportError("connect", "refused")
+        return [*ones(window), {"pod": "a", "t": window.start, "v": "n/a"}]
+
+    stage.source.answer = answer
+    for _ in range(3):
+        await stage.make(job).run_once()
+        await stage.clock.advance(minutes=30)
+    samples = stage.samples()
+    assert samples['timepoint_job_runs_total{job_name="pods"}'] == 3
+    assert samples['timepoint_job_run_failures_total{job_name="pods",outcome="source_error"}'] == 1
+    assert samples['timepoint_job_rejects_total{job_name="pods",reason="not_a_number"}'] == 2
+    assert samples['timepoint_job_new_points_total{job_name="pods"}'] == 18
+    snapshot_path(stage.published, POLLER).write_bytes(b"damaged")
+    await stage.make(job).run_once()
+    assert stage.samples()['timepoint_job_runs_total{job_name="pods"}'] == 1
 
 
 async def test_once_can_be_told_which_jobs(stage: Stage, tmp_path: Path) -> None:

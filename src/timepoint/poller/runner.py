@@ -26,7 +26,7 @@ from typing import Any
 from timepoint import log
 from timepoint.errors import PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
-from timepoint.exposition.publish import publish, published_paths, snapshot_path
+from timepoint.exposition.publish import publish, published_paths, read_published, snapshot_path
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
@@ -99,10 +99,11 @@ class Runner:
 
     async def run_once(self, *, force: bool = False, only: Collection[str] = ()) -> int:
         """Runs each job once, if it is due or ``force``; 1 if a run failed. ``only`` names jobs, empty means all."""
+        self._take_up_sums()
         async with self._opened() as loops:
             chosen = [loop for loop in loops if not only or loop.job.name in only]
             reports = await asyncio.gather(*(loop.run_once(force=force) for loop in chosen))
-            await self._beat()
+            await self._beat(durable=True)
         return int(any(report is not None and report.outcome in _BAD for report in reports))
 
     @contextlib.asynccontextmanager
@@ -172,7 +173,21 @@ class Runner:
             await self._publish_old_pages()
             await self._timing.sleep(_SOONEST_BEAT)
 
-    async def _beat(self) -> None:
+    def _take_up_sums(self) -> None:
+        """Goes on with the counters of the call before: each alone would count to one for ever.
+
+        A process that lives begins at 0, as any exporter does: its heartbeats are not fsynced, and after a power cut an
+        older one would make counters go back.
+        """
+        try:
+            jobs = read_published(snapshot_path(self._around.published, POLLER)).status["jobs"]
+        except (PublishError, KeyError):
+            return
+        for name, tally in self.tallies.items():
+            with contextlib.suppress(ValueError, TypeError, KeyError):  # of another release: they begin at 0
+                tally.take_up(jobs[name]["sums"])
+
+    async def _beat(self, *, durable: bool = False) -> None:
         """Publishes the poller's own metrics and the status of each job."""
         around, clock = self._around, self._timing.clock
         tallies = list(self.tallies.values())
@@ -180,7 +195,7 @@ class Runner:
         status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
         snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
         try:
-            await self._beater.do(lambda: publish(around.published, snapshot, durable=False))
+            await self._beater.do(lambda: publish(around.published, snapshot, durable=durable))
         except PublishError as error:
             if not self._beat_fails:  # once, not every three seconds
                 log.event(LOGGER, logging.ERROR, "publish_failed", job=POLLER, error=error)

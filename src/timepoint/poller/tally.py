@@ -7,7 +7,7 @@ Must not know: names of metrics, files, tasks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from timepoint.ledger.change import Counts
@@ -64,6 +64,28 @@ class JobTally:
             self.consecutive_failures = 0
             self.last_success = report.began
 
+    def sums(self) -> dict[str, Any]:
+        """What adds up, as JSON can hold it; the inverse of ``take_up``."""
+        return {
+            "runs": self.runs,
+            "failures": {outcome.value: count for outcome, count in self.failures.items()},
+            "rejects": dict(self.rejects.counts),
+            "counts": asdict(self.counts),
+            "points": self.points,
+            "response_bytes": self.response_bytes,
+            "consecutive_failures": self.consecutive_failures,
+        }
+
+    def take_up(self, sums: Mapping[str, Any]) -> None:
+        """Goes on from the sums of a process before. Raises ValueError, TypeError or KeyError if they are none."""
+        self.failures = {Outcome(word): int(count) for word, count in sums["failures"].items()}
+        self.rejects = Rejects(counts={reason: int(count) for reason, count in sums["rejects"].items()})
+        self.counts = Counts(**sums["counts"])
+        self.runs = int(sums["runs"])
+        self.points = int(sums["points"])
+        self.response_bytes = int(sums["response_bytes"])
+        self.consecutive_failures = int(sums["consecutive_failures"])
+
     def status(self) -> dict[str, Any]:
         """The entry of the job in the status of the poller. Instants in milliseconds."""
         closing = self.skip or self.last
@@ -79,6 +101,7 @@ class JobTally:
             "data_timestamp": max(newest, default=None),
             "series": sum(metric.series for metric in self.standing.values()),
             "consecutive_failures": self.consecutive_failures,
+            "sums": self.sums(),
             "rejects": {"counts": self.last.rejects.counts, "examples": self.last.rejects.examples}
             if self.last
             else {},
