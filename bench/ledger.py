@@ -47,7 +47,10 @@ def texts(count: int) -> list[str]:
 
 
 def offered(spec: MetricSpec, names: list[str], run: int, grid: Grid) -> tuple[MappedRun, Window]:
-    """One run's points: 48 per series, the first 12 of them as the run before had them."""
+    """One run's points: 48 per series, the first 12 of them as the run before had them.
+
+    The name ``revised`` makes the newest of those 12 come back with another value.
+    """
     first = run * (POINTS - OVERLAP)
     start = ORIGIN + first * STEP
     times = Times(range(start, start + POINTS * STEP, STEP), range(start + STEP, start + (POINTS + 1) * STEP, STEP))
@@ -56,6 +59,9 @@ def offered(spec: MetricSpec, names: list[str], run: int, grid: Grid) -> tuple[M
         array("d", [(first + i) * 1.25 + n if is_sum else ((first + i) * 7 + n) % 97 * 0.37 for i in range(POINTS)])
         for n in range(97)
     ]
+    if run and spec.family.name == "revised_total":
+        for column in columns:
+            column[OVERLAP - 1] += -1 if run % 2 else 1
     points = {text: SeriesPoints(grid(times), columns[n % 97][:]) for n, text in enumerate(names)}
     return MappedRun({spec.family.name: points}), Window(start, start + POINTS * STEP)
 
@@ -111,6 +117,7 @@ def main() -> None:
     shapes: list[tuple[str, MetricSpec, Grid]] = [
         ("delta counter, one grid", metric("a_total", Temporality.DELTA), lambda times: times),
         ("delta counter, a grid each", metric("b_total", Temporality.DELTA), lambda t: Times(t.starts, t.ends)),
+        ("delta counter, revised", metric("revised_total", Temporality.DELTA), lambda times: times),
         ("cumulative counter", metric("c_total", Temporality.CUMULATIVE), lambda times: times),
         ("gauge", metric("d", None), lambda times: times),
     ]

@@ -233,5 +233,5 @@ def in_ms(answer: Answer) -> Answer:
 
 TestLaneLife = LaneLife.TestCase
 TestLaneLife.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=50, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

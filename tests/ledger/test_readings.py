@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.ledger.building import Ledger, counter, facts, instants, series
 from timepoint.ledger.memory import MemoryStore
@@ -97,6 +100,24 @@ def test_ignored_revision_moves_only_the_base() -> None:
     change_set = meter.run(facts(0, 10, overlap=5), {"": instants((0, 95), (5, 97))})
     assert meter.value() == 102
     assert change_set.counts.resets == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_total_is_the_sum_of_all_rises(data: st.DataObject) -> None:
+    """However readings are cut into runs and read again, the total is what a person would add up."""
+    readings = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=30))
+    meter = Ledger(MemoryStore(), [counter(temporality=Temporality.CUMULATIVE)])
+    end = 0
+    while end < len(readings):
+        overlap = data.draw(st.integers(0, 4))
+        begin, end = max(0, end - overlap), min(len(readings), end + data.draw(st.integers(1, 6)))
+        answer = instants(*((n * 5, readings[n]) for n in range(begin, end)))
+        meter.run(facts(begin * 5, end * 5, overlap=data.draw(st.integers(0, 25))), {"": answer})
+        if data.draw(st.booleans()):
+            meter.restart()
+    rises = (new - old if new >= old else new for old, new in itertools.pairwise([0, *readings]))
+    assert (meter.value(), meter.debt()) == (sum(rises), 0)
 
 
 @pytest.mark.parametrize(("value", "reason"), [(-1.0, "negative"), (math.nan, "not_finite"), (math.inf, "not_finite")])

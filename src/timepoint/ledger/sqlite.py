@@ -274,7 +274,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, file_format: FileFormat
     """Brings the file to the newest version in one transaction, or refuses it untouched."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    is_blank = not version and not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    is_blank = not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application_id != file_format.application_id and not (application_id == 0 and is_blank):
         raise DataDirectoryError(
             f"{path}: it is an SQLite file of another program (application id {application_id}); "
