@@ -6,9 +6,10 @@ message was changed on purpose, ``python -m tests.config.corpus`` writes all of 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
-from timepoint.config.load import examine
+from timepoint.config.load import Config, examine
 from timepoint.config.places import Findings
 
 BAD = Path(__file__).parent / "bad"
@@ -21,10 +22,15 @@ def bad_files() -> list[Path]:
     return sorted(BAD.glob("*.yaml"))
 
 
+@cache
+def examined(path: Path) -> tuple[Config | None, Findings]:
+    """A file of the corpus, read once."""
+    return examine(path, ENVIRON)
+
+
 def said_about(path: Path) -> str:
     """What a user reads about a file, the errors first."""
-    _, findings = examine(path, ENVIRON)
-    return shown(findings, path.parent)
+    return shown(examined(path)[1], path.parent)
 
 
 def shown(findings: Findings, directory: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import timepoint.config
-from tests.config.corpus import BAD, CANARY, ENVIRON, bad_files, said_about
+from tests.config.corpus import BAD, CANARY, ENVIRON, bad_files, examined, said_about
 from timepoint.config.checks import Check
 from timepoint.config.load import examine, load_config
 from timepoint.config.yaml import MAX_BYTES
@@ -33,7 +33,7 @@ def test_messages(path: Path) -> None:
 @pytest.mark.parametrize("path", bad_files(), ids=lambda path: path.stem)
 def test_one_mistake(path: Path) -> None:
     """The check that a file is named after finds its mistake, and no other check says anything."""
-    config, findings = examine(path, ENVIRON)
+    config, findings = examined(path)
     check = Check(path.stem.partition("--")[0])
     assert {finding.check for finding in findings.all} == {check}
     assert (config is None) is not check.is_warning
