@@ -131,6 +131,7 @@ def test_a_name_made_of_data_cannot_become_the_metric() -> None:
         (Rule(("a",), target_label="__name__"), "__name__ is the metric's name"),
         (Rule(("a",), target_label="job"), "'exported_job'"),
         (Rule(("a",), target_label="b-c"), "is not a label name"),
+        (Rule(("a",), action="keepequal", target_label="b-c"), "is not a label name"),
         (Rule(("a",), target_label="b-$1"), "cannot become a label name"),
         (Rule(("a-b",), target_label="b"), "the source label 'a-b' is not a label name"),
         (Rule(("a",), regex="(x)", target_label="b", replacement="$1x"), "refers to group '1x'"),

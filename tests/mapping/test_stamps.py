@@ -344,6 +344,13 @@ def test_borders_of_an_exact_length() -> None:
     assert Length(5).borders(100, UTC, 0) == [100]
 
 
+def test_only_lengths_without_calendar_are_exact() -> None:
+    """A length knows its milliseconds if no calendar changes them."""
+    assert Length(5).exact == 5
+    assert Length(days=1).exact is None
+    assert Length(months=1).exact is None
+
+
 def test_months_are_counted_from_the_start() -> None:
     """A month after January 31 is the last of February, and two are March 31."""
     borders = Length(months=1).borders(ms(2024, 1, 31), UTC, 3)

@@ -82,6 +82,8 @@ def test_equal_names_pass_unknown(name: Any) -> None:
         ),
         ("W", "joules", "cannot convert 'W' to 'joules': they measure different things"),
         ("dBm", "watts", "cannot convert 'dBm' to 'watts': it is no factor and offset"),
+        ("watts", "dBm", "cannot convert 'watts' to 'dBm': it is no factor and offset"),
+        ("dB", "ratio", "cannot convert 'dB' to 'ratio': it is no factor and offset"),
     ],
 )
 def test_mistakes_are_told(from_: Any, to: Any, message: Any) -> None:

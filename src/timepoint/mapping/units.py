@@ -107,17 +107,14 @@ def compile_unit(spec: UnitSpec, metric_type: MetricType) -> Conversion:
     if source.dimensionality != target.dimensionality:
         raise ValueError(f"cannot convert {pair}: they measure different things")
     try:
-        at_zero, at_one, at_two = (_converted(amount, source, target) for amount in (0, 1, 2))
-    except (TypeError, ArithmeticError, ValueError) as error:
+        at_zero, at_one = (_converted(amount, source, target) for amount in (0, 1))
+    except (TypeError, ArithmeticError, ValueError) as error:  # logarithms, the only others, do not count in fractions
         raise ValueError(f"cannot convert {pair}: it is no factor and offset") from error
-    factor = at_one - at_zero
-    if at_two - at_one != factor:
-        raise ValueError(f"cannot convert {pair}: it is no factor and offset")
     if at_zero and metric_type is MetricType.COUNTER:
         raise ValueError(
             f"a counter cannot convert {pair}: the offset {float(at_zero):g} would count once per increment"
         )
-    return Conversion(float(factor), float(at_zero))
+    return Conversion(float(at_one - at_zero), float(at_zero))
 
 
 def _converted(amount: int, source: pint.Unit, target: pint.Unit) -> Fraction:
