@@ -67,6 +67,7 @@ class _File:
     (seconds of the monotonic clock), since not every failure is damage.
     """
 
+    path: Path
     signature: _Signature | None = None
     published: PublishedJob | None = None
     trouble: tuple[_Signature | None, str] | None = None
@@ -90,7 +91,7 @@ class SnapshotLoader:
 
     def __post_init__(self) -> None:
         self.held = Held(Pages(()))
-        self._files = {name: _File() for name in (*self.job_names, POLLER)}
+        self._files = {name: _File(snapshot_path(self.directory, name)) for name in (*self.job_names, POLLER)}
         self._born = self.clock.now()
 
     def start(self) -> None:
@@ -111,8 +112,8 @@ class SnapshotLoader:
         for name, file in self._files.items():
             signature = None
             try:
-                signature = self._signature(name)
-                if self._take(name, file, signature):
+                signature = _signature(file.path)
+                if self._take(file, signature):
                     changed.add(name)
             except (PublishError, OSError) as error:
                 failures += self._note(name, file, (signature, str(error)))
@@ -128,15 +129,7 @@ class SnapshotLoader:
             except Exception:
                 log.exception("BUG: the published snapshots cannot be refreshed; those held stay")
 
-    def _signature(self, name: str) -> _Signature | None:
-        """What tells one version of a file from another; None if there is no file."""
-        try:
-            stat = snapshot_path(self.directory, name).stat()
-        except FileNotFoundError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-    def _take(self, name: str, file: _File, signature: _Signature | None) -> bool:
+    def _take(self, file: _File, signature: _Signature | None) -> bool:
         """Reads the file if it is another one than before. A file that is gone is no longer served."""
         if signature is None:
             was_there = file.published is not None
@@ -144,7 +137,7 @@ class SnapshotLoader:
             return was_there
         if signature == file.signature or self._is_to_wait(file, signature):
             return False
-        file.published = read_published(snapshot_path(self.directory, name))
+        file.published = read_published(file.path)
         file.signature, file.trouble = signature, None
         return True
 
@@ -209,6 +202,15 @@ class SnapshotLoader:
             poller_spoke=spoke,
             upcoming=None if changed else before.upcoming,
         )
+
+
+def _signature(path: Path) -> _Signature | None:
+    """What tells one version of a file from another; None if there is no file."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _limits(published: Sequence[PublishedJob]) -> list[int]:
