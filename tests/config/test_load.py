@@ -63,6 +63,8 @@ SMALL = """
             {metric}
     """
 
+_KEY_AS_USER = 'basic_auth: {username_file: token, password: ""}'
+
 
 def load(directory: Path, text: str, **environ: str) -> Config:
     """The config of a text, in a directory in which ``token`` is a file."""
@@ -313,6 +315,15 @@ def test_basic_auth_and_tls(tmp_path: Path) -> None:
     assert source.tls is not None
     assert (source.tls.ca_file, source.tls.server_name) == (tmp_path / "token", "x")
     assert not source.tls.insecure_skip_verify
+
+
+def test_no_password(tmp_path: Path) -> None:
+    """An empty password may be written: many APIs take their key as the user name."""
+    config = load(tmp_path, POD_ENERGY.replace("authorization: {credentials_file: token}", _KEY_AS_USER))
+    assert config.warnings == ()
+    auth = config.sources["energy"].basic_auth
+    assert auth is not None
+    assert auth.password == SecretSource(text=Secret(""))
 
 
 @pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:80", "api.localhost"])

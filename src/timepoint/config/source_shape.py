@@ -24,7 +24,9 @@ class BasicAuthShape(Shape):
 
     username: Text | None = described("The user name, or `${NAME}` from the environment.", "exporter")
     username_file: FilledText | None = described("A file that holds the user name.", "/run/secrets/energy_user")
-    password: Text | None = described("The password from the environment: `${NAME}`.", "${ENERGY_PASSWORD}")
+    password: Text | None = described(
+        'The password from the environment: `${NAME}`; or `""` if the API wants none.', "${ENERGY_PASSWORD}"
+    )
     password_file: FilledText | None = described(
         "A file that holds the password. It is read anew for every request, so a changed password needs no restart.",
         "/run/secrets/energy_password",
