@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonpath_rfc9535
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from timepoint.mapping.nodes import location_text
 from timepoint.mapping.paths import PathError, parse_path
@@ -67,3 +70,32 @@ def test_names_beyond_latin(selector: str) -> None:
     """A name in shorthand may have any letters beyond ASCII in any place (RFC 9535, 2.5.1.1)."""
     document = {"日本語": 1, "a": {"日本": 1, "ключ": 1}}
     assert _select(selector, document)[0] != []
+
+
+_LEAF = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from([0.0, 1.0, 1.5]), st.sampled_from("abx")
+)
+_DOCUMENT = st.recursive(
+    _LEAF,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from("abx"), inner)),
+    max_leaves=20,
+)
+_SELECTORS = (
+    *("$.a.b", "$[0]", "$[-1].a", "$.*.*", "$..a", "$..[0]", "$..*", "$[1:]", "$[::-1]", "$['a','b',0]", "$[*,*]"),
+    *("$[?@.a]", "$[?@.a == 1]", "$[?@.a != @.b]", "$[?@.a < 1 || @.b >= 'a']", "$[?!@.x]", "$..[?@ == null]"),
+    *("$[?@.a == $.b]", "$[?length(@) > 1]", "$[?count(@.*) == 2]", "$[?match(@, 'a|b')]", "$[?value(@..a) == true]"),
+    *("$..[?@.a[0] == @['b']]", "$[?(@.a && @.b) || @.x == false].a", "$[?search(@.a, '[ab]')]", "$[?@.* == 1]"),
+)
+
+
+@settings(max_examples=100)
+@given(_DOCUMENT)
+def test_compiled_paths_select_what_the_library_selects(document: Any) -> None:
+    """On any document, compiled paths give the nodes and places that the library's own evaluator gives."""
+    for selector in _SELECTORS:
+        try:
+            found = jsonpath_rfc9535.find(selector, document)
+        except jsonpath_rfc9535.JSONPathError:
+            continue
+        nodes, paths = _select(selector, document)
+        assert (list(map(repr, nodes)), paths) == (list(map(repr, found.values())), found.paths()), selector

@@ -141,6 +141,17 @@ class TestImpliedTimes:
         mapped = run_both(config, [{"ts": 1000, "period": 60, "values": [10, 12]}])
         assert points(mapped) == {"x": [(1_000_000, 1_060_000, 10.0), (1_060_000, 1_120_000, 12.0)]}
 
+    @pytest.mark.parametrize("place", [10**30, -1, True, "1", None, 2.5])
+    def test_no_place_is_a_reject(self, place: Any) -> None:
+        """An index that is no place in a list, or leads beyond the calendar, is a reject."""
+        config = _gauge("value: $v.v, time: {start: $v.t, step: 5m, index: $v.i}")
+        assert run_both(config, [{"v": 1, "t": "2024-01-01", "i": place}]).rejects.total == 1
+
+    def test_beyond_the_calendar_is_a_reject(self) -> None:
+        """Implied times beyond the year 9999 are a reject."""
+        config = _gauge("value: $v, time: {start: '9999-12-30', step: 86400}")
+        assert run_both(config, [[1, 2, 3]]).rejects.counts == {"not_a_time": 1}
+
 
 class TestTimes:
     """The other shapes of ``time`` (R6)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 from typing import Any
 
@@ -21,6 +23,7 @@ rows: {v: "$.data[*]"}
 labels: {zone: "$.meta.zones[0]"}
 metrics: {x: {value: $v.mw, labels: {name: $v.name}}, total: {value: $.total}}
 """
+_mapping = functools.cache(mapping_of)
 both = pytest.mark.parametrize("config", [PARTS, WHOLE], ids=["parts", "whole"])
 
 
@@ -205,7 +208,7 @@ class TestDoubledKeys:
         indent = data.draw(st.sampled_from([None, 2]))
         body = json.dumps(document, indent=indent, ensure_ascii=data.draw(st.booleans())).encode()
         for config in (PARTS, WHOLE):
-            assert "duplicate_key" not in run(config, body).rejects.counts
+            assert "duplicate_key" not in run(_mapping(config), body).rejects.counts
 
 
 GOOD: dict[str, Any] = {
@@ -272,7 +275,7 @@ def test_the_good_document_has_no_rejects() -> None:
 @pytest.mark.parametrize("place", _places(GOOD), ids=str)
 def test_any_type_in_any_place(place: tuple[Any, ...]) -> None:
     """Any JSON value in any place of a document ends as points, or as counted rejects, or as a refused document."""
-    mapping = mapping_of(EVERYTHING)
+    mapping = _mapping(EVERYTHING)
     for odd in ODD:
         document = _replaced(GOOD, place, odd)
         for form in (document, json.dumps(document).encode()):
@@ -286,9 +289,51 @@ def test_any_type_in_any_place(place: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("place", [p for p in _places(GOOD) if p[:1] == ("data",) and len(p) > 1], ids=str)
 def test_one_odd_row_costs_no_other(place: tuple[Any, ...]) -> None:
     """What is odd in one row takes nothing from another row."""
-    mapping = mapping_of(EVERYTHING)
+    mapping = _mapping(EVERYTHING)
     other = "b" if place[1] == 0 else "a"
     kept = {text: found for text, found in values(run(mapping, GOOD)).items() if f'name="{other}"' in text}
     for odd in ODD:
         found = values(run(mapping, json.dumps(_replaced(GOOD, place, odd)).encode()))
         assert {text: found.get(text) for text in kept} == kept, odd
+
+
+_KEYS = st.sampled_from(["status", "meta", "total", "data", "name", "at", "mw", "list", "rows", "zones", "columns"])
+_LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=6),
+    st.sampled_from(["2024-01-01", "1.5", "a", "NaN", 1_700_000_000]),
+)
+_ANYTHING = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_KEYS, inner, max_size=5)),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=120)
+@given(_ANYTHING)
+def test_any_document(document: Any) -> None:
+    """Any document ends as points, or as counted rejects, or is refused; as a value and as a body."""
+    mapping = _mapping(EVERYTHING)
+    for form in (document, json.dumps(document).encode()):
+        try:
+            mapped = run(mapping, form)
+        except (ContentError, MappingError):
+            continue
+        assert set(mapped.rejects.counts) <= set(REASONS)
+        for series in mapped.series.values():
+            for found in series.values():
+                ends = list(zip(found.times.ends, found.times.starts, strict=True))
+                assert ends == sorted(set(ends))
+                assert len(ends) == len(found.values) > 0
+
+
+@settings(max_examples=100)
+@given(st.binary(max_size=60))
+def test_any_bytes(body: bytes) -> None:
+    """Any bytes are a document or refused with ContentError."""
+    with contextlib.suppress(ContentError):
+        assert run(_mapping(EVERYTHING), body).rejects.total <= len(body)

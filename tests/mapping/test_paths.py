@@ -81,6 +81,13 @@ def test_literal_begins_with_two_dollars() -> None:
             "$.data[*",
             "'$.data[*' is not a path: unbalanced brackets (in YAML's flow style, a path with brackets needs quotes)",
         ),
+        (
+            "$a[?@.x == $b.y]",
+            (
+                "'$a[?@.x == $b.y]' is not a path: unexpected filter selector token 'b'"
+                " (inside a filter only @ and $ exist)"
+            ),
+        ),
         (r'$.{a=~"\d"}', r'in the matcher "\d" a backslash is written twice: \\d'),
         ("$[?@.a == 1e400]", "'$[?@.a == 1e400]' is not a path: it is nested too deep or holds a number out of range"),
     ],

@@ -28,7 +28,7 @@ from timepoint.mapping.times import CellProblem
 from timepoint.mapping.walks import Walks, build_walks
 from timepoint.model import MappedRun, Rejects, Window
 
-_SHOWN = 60
+_SHOWN = 160
 _LANES = 4096  # whose texts are remembered at a time; lanes that were discovered come and go
 
 

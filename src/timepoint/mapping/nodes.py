@@ -130,13 +130,37 @@ def is_any(nodes: Iterable[Any]) -> bool:
 def match(text: Any, pattern: Any) -> bool:
     """``match()`` of RFC 9535, 2.4.6, in time linear in the text (RE2)."""
     compiled = _iregexp(pattern) if isinstance(pattern, str) and isinstance(text, str) else None
-    return compiled is not None and compiled.fullmatch(text) is not None
+    return compiled is not None and fits(compiled, text)
 
 
 def search(text: Any, pattern: Any) -> bool:
     """``search()`` of RFC 9535, 2.4.7, in time linear in the text (RE2)."""
     compiled = _iregexp(pattern) if isinstance(pattern, str) and isinstance(text, str) else None
-    return compiled is not None and compiled.search(text) is not None
+    try:
+        return compiled is not None and compiled.search(text) is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def compile_regex(pattern: str) -> Any:
+    """The RE2 of a pattern, in which a dot matches a line feed too, as in PromQL. Raises ValueError with a sentence."""
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        shown = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(f"{pattern!r} is not a regular expression (RE2): {shown}") from error
+
+
+def fits(regex: Any, text: str) -> bool:
+    """Whether a whole text matches; one with a lone surrogate, which no body but a user's function gives, does not."""
+    try:
+        return regex.fullmatch(text) is not None
+    except UnicodeEncodeError:
+        return False
 
 
 @lru_cache(maxsize=256)
@@ -155,6 +179,6 @@ def _iregexp(pattern: str) -> Any:
             in_class = character == "[" or (in_class and character != "]")
         escaped = character == "\\" and not escaped
     try:
-        return re2.compile("".join(parts))
-    except re2.error:
+        return compile_regex("".join(parts))
+    except ValueError:
         return None

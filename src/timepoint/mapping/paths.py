@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import re2
 from jsonpath_rfc9535 import JSONPathEnvironment
 from jsonpath_rfc9535.exceptions import JSONPathError
 from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
@@ -28,6 +27,8 @@ from jsonpath_rfc9535.selectors import (
     WildcardSelector,
 )
 
+from timepoint.mapping.nodes import compile_regex
+
 _BOUND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
 _CAPTURE = re.compile(
@@ -37,6 +38,7 @@ _CAPTURE = re.compile(
 _NAME_SHORTHAND = re.compile(r"\.([A-Za-z_\x80-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\x80-\ud7ff\ue000-\U0010ffff]*)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t", "r": "\r"}
+_NAME_IN_FILTER = re.compile(r"\$[A-Za-z_]")
 _POSITION = re.compile(r", line \d+, column \d+$")
 
 
@@ -171,6 +173,8 @@ _ENVIRONMENT = JSONPathEnvironment()
 
 def _reason(text: str, error: JSONPathError) -> str:
     reason = _POSITION.sub("", str(error))
+    if _NAME_IN_FILTER.search(text, 1):
+        return f"{reason} (inside a filter only @ and $ exist)"
     if text.count("[") != text.count("]"):
         return f"{reason} (in YAML's flow style, a path with brackets needs quotes)"
     return reason
@@ -227,9 +231,9 @@ def _capture(found: re.Match[str]) -> Capture:
     operand = _unquote(found["operand"]) if operator else ""
     if operator in ("=~", "!~"):
         try:
-            re2.compile(operand)
-        except re2.error as error:
-            raise PathError(f"{operand!r} is not a regular expression (RE2): {error}") from error
+            compile_regex(operand)
+        except ValueError as error:
+            raise PathError(str(error)) from error
     return Capture(found["name"], found[0][0] == ".", operator, operand)
 
 

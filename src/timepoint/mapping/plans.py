@@ -229,8 +229,6 @@ def _home(draft: _Draft, cells: Iterable[Cell]) -> Walk | None:
         except PathError as error:
             draft.say(str(error), "row")
             return None
-    if not named and draft.mapping.value is not None and len(draft.walks.by_name) > 1:
-        return draft.walks.document
     deepest = max(named.values(), key=lambda walk: len(walk.line), default=draft.walks.document)
     for name, walk in named.items():
         if walk not in deepest.line:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import re2
 from jsonpath_rfc9535.filter_expressions import (
     ComparisonExpression,
     FilterExpression,
@@ -45,7 +44,7 @@ class Writer:
             name: getattr(nodes, name)
             for name in (
                 *("NOTHING", "children", "descendants", "equal", "less", "length", "count", "value"),
-                *("is_any", "match", "search"),
+                *("is_any", "match", "search", "fits"),
             )
         }
         self._lines: list[str] = []
@@ -170,8 +169,8 @@ def _matcher(writer: Writer, capture: Capture, key: str) -> str:
     text = key if capture.of_object else f"str({key})"
     if capture.operator in ("=", "!="):
         return f"{text} {'==' if capture.operator == '=' else '!='} {capture.operand!r}"
-    fits = writer.constant("fits", re2.compile(capture.operand).fullmatch)
-    return f"{fits}({text}) is {'not ' if capture.operator == '=~' else ''}None"
+    regex = writer.constant("regex", nodes.compile_regex(capture.operand))
+    return f"{'' if capture.operator == '=~' else 'not '}fits({regex}, {text})"
 
 
 def _open_many(writer: Writer, node: str, segment: Segment) -> tuple[str, str]:

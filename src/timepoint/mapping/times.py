@@ -15,6 +15,7 @@ from datetime import datetime, tzinfo
 from operator import lt
 from typing import Any, NamedTuple, TypeVar
 
+from timepoint.mapping.nodes import NOTHING
 from timepoint.mapping.spec import TimeSpec
 from timepoint.mapping.stamps import Length, StampReader, find_zone, localise, parse_length
 from timepoint.mapping.unusable import Unusable, show
@@ -22,6 +23,8 @@ from timepoint.model import Times, Window
 
 TEMPLATES = ("{window.start}", "{window.end}", "{fire_time}")
 
+_EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_800_000 - 1  # the years 1 to 9999: what a calendar can show
+_TOO_FAR = "the interval lies outside the years 1 to 9999"
 _REMEMBERED = 100_000
 _REMEMBERED_LISTS = 1000
 
@@ -169,11 +172,12 @@ class TimeReader:
         if spec.at is None and spec.start is None:
             return Moment(self._fire_time, self._fire_time, None)
         zone = self._zone(nodes)
-        first, later = self._stamp("at" if spec.at is not None else "start", nodes, zone)
-        interval = self._interval(first, nodes, zone)
-        if later is None:
-            return Moment(*interval, None)
-        return Moment(*interval, self._interval(later, nodes, zone, is_later=True))
+        name = "at" if spec.at is not None else "start"
+        first, later = self._stamp(name, nodes, zone)
+        start, end = self._interval(first, nodes, zone)
+        if start < _EARLIEST or end > _LATEST:
+            raise CellProblem(name, "not_a_time", _TOO_FAR)
+        return Moment(start, end, None if later is None else self._interval(later, nodes, zone, is_later=True))
 
     def _interval(
         self, first: int, nodes: Mapping[str, Any], zone: tzinfo, *, is_later: bool = False
@@ -203,7 +207,7 @@ class TimeReader:
     def _zone(self, nodes: Mapping[str, Any]) -> tzinfo:
         if self._plan.zone is not None:
             return self._plan.zone
-        node = nodes["timezone"]
+        node = _there("timezone", nodes["timezone"], "not_a_zone")
         try:
             return find_zone(node if isinstance(node, str) else show(node))
         except Unusable as problem:
@@ -214,7 +218,7 @@ class TimeReader:
         if name not in nodes and node in self._templates:
             return self._templates[node], None
         try:
-            stamp = self._plan.stamps.read(node)
+            stamp = self._plan.stamps.read(_there(name, node, "not_a_time"))
             return localise(stamp, zone) if isinstance(stamp, datetime) else (stamp, None)
         except Unusable as problem:
             raise CellProblem(name, problem.reason, problem.shown) from problem
@@ -224,7 +228,7 @@ class TimeReader:
             length: Length = self._plan.constants[name]
             return length
         try:
-            return parse_length(nodes[name])
+            return parse_length(_there(name, nodes[name], "not_a_length"))
         except Unusable as problem:
             raise CellProblem(name, problem.reason, problem.shown) from problem
 
@@ -246,6 +250,8 @@ class TimeReader:
             borders = step.borders(start, zone, skipped + length)
         except Unusable as problem:
             raise CellProblem("step", problem.reason, problem.shown) from problem
+        if borders[0] < _EARLIEST or borders[-1] > _LATEST:
+            raise CellProblem("start", "not_a_time", _TOO_FAR)
         return self.intern(Times(borders[skipped:-1], borders[skipped + 1 :]))
 
     def _skipped(self, length: int, expected: int) -> int:
@@ -259,6 +265,13 @@ class TimeReader:
         raise CellProblem(
             "value", "length_mismatch", f"{counted(length, 'value')}, the window has {counted(expected, 'step')}"
         )
+
+
+def _there(cell: str, node: Any, reason: str) -> Any:
+    """The node, if there is one (R4: in ``time``, nothing is a reject)."""
+    if node is NOTHING or node is None:
+        raise CellProblem(cell, reason, "there is nothing" if node is NOTHING else "null")
+    return node
 
 
 def _remember(memory: dict[_K, _V], key: _K, value: _V, most: int = _REMEMBERED) -> _V:
