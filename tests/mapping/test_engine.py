@@ -149,7 +149,7 @@ class TestImpliedTimes:
 
     def test_beyond_the_calendar_is_a_reject(self) -> None:
         """Implied times beyond the year 9999 are a reject."""
-        config = _gauge("value: $v, time: {start: '9999-12-30', step: 86400}")
+        config = _gauge("value: $v, time: {start: '9999-12-30', step: '86400'}")
         assert run_both(config, [[1, 2, 3]]).rejects.counts == {"not_a_time": 1}
 
 
