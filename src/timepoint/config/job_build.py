@@ -17,7 +17,7 @@ from cronsim import CronSim, CronSimError
 
 from timepoint.clock import DAY, MINUTE, format_duration
 from timepoint.config.checks import Check
-from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
+from timepoint.config.job_shape import JobShape, WindowShape
 from timepoint.config.places import Findings, Path
 from timepoint.config.source_build import SourceBuilder
 from timepoint.job import ScheduleSpec
@@ -74,7 +74,7 @@ class JobBuilder:
         if shape.timeout is not None and shape.timeout > gaps.longest:
             message = f"is longer than the period, {format_duration(gaps.longest)}: a slow run makes the next one late"
             self._add(Check.TIMEOUT, "timeout", message)
-        request = self._request(shape.request, shape.expect.empty_status if shape.expect else None)
+        request = self._request(shape, source)
         return Plan(
             schedule=schedule,
             window=self._window(shape.window),
@@ -130,7 +130,10 @@ class JobBuilder:
         given = {name: value for name, value in shape.model_dump().items() if value is not None}
         return WindowSpec(**given)
 
-    def _request(self, shape: RequestShape, empty_status: list[int] | None) -> RequestSpec:
+    def _request(self, job: JobShape, source: SourceSpec | None) -> RequestSpec:
+        shape = job.request
+        empty_status = job.expect.empty_status if job.expect else None
+        has_authorization = source is not None and bool(source.authorization or source.basic_auth)
         key = "post" if shape.get is None else "get"
         path = shape.get or shape.post or ""
         self._check_path(path, key)
@@ -142,7 +145,9 @@ class JobBuilder:
             method=key.upper(),
             path=path,
             params=_pairs(shape.params),
-            headers=self.sources.headers(shape.http_headers, (*self.where, "request")),
+            headers=self.sources.headers(
+                shape.http_headers, (*self.where, "request"), has_authorization=has_authorization
+            ),
             body=shape.json_,
             form=_pairs(shape.form),
             timezone=zone,

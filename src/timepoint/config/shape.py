@@ -69,6 +69,7 @@ _KINDS = {
     "model_type": "a mapping",
     "list_type": "a list",
 }
+_FEW = 12  # so many words fit a line
 _QUOTED = re.compile(r"'([^']*)'")
 _CHECKS = {check.value: check for check in Check}
 
@@ -87,7 +88,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
     """Words for the nearest known word, or for all of them if there are few."""
     if close := get_close_matches(word, known, 1, 0.7):
         return f", did you mean {close[0]!r}?"
-    return f": there is {', '.join(sorted(known))}" if 0 < len(known) <= 8 else ""  # noqa: PLR2004 - fits a line
+    return f": there is {', '.join(sorted(known))}" if 0 < len(known) <= _FEW else ""
 
 
 def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: Findings) -> None:
@@ -139,7 +140,7 @@ def _unknown_key(model: type[Shape], loc: Path) -> str:
         return f"{start}, did you mean {close[0]!r}?"
     if elsewhere:
         return f"{start} in {here.place}: it belongs to {' or '.join(elsewhere)}"
-    return f"{start} in {here.place}: there is {', '.join(known)}"
+    return f"{start} in {here.place}" + (f": there is {', '.join(known)}" if len(known) <= _FEW else "")
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:

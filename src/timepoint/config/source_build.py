@@ -5,6 +5,7 @@ Owns: the checks of URLs, credentials, headers and files. Must not know: how a r
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -42,6 +43,7 @@ class SourceBuilder:
         if complaint := plain_name_complaint(name):
             self.findings.add(Check.NAME, where, complaint, key=True)
         self._check_url(shape, where)
+        has_authorization = bool(shape.authorization or shape.basic_auth)
         optional: dict[str, Any] = {
             "connect_timeout": shape.connect_timeout,
             "timeout": shape.timeout,
@@ -52,7 +54,9 @@ class SourceBuilder:
         return SourceSpec(
             name=name,
             url=shape.url,
-            headers=self.headers(shape.http_headers, where, has_authorization=bool(shape.authorization)),
+            headers=self.headers(
+                shape.http_headers, where, has_authorization=bool(shape.authorization or shape.basic_auth)
+            ),
             basic_auth=self._basic_auth(shape.basic_auth, (*where, "basic_auth")),
             authorization=self._authorization(shape.authorization, (*where, "authorization")),
             tls=self._tls(shape.tls_config, (*where, "tls_config")),
@@ -121,7 +125,7 @@ class SourceBuilder:
             elif name.lower() in _OURS:
                 self.findings.add(Check.HEADER, at, f"{name} is set by the exporter itself: leave it out", key=True)
             elif name.lower() == "authorization" and has_authorization:
-                message = "the header Authorization is what `authorization` sets: keep one of them"
+                message = "the header Authorization is what authorization or basic_auth of the source sets: keep one"
                 self.findings.add(Check.CREDENTIAL_CONFLICT, at, message, key=True)
             elif name.lower() in {other.lower() for other in found}:
                 self.findings.add(
@@ -157,9 +161,10 @@ class SourceBuilder:
         if name is None:
             return None
         path = self.directory / name
-        if not path.is_file():
-            message = f"the file {path} is not there now: requests fail until it is"
-            self.findings.add(Check.MISSING_FILE, where, message)
+        if trouble := _trouble(path):
+            self.findings.add(
+                Check.MISSING_FILE, where, f"the file {path} {trouble}: requests fail until it can be read"
+            )
         return path
 
     def _tls(self, shape: TlsShape | None, where: Where) -> TlsSpec | None:
@@ -189,6 +194,18 @@ class SourceBuilder:
         elif parts.username is not None or parts.password is not None:
             self.findings.add(Check.PROXY, where, "a proxy that wants credentials is not supported")
         return url
+
+
+def _trouble(path: Path) -> str | None:
+    """Why a file cannot be read now."""
+    try:
+        if path.is_dir():
+            return "is a directory"
+        if not path.exists():
+            return "is not there now"
+    except OSError as error:  # a directory on the way that may not be entered, or a name that is too long
+        return f"cannot be looked at ({error.strerror})"
+    return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
 def _is_loopback(host: str) -> bool:
