@@ -54,9 +54,7 @@ class SourceBuilder:
         return SourceSpec(
             name=name,
             url=shape.url,
-            headers=self.headers(
-                shape.http_headers, where, has_authorization=bool(shape.authorization or shape.basic_auth)
-            ),
+            headers=self.headers(shape.http_headers, where, has_authorization=has_authorization),
             basic_auth=self._basic_auth(shape.basic_auth, (*where, "basic_auth")),
             authorization=self._authorization(shape.authorization, (*where, "authorization")),
             tls=self._tls(shape.tls_config, (*where, "tls_config")),
