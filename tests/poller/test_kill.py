@@ -85,6 +85,7 @@ class Api:
 
     def __init__(self) -> None:
         self.windows: list[tuple[int, int]] = []
+        self._was_asked = threading.Condition()
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,7 +94,9 @@ class Api:
             def do_GET(self) -> None:
                 query = parse_qs(urlsplit(self.path).query)
                 start, end = int(query["start"][0]), int(query["end"][0])
-                api.windows.append((start, end))
+                with api._was_asked:
+                    api.windows.append((start, end))
+                    api._was_asked.notify_all()
                 rows = [{"pod": pod, "v": [_truth(pod, at) for at in range(start, end, STEP)]} for pod in PODS]
                 body = json.dumps(rows).encode()
                 self.send_response(200)
@@ -114,6 +117,11 @@ class Api:
         self.server = Server(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
+
+    def wait_for(self, requests: int) -> None:
+        """Waits until so many requests have come."""
+        with self._was_asked:
+            assert self._was_asked.wait_for(lambda: len(self.windows) >= requests, timeout=20)
 
     def close(self) -> None:
         self.server.shutdown()
@@ -164,11 +172,13 @@ def test_a_poller_killed_at_random_moments_counts_each_timepoint_once(tmp_path: 
             asked = len(api.windows)
             forker.stdin.write("start\n")
             pid = int(forker.stdout.readline())
-            while len(api.windows) < asked + 2:  # each life does some work, and is killed in the middle of the next
-                page.look()
-            give_up = time.monotonic() + moments.choice((moments.uniform(0, 0.02), moments.uniform(0, 0.3)))
-            while time.monotonic() < give_up:
-                page.look()
+            api.wait_for(asked + 2)  # each life does some work
+            if kill % 2:  # and is killed between two runs, or anywhere in one
+                give_up = time.monotonic() + moments.uniform(0, 0.3)
+                while time.monotonic() < give_up:
+                    page.look()
+            else:  # or in the first milliseconds after a request came: before the commit, in it, before the page
+                time.sleep(moments.choice((0, moments.uniform(0, 0.004), moments.uniform(0, 0.012))))
             os.kill(pid, signal.SIGKILL if kill < KILLS else signal.SIGTERM)
             code = int(forker.stdout.readline())
             page.look()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.poller.jobs import function_job, http_job, ones
+from tests.poller.jobs import TOTAL, function_job, http_job, ones
 from timepoint import log
 from timepoint.job import HttpPolling
 from timepoint.ledger.change import ChangeSet
@@ -19,7 +19,15 @@ from timepoint.poller.runner import Runner
 from timepoint.poller.worker import ThreadWorker
 from timepoint.request.spec import Authorization, BasicAuth, SecretSource
 from timepoint.secret import Secret
-from timepoint.testing import FakeClock, FakeSource, MemoryStore, fake_surroundings, settle
+from timepoint.testing import (
+    FakeClock,
+    FakeSource,
+    MemoryStore,
+    fake_surroundings,
+    published_page,
+    read_samples,
+    settle,
+)
 
 
 @pytest.fixture
@@ -96,7 +104,7 @@ async def test_the_end_waits_for_a_commit_only_so_long(tmp_path: Path, written: 
 
 
 async def test_the_end_lets_a_commit_finish(tmp_path: Path) -> None:
-    """A commit in hand at the end becomes durable, and the next start goes on behind it."""
+    """A commit in hand at the end becomes durable, and the page shows it."""
     clock, store = FakeClock(), SlowStore()
     around = fake_surroundings(tmp_path, clock, FakeSource(ones), store)
     runner = Runner([http_job(tmp_path)], replace(around, make_worker=ThreadWorker))
@@ -108,3 +116,4 @@ async def test_the_end_lets_a_commit_finish(tmp_path: Path) -> None:
     store.release.set()
     assert await task == 0
     assert store.load("pods", "").watermark is not None
+    assert read_samples(published_page(tmp_path, clock.now()))[TOTAL] == 6

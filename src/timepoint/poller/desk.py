@@ -38,6 +38,7 @@ class JobDesk:
         self._clock = clock
         self._lane: LaneState | None = None
         self._fingerprint = fingerprint(job.metrics)
+        self._shown_version: int | None = None
         self.page_is_old = False
 
     def load(self) -> LaneState:
@@ -84,7 +85,13 @@ class JobDesk:
         self.page_is_old = True
         families = shown(self._job.metrics, (lane,), now)
         publish(self._published, JobSnapshot(self._job.name, families, lane.version, now, self._fingerprint))
+        self._shown_version = lane.version
         self.page_is_old = False
+
+    def finish(self) -> None:
+        """Brings the page to a commit that was the last before the end. Raises StoreError, PublishError."""
+        if self._shown_version is not None and self.load().version != self._shown_version:
+            self.publish()
 
     def restore(self) -> LaneState:
         """Brings the page to the ledger at the start: a file that is missing, damaged or of another state is replaced.
@@ -98,6 +105,7 @@ class JobDesk:
             page = None
         if page is None or (page.commit, page.fingerprint) != (lane.version, self._fingerprint):
             self.publish()
+        self._shown_version = lane.version
         return lane
 
     def standing(self) -> dict[str, MetricStanding]:

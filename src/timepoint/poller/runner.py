@@ -214,11 +214,18 @@ class Runner:
         """Closes the ledger when the work in hand is done, if that is soon; the ledger survives it otherwise too."""
         give_up = self._timing.clock.monotonic() + _END
         try:
-            await self._timing.within(give_up, self._worker.do(store.close))
+            await self._timing.within(give_up, self._worker.do(lambda: self._finish(store)))
         except TimeoutError:
             log.event(LOGGER, logging.WARNING, "not_closed", reason="an answer is still being worked on")
         except StoreError as error:
             log.event(LOGGER, logging.WARNING, "not_closed", reason=error)
+
+    def _finish(self, store: Store) -> None:
+        """What a run that was cancelled after its commit has left to do. Runs in the worker."""
+        for desk in self._desks:
+            with contextlib.suppress(PublishError, StoreError):  # a start does it, too
+                desk.finish()
+        store.close()
 
 
 def _sources(jobs: Iterable[Job]) -> list[SourceSpec]:
