@@ -90,10 +90,10 @@ Path, `params`, `form`, `json` and the `values` of `http_headers` of a request m
 _WARNINGS = """\
 ## Warnings
 
-These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that is not there
+These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that cannot be read
 now; credentials over `http` to another machine; a credential in the config itself; a `timeout` longer than the period;
-a `max_age` shorter than the time until new values come; keys of `window` without effect because the request does not
-name the window.
+a `max_age` shorter than the time until new values come; `labelled` and `short_list` where they have no effect; keys of
+`window` without effect because the request does not name the window.
 """
 _PLACES = {
     "": "Top level",

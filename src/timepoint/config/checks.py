@@ -46,6 +46,7 @@ class Check(StrEnum):
     SIZE = "size"
     NOT_JSON = "not_json"
     ONE_OF = "one_of"
+    ORDER = "order"
 
     # sources
     URL = "url"
@@ -89,6 +90,7 @@ class Check(StrEnum):
     TIMEOUT = "timeout"
     WINDOW_UNUSED = "window_unused"
     MAX_AGE = "max_age"
+    NO_EFFECT = "no_effect"
 
     @property
     def is_warning(self) -> bool:
@@ -105,5 +107,6 @@ _WARNINGS = frozenset(
         Check.TIMEOUT,
         Check.WINDOW_UNUSED,
         Check.MAX_AGE,
+        Check.NO_EFFECT,
     )
 )

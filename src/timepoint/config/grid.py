@@ -47,6 +47,22 @@ def check_effect(where: Path, job: JobShape, metrics: Iterable[MetricShape], fin
             findings.add(Check.WINDOW_UNUSED, (*where, "window", key), message)
 
 
+def check_times(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], findings: Findings) -> None:
+    """Warns of what is said of times and does nothing."""
+    times = {(*where, "time"): job.time}
+    for name, shape in metrics.items():
+        at = (*where, "metrics", name)
+        times[*at, "time"] = shape.time
+        time = shape.time or job.time
+        if shape.short_list is not None and (time is None or time.step is None or time.index is not None):
+            message = "has no effect without a list of values and time: {start, step}"
+            findings.add(Check.NO_EFFECT, (*at, "short_list"), message)
+    for at, time in times.items():
+        if time is not None and time.labelled is not None and time.interval is None:
+            message = "has no effect without interval: an instant has one time only"
+            findings.add(Check.NO_EFFECT, (*at, "labelled"), message)
+
+
 def check_max_age(
     where: Path, job: JobShape, metrics: Mapping[str, MetricShape], rhythm: int, findings: Findings
 ) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from timepoint.clock import parse_duration
+from timepoint.clock import format_duration, parse_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import FromEnvironment
 from timepoint.config.yaml import Written
@@ -85,7 +86,7 @@ def _as_path(value: Any) -> str:
 
 
 def _as_value(value: Any) -> str | float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if isinstance(value, str) and value.startswith("$"):
         return value
@@ -131,6 +132,28 @@ def as_json(value: Any) -> Any:
     refuse(Check.NOT_JSON, f"{value} does not exist in JSON")
 
 
+def as_different(values: list[Any]) -> list[Any]:
+    """A list with something in it, and nothing twice."""
+    if not values:
+        refuse(Check.EMPTY, "must not be an empty list")
+    twice = next((value for index, value in enumerate(values) if value in values[:index]), None)
+    if twice is None:
+        return values
+    shown = format_duration(twice) if isinstance(twice, int) else repr(twice)
+    refuse(Check.ORDER, f"holds {shown} twice")
+
+
+def as_bounds(values: list[float]) -> list[float]:
+    """Upper bounds of buckets: finite and rising."""
+    if not values:
+        refuse(Check.EMPTY, "must not be an empty list")
+    if not all(map(math.isfinite, values)):
+        refuse(Check.ORDER, "must be finite numbers: the bucket +Inf is always there")
+    if any(low >= high for low, high in pairwise(values)):
+        refuse(Check.ORDER, "must rise from each bound to the next")
+    return values
+
+
 def _as_list_of_text(value: Any) -> list[str]:
     return [as_text(item) for item in value] if isinstance(value, list) else [as_text(value)]
 
@@ -164,6 +187,10 @@ Duration = Annotated[int, BeforeValidator(_as_duration), WithJsonSchema(_DURATIO
 PositiveDuration = Annotated[int, BeforeValidator(_as_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Size = Annotated[int, BeforeValidator(_as_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
 Json = Annotated[Any, BeforeValidator(as_json), WithJsonSchema({})]
+
+
+Bounds = Annotated[list[float], AfterValidator(as_bounds)]
+States = Annotated[list[FilledText], AfterValidator(as_different)]
 
 
 class OneOf:

@@ -18,7 +18,7 @@ from timepoint.clock import format_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.grid import check_effect, check_grid, check_max_age
+from timepoint.config.grid import check_effect, check_grid, check_max_age, check_times
 from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
@@ -205,6 +205,7 @@ class _Loader:
         check_grid(parts.where, shape, shapes, self.findings)
         if not plan.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
+        check_times(parts.where, shape, shapes, self.findings)
         check_max_age(parts.where, shape, shapes, rhythm, self.findings)
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)

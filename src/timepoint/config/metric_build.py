@@ -187,10 +187,13 @@ def _first(*values: int | None) -> int:
 
 def check_labels(shape: RulesShape, where: Path, findings: Findings) -> None:
     """Adds what is wrong with the names of labels at a job or a metric. A name ``__x`` lives until relabel is done."""
-    for name in shape.labels or {}:
+    for name, text in (shape.labels or {}).items():
         at = (*where, "labels", name)
         if name == "*":
             continue
+        if (text or "").startswith(("{window.", "{fire_time")):
+            message = "a label is a path or a text: templates are for requests and times"
+            findings.add(Check.TEMPLATE, at, message)
         if name in LABELS_OF_TYPES:
             message = f"the label {name} is for {LABELS_OF_TYPES[name]}: choose another name"
             findings.add(Check.LABEL_RESERVED, at, message, key=True)

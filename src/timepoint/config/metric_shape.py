@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from timepoint.config.kinds import (
+    Bounds,
     Duration,
     FilledText,
     Json,
@@ -18,7 +19,9 @@ from timepoint.config.kinds import (
     PathOrNumber,
     PositiveDuration,
     Shape,
+    States,
     Text,
+    as_different,
     described,
     required,
 )
@@ -142,7 +145,11 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-Horizons = Annotated[list[Duration], BeforeValidator(_as_list, json_schema_input_type=Duration | list[Duration])]
+Horizons = Annotated[
+    list[Duration],
+    BeforeValidator(_as_list, json_schema_input_type=Duration | list[Duration]),
+    AfterValidator(as_different),
+]
 
 
 class MetricShape(RulesShape):
@@ -177,8 +184,8 @@ class MetricShape(RulesShape):
         "Where the values of a list belong that is shorter than the window. Without it such a list is a reject.",
         "align_end",
     )
-    states: list[FilledText] | None = described("The states of a stateset.", ["running", "stopped", "failed"])
-    bounds: list[float] | None = described(
+    states: States | None = described("The states of a stateset.", ["running", "stopped", "failed"])
+    bounds: Bounds | None = described(
         "The upper bounds of a histogram that counts the values it sees.", [0.1, 0.5, 1, 5]
     )
     buckets: JsonPath | None = described(
