@@ -97,6 +97,37 @@ class TestPodEnergy:
         assert run_both(PODS, _pods([-0.0, 1, 2])).rejects.total == 0
 
 
+class TestMixedLists:
+    """Lists in which not all is a plain number."""
+
+    CONFIG = PODS.replace("step: 5m}", "step: 5m}\n    missing: [ND, -999999]\n    map: {idle: 0}")
+
+    @pytest.mark.parametrize(
+        ("energies", "expected", "reasons"),
+        [
+            ([1, -999999, 3], [1, 3], {}),
+            ([1, "ND", 3], [1, 3], {}),
+            (["1", "idle", " 3 "], [1, 0, 3], {}),
+            ([1, None, -5], [1], {"negative": 1}),
+            ([1, None, "?"], [1], {"not_a_number": 1}),
+            (["?", "?", "!"], None, {"not_a_number": 3}),
+            ([True, False, 2], [1, 0, 2], {}),
+            ([2**70, 10**400, 1], [2**70, 1], {"out_of_range": 1}),
+            ([None, None, None], None, {}),
+            ([[1], {}, 3], [3], {"not_a_number": 2}),
+            (["NaN", -1, 3], [3], {"not_finite": 1, "negative": 1}),
+        ],
+    )
+    def test_each_value_counts_for_itself(
+        self, energies: list[Any], expected: list[float] | None, reasons: dict[str, int]
+    ) -> None:
+        """Plain numbers, texts, gaps and what is no number stand side by side in a list."""
+        mapped = run_both(self.CONFIG, _pods(energies))
+        found = values(mapped).get(f"pod_energy_joules_total{CART}")
+        assert found == (None if expected is None else [value * 3600.0 for value in expected])
+        assert mapped.rejects.counts == reasons
+
+
 class TestImpliedTimes:
     """``{start, step}`` (R17)."""
 

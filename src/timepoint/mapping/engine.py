@@ -112,12 +112,12 @@ class MappingRun:
     def problem(self, metric: int | None, location: tuple[Any, ...], problem: CellProblem) -> None:
         """Counts a row's problem at the node where it was found."""
         if len(self.rejects.examples.get(problem.reason, ())) >= Rejects.KEEP:
-            self.rejects.add(problem.reason, "")  # counted, and no text is made that nobody keeps
+            self.rejects.add(problem.reason, "", problem.count)  # counted, and no text is made that nobody keeps
             return
         where = location_text(location)
         if metric is not None:
             where = self._cell_text(self._mapping.plans[metric], where, problem)
-        self.rejects.add(problem.reason, f"{printable(where)}: {problem.shown[:_SHOWN]}")
+        self.rejects.add(problem.reason, f"{printable(where)}: {problem.shown[:_SHOWN]}", problem.count)
 
     def rescue(self, raw: Any, location: tuple[Any, ...]) -> Any:
         """The value of a part that the fast decoder refused, NOTHING if it is no JSON at all."""

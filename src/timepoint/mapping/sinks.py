@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -23,6 +23,18 @@ from timepoint.model import MetricType, Rejects, SeriesPoints, Times, Window
 
 Problems = Sequence[CellProblem]
 _NONE: Problems = ()
+_REFUSED = 1000
+
+
+class _Problems(dict[str, CellProblem]):
+    """The problems of one row by their reasons: the first of each, which counts the others."""
+
+    def add(self, problem: CellProblem, index: int) -> None:
+        first = self.get(problem.reason)
+        if first is None:
+            self[problem.reason] = CellProblem(problem.cell, problem.reason, problem.shown, index)
+        else:
+            first.count += 1
 
 
 class NumberSink:
@@ -33,6 +45,10 @@ class NumberSink:
         self._time = TimeReader(plan.time, window, fire_time)
         self._is_counter = plan.mapping.metric.family.type is MetricType.COUNTER
         self._series = SeriesOf(plan.combine)
+        self._missing_numbers = frozenset(
+            float(m) for m in plan.missing if isinstance(m, int | float) and not isinstance(m, bool)
+        )
+        self._refused: dict[str, CellProblem] = {}  # texts that are no numbers, since they repeat
         self._blocks = self._series.blocks
         self._grids = self._time.fixed_grids
         self._takes_floats = not (plan.missing or plan.mapping.value_map) and plan.conversion == IDENTITY
@@ -87,36 +103,55 @@ class NumberSink:
         if values is not None and nodes and not (self._is_counter and _any_negative(values)):
             self._series.add_block(text, times, values)
             return _NONE
-        if None in nodes:
-            return self._take_some(text, times, nodes, [i for i, node in enumerate(nodes) if node is not None])
-        return self._take_each(text, times, nodes, range(len(nodes)))
+        if values is None and None in nodes:  # gaps are common, so they have a way of their own
+            kept = [place for place, node in enumerate(nodes) if node is not None]
+            values = self._reader.read_list([nodes[place] for place in kept])
+            if values and not (self._is_counter and _any_negative(values)):
+                self._series.add_block(text, self._time.some(times, kept), values)
+                return _NONE
+        problems = _Problems()
+        found = self._numbers(nodes, problems)
+        if found:
+            kept = sorted(found)
+            self._series.add_block(text, self._time.some(times, kept), array("d", [found[place] for place in kept]))
+        return list(problems.values())
 
-    def _take_some(self, text: str, times: Times, nodes: list[Any], kept: list[int]) -> Problems:
-        """A list with gaps: what is there is read at once where that can be."""
-        values = self._reader.read_list([nodes[i] for i in kept])
-        if values is None or (self._is_counter and _any_negative(values)):
-            return self._take_each(text, times, nodes, kept)
-        if kept:
-            self._series.add_block(text, self._time.some(times, kept), values)
-        return _NONE
+    def _numbers(self, nodes: list[Any], problems: _Problems) -> dict[int, float]:
+        """The numbers of a list by their places.
 
-    def _take_each(self, text: str, times: Times, nodes: list[Any], places: Iterable[int]) -> Problems:
-        """A list whose values are read one by one."""
-        problems = []
-        kept, numbers = [], []
-        for place in places:
+        JSON numbers are read at once where that can be, all else one by one.
+        """
+        plain, odd = self._sorted_out(nodes)
+        values = self._reader.read_list([nodes[place] for place in plain])
+        found = {} if values is None else dict(zip(plain, values, strict=True))
+        for place in range(len(nodes)) if values is None else odd:
+            node = nodes[place]
+            if type(node) is str and node in self._refused:
+                problems.add(self._refused[node], place)
+                continue
             try:
-                number = self._number(nodes[place])
+                number = self._number(node)
             except CellProblem as problem:
-                problem.index = place
-                problems.append(problem)
+                problems.add(problem, place)
+                if type(node) is str and len(self._refused) < _REFUSED:
+                    self._refused[node] = problem
                 continue
             if number is not None:
-                kept.append(place)
-                numbers.append(number)
-        if kept:
-            self._series.add_block(text, self._time.some(times, kept), array("d", numbers))
-        return problems
+                found[place] = number
+        return found
+
+    def _sorted_out(self, nodes: list[Any]) -> tuple[list[int], list[int]]:
+        """The places of plain numbers, and those of values to look at closely; what means nothing is in neither."""
+        plain, odd = [], []
+        for place, node in enumerate(nodes):
+            if type(node) is not float and type(node) is not int:
+                if node is not None:
+                    odd.append(place)
+            elif self._is_counter and node < 0:
+                odd.append(place)
+            elif node not in self._missing_numbers:
+                plain.append(place)
+        return plain, odd
 
     def _take_zipped(self, text: str, value: Any, cells: tuple[Any, ...]) -> Problems:
         """Parallel lists: what is an array must be equally long, what is not repeats (R3)."""
@@ -127,7 +162,7 @@ class NumberSink:
         for found in (*lists, value):
             if type(found) is list and len(found) != length:
                 raise CellProblem("value", "length_mismatch", f"lists of {length} and {len(found)}")
-        problems = []
+        problems = _Problems()
         for index in range(length):
             node = value[index] if type(value) is list else value
             try:
@@ -135,9 +170,8 @@ class NumberSink:
                 if number is not None:
                     self._series.add(text, self._moment_at(cells, index), number)
             except CellProblem as problem:
-                problem.index = index
-                problems.append(problem)
-        return problems
+                problems.add(problem, index)
+        return list(problems.values())
 
     def _moment_at(self, cells: tuple[Any, ...], index: int) -> Moment:
         return self._time.moment(tuple(cell[index] if type(cell) is list else cell for cell in cells))

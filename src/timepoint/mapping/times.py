@@ -41,13 +41,14 @@ class Moment(NamedTuple):
 
 
 class CellProblem(Exception):  # noqa: N818 (a state of a cell, as Unusable is)
-    """A cell that cannot be used: which of the entries it is, and which element of it."""
+    """A cell that cannot be used: which of the entries it is, which element of it, how many more like it there are."""
 
     def __init__(self, cell: str, reason: str, shown: str, index: int | None = None) -> None:
         self.cell = cell
         self.reason = reason
         self.shown = shown
         self.index = index
+        self.count = 1
         super().__init__(f"{cell}: {reason}: {shown}")
 
 
