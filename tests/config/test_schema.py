@@ -22,7 +22,7 @@ GOOD = sorted((ROOT / "examples").glob("*.yaml")) + sorted((ROOT / "src/timepoin
 # what the environment holds.
 SHAPE = {Check.UNKNOWN_KEY, Check.MISSING_KEY, Check.WRONG_KIND, Check.BAD_CHOICE, Check.OUT_OF_RANGE, Check.ONE_OF}
 SHAPE |= {Check.DURATION, Check.SIZE}
-UNSEEN = {"duration--no-unit", "duration--too-long", "duration--zero", "size--zero"}
+UNSEEN = {"wrong_kind--value-is-nan", "duration--no-unit", "duration--too-long", "duration--zero", "size--zero"}
 
 
 SCHEMA = Schema(json_schema())
