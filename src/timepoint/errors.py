@@ -72,7 +72,8 @@ class SourceError(TimepointError):
     """The API did not give a usable answer.
 
     ``reason`` is one short word from a closed set, fit for a label value: ``connect``, ``timeout``, ``transport``,
-    ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``.
+    ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``,
+    ``function`` (a user's function raised).
     ``attempts`` counts the tries that were made before it was given up.
     """
 

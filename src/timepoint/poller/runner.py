@@ -121,6 +121,7 @@ class Runner:
             loops = [self._make_loop(job, store, fetchers, paces) for job in self._jobs]
             await self._worker.do(lambda: self._restore(loops, paces))
             gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
+            stack.callback(gc.unfreeze)
             await self._beat()
             yield loops
 
