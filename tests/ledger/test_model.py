@@ -74,9 +74,7 @@ class Model:
         mine = old or Series()
         for start, end in sorted(good, key=lambda interval: (interval[1], interval[0])):
             self._count(mine, (start, end), points[start, end], is_new=old is None)
-        if not good:
-            return bool(inside) and old is not None
-        if old is None and not mine.counted:
+        if not inside or (old is None and not mine.counted):
             return False
         mine.known = {i: value for i, value in mine.known.items() if i[1] > keep_from or i[0] >= keep_from}
         mine.page = max(mine.page, mine.exact)

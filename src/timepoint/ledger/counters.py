@@ -155,10 +155,12 @@ def _count_slowly(
     """One series point by point: revisions, debts, odd values, scattered grids. None if it is not in the run."""
     plan, values = _usable_values(metric, plans, text, points, state)
     is_new = state is UNKNOWN
+    counted = array("d", state.recent)
     if not plan.is_used or (is_new and not plan.fresh):
         plan.passed += 1
-        return None if is_new or not plans.has_usable(points.times) else _unchanged(state)
-    counted = array("d", state.recent)
+        if is_new or not plans.has_usable(points.times):
+            return None
+        return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
     terms = [values[i] for i in plan.fresh]
     revised = 0
     for i, j in plan.seen:
@@ -175,14 +177,10 @@ def _count_slowly(
     if not isfinite(total) or not isfinite(debt):
         plan.passed += 1
         metric.refuse("not_finite", text, plan.offered, plan.fresh[0] if plan.fresh else 0, max(1, len(plan.fresh)))
-        return None if is_new else _unchanged(state)
+        return None if is_new else ((state.value, state.carry, state.debt), state.times, state.recent)
     plan.series += 1
     _note_revised(metric.changes.counts, revised)
     return (total, carry, debt), plan.kept, _remember(plan, values, counted)
-
-
-def _unchanged(state: SeriesState) -> tuple[Amounts, Times, bytes]:
-    return (state.value, state.carry, state.debt), state.times, state.recent
 
 
 def _note_revised(counts: Counts, revised: int) -> None:
@@ -297,10 +295,12 @@ def _read_slowly(
     """
     plan, values = _usable_values(metric, plans, text, points, state)
     is_new = state is UNKNOWN
+    counted = array("d", state.recent)
     if not plan.is_used or (is_new and not plan.fresh):
         plan.passed += 1
-        return None if is_new or not plans.has_usable(points.times) else _unchanged(state)
-    counted = array("d", state.recent)
+        if is_new or not plans.has_usable(points.times):
+            return None
+        return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
     reading, rebased, revised = _last_reading(state), 0.0, 0
     for i, j in plan.seen:
         if values[i] == counted[j]:
@@ -314,7 +314,7 @@ def _read_slowly(
     if amounts is None:
         plan.passed += 1
         metric.refuse("not_finite", text, plan.offered, plan.fresh[0] if plan.fresh else 0, max(1, len(plan.fresh)))
-        return None if is_new else _unchanged(state)
+        return None if is_new else ((state.value, state.carry, state.debt), state.times, state.recent)
     plan.series += 1
     _note_revised(metric.changes.counts, revised)
     return amounts, plan.kept, _remember(plan, values, counted)
