@@ -69,7 +69,7 @@ def test_samples_are_read_by_name_and_labels() -> None:
     page = '# HELP a_total A.\n# TYPE a_total counter\na_total{x="1 } 2",y="\\"\\\\"} 3.5\n\nb NaN\nc{} +Inf\n'
     samples = read_samples(page)
     assert samples['a_total{x="1 } 2",y="\\"\\\\"}'] == 3.5
-    assert samples["b"] != samples["b"]  # noqa: PLR0124 - NaN
+    assert samples["b"] != samples["b"]  # NaN
     assert samples["c{}"] == float("inf")
 
 

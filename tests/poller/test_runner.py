@@ -135,6 +135,18 @@ async def test_a_machine_that_slept_runs_each_job_once(stage: Stage, job: Job) -
         assert len(stage.source.windows) == 2
 
 
+async def test_a_clock_that_was_never_set_moves_nothing(stage: Stage, job: Job) -> None:
+    """In 1970 nothing is asked; within a minute after the clock is set the job runs."""
+    stage.clock.jump(-stage.clock.now() / 1000 + 3600)
+    async with stage.running(job) as runner:
+        assert stage.source.windows == []
+        assert runner.tallies["pods"].skip is not None
+        assert runner.tallies["pods"].skip.reason == "clock"
+        stage.clock.jump(1_767_261_600)
+        await stage.clock.advance(minutes=1)
+        assert len(stage.source.windows) == 1
+
+
 async def test_a_hanging_job_delays_no_other_and_is_not_doubled(stage: Stage, tmp_path: Path) -> None:
     """While one job waits for its source the others run, and its own next fire time is skipped."""
     slow = replace(http_job(tmp_path, "slow"), timeout=45 * MINUTE)

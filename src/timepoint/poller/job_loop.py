@@ -22,6 +22,7 @@ from timepoint.poller.tally import JobTally
 LOGGER = logging.getLogger(__name__)
 
 _LEVELS = {Outcome.PARTIAL: logging.WARNING, Outcome.SKIPPED: logging.WARNING}
+_FIRST_PLAUSIBLE = 1_704_067_200_000  # 2024, before the first release; machines without a battery start in 1970
 _LONGEST_SLEEP = MINUTE  # the wall clock may jump while one sleeps
 
 
@@ -72,6 +73,10 @@ class JobLoop:
         return await self._do_run(fire_time)
 
     def _start(self, fire_time: int, now: int) -> None:
+        if now < _FIRST_PLAUSIBLE:
+            error = "the clock of this machine has not been set; what it says would move the watermark"
+            self._finish(skipped(self.job.name, fire_time, now, "clock", error))
+            return
         if self._run is not None and not self._run.done():
             error = "the run before has not ended"
             self._finish(skipped(self.job.name, fire_time, now, "still_running", error))
