@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.mapping.build import mapping_of, run, values
 from timepoint.errors import ContentError, MappingError
+from timepoint.mapping.documents import _count, _holds_all
 from timepoint.mapping.reasons import REASONS
 
 PARTS = '{rows: {v: "$.{zone}[*]"}, metrics: {x: {value: $v.mw, labels: {name: $v.name}}}}'
@@ -165,6 +166,21 @@ class TestDoubledKeys:
         bad = b'{"name": "12:30", "mw"%s: 1, "mw"%s:2}' % (space, space)
         mapped = run(config, b'{"DE": [%s, %s]}' % (good, bad))
         assert (len(values(mapped)), mapped.rejects.counts) == (1, {"duplicate_key": 1})
+
+    @pytest.mark.parametrize("text", ['{"a": 1, "b":2}', "a\\", "a\\\\", "12:00", '":"'])
+    def test_texts_raise_no_doubt(self, text: str) -> None:
+        """Most texts with quotes and colons, JSON among them, do not send a body to the slow decoder."""
+        node = {"text": text, "n": [1, {"m": [text]}]}
+        body = json.dumps(node, separators=(",", ":")).encode()
+        assert _holds_all(body, node)
+        assert _holds_all(memoryview(body), node)
+
+    def test_pieces_lose_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is counted piece by piece is counted once, wherever a piece ends."""
+        body = memoryview(b'{"a":1,"b":[{"c\\\\":2}],"d":{}}')
+        for size in range(1, len(body) + 1):
+            monkeypatch.setattr("timepoint.mapping.documents._PIECE", size)
+            assert [_count(body, pattern) for pattern in (b":", b'":', b'\\\\":')] == [4, 4, 1]
 
     def test_above_the_rows(self) -> None:
         """A branch that stands twice above the rows fails the document: rows would be lost by the number."""

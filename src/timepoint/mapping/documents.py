@@ -167,11 +167,20 @@ def _count(body: memoryview | bytes, pattern: bytes) -> int:
 
 
 def _holds_all(body: memoryview | bytes, node: Any) -> bool:
-    """Whether a decoded value holds as many members as its text has keys."""
-    keys = min(_count(body, b":"), _count(body, b'":') + len(_SPACED_KEY.findall(body)))
-    if isinstance(node, dict) and keys == len(node):
+    """Whether a decoded value holds as many members as its text has keys.
+
+    Keys are counted from above, so that equality is proof: first colons, then quotes before colons, then without the
+    quotes that are escaped and so stand in texts, as in JSON inside of JSON.
+    """
+    colons, spaced = _count(body, b":"), len(_SPACED_KEY.findall(body))
+    quoted = _count(body, b'":') + spaced
+    if isinstance(node, dict) and min(colons, quoted) == len(node):
         return True
-    return keys == _members(node, look_everywhere=False) or keys == _members(node, look_everywhere=True)
+    members = _members(node, look_everywhere=False)
+    if min(colons, quoted) == members:
+        return True
+    keys = min(colons, quoted - _count(body, b'\\":') + _count(body, b'\\\\":'))
+    return keys == members or keys == _members(node, look_everywhere=True)
 
 
 def _members(node: Any, *, look_everywhere: bool) -> int:
