@@ -129,6 +129,7 @@ class _Loader:
             plans = {part.name: part.plan for part in parts if part.shape and part.shape.source == source.name}
             check_shared_interval(source, {name: plan.period for name, plan in plans.items() if plan}, self.findings)
         jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
+        assert len(jobs) == len(parts) or self.findings.problems(warnings=False), "BUG: a job is lost without a word"
         return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)))
 
     def _top(self, data: Any) -> dict[str, dict[str, Any]]:
@@ -152,7 +153,8 @@ class _Loader:
         head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
         shape = read_shape(JobShape, head, where, self.findings)
         parts = _JobParts(name, where, shape, None, {})
-        self._check_source(raw, where, sources)
+        written = raw.get("source") if isinstance(raw, dict) else None
+        self._check_source(shape.source if shape else written, where, sources)
         if shape is not None:
             parts.plan = JobBuilder(self.findings, where, self.source_builder).build(
                 shape, self.sources.get(shape.source)
@@ -167,8 +169,7 @@ class _Loader:
             self._metric(parts, metric_name, metric)
         return parts
 
-    def _check_source(self, raw: Any, where: Where, sources: Mapping[str, Any]) -> None:
-        name = raw.get("source") if isinstance(raw, dict) else None
+    def _check_source(self, name: Any, where: Where, sources: Mapping[str, Any]) -> None:
         if self.has_sources and isinstance(name, str) and name and name not in sources:
             message = f"there is no source {name!r}{did_you_mean(name, list(sources))}"
             self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)

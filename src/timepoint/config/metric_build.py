@@ -131,7 +131,7 @@ class MetricBuilder:
         return True
 
     def _check_keys(self) -> bool:
-        given = self.shape.model_fields_set
+        given = {key for key in TYPES_OF if getattr(self.shape, key) is not None}
         wrong = [key for key in TYPES_OF if key in given and self.type not in TYPES_OF[key]]
         for key in wrong:
             types = ", ".join(TYPES_OF[key])
