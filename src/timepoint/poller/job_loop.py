@@ -73,10 +73,6 @@ class JobLoop:
         return await self._do_run(fire_time)
 
     def _start(self, fire_time: int, now: int) -> None:
-        if now < _FIRST_PLAUSIBLE:
-            error = "the clock of this machine has not been set; what it says would move the watermark"
-            self._finish(skipped(self.job.name, fire_time, now, "clock", error))
-            return
         if self._run is not None and not self._run.done():
             error = "the run before has not ended"
             self._finish(skipped(self.job.name, fire_time, now, "still_running", error))
@@ -84,12 +80,17 @@ class JobLoop:
         self._run = asyncio.create_task(self._do_run(fire_time), name=f"run {self.job.name}")
 
     async def _do_run(self, fire_time: int) -> RunReport:
-        self.tally.running_since = self._timing.clock.now()
+        now = self._timing.clock.now()
+        self.tally.running_since = now
         self._changed()
         try:
-            report = await self._pipeline.run(fire_time)
+            if now < _FIRST_PLAUSIBLE:
+                error = "the clock of this machine has not been set: what it says would move the watermark"
+                report = skipped(self.job.name, fire_time, now, "clock", error)
+            else:
+                report = await self._pipeline.run(fire_time)
         except Exception as error:  # noqa: BLE001 - one bad job costs one job; the report carries it to the log
-            report = RunReport(self.job.name, fire_time, self.tally.running_since)
+            report = RunReport(self.job.name, fire_time, now)
             report.close(Outcome.STORE_ERROR, "bug", f"{type(error).__name__}: {error}")
             report.bug = error
         finally:
