@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import msgspec
 import pytest
 
 from timepoint.clock import DAY, HOUR, MINUTE, SECOND
@@ -275,10 +276,11 @@ def test_texts_as_written(tmp_path: Path) -> None:
 
 
 def test_json_body(tmp_path: Path) -> None:
-    """A JSON body keeps its kinds of values."""
-    job = small(tmp_path, request="{post: /q, json: {a: 010, b: [1.50, true, null, NO], c: {}}}")
+    """A JSON body keeps its kinds of values, and can be written as JSON."""
+    job = small(tmp_path, {"A": "x"}, request="{post: /q, json: {a: 010, b: [1.50, true, null, NO, '${A}'], c: {}}}")
     request = http_of(job).request
-    assert (request.method, request.body) == ("POST", {"a": 10, "b": [1.5, True, None, "NO"], "c": {}})
+    assert request.method == "POST"
+    assert msgspec.json.encode(request.body) == b'{"a":10,"b":[1.5,true,null,"NO","x"],"c":{}}'
 
 
 def test_limits_of_a_source(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def _is_unquoted_template(value: Any) -> bool:
 def as_text(value: Any) -> str:
     """A scalar as it was written: ``1.10`` stays ``1.10``."""
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Written):
@@ -123,8 +123,10 @@ def as_json(value: Any) -> Any:
         return {str(key): as_json(child) for key, child in value.items()}
     if isinstance(value, list):
         return [as_json(child) for child in value]
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, bool) or value is None:
         return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
