@@ -3,7 +3,7 @@
 Owns: the code that visits the nodes which segments and filters select. Must not know: rows, metrics, labels.
 
 A path is walked by nested loops of generated source, so that a row costs what its selectors cost and nothing is
-interpreted: ``$.{a}.{b}[*]`` visits 100,000 nodes in 9 ms, where the library's own evaluator takes 400 ms. All text
+interpreted: ``$.*.*[*]`` visits 100,000 nodes in 8 ms, where the library's own evaluator takes 95 ms. All text
 of a config reaches the source as a constant in the namespace or through ``repr``, never as code.
 """
 
