@@ -3,6 +3,8 @@
 The feed is a pure function of the interval's number, so that totals are known for any watermark. The two newest
 intervals of a window are provisional and too high; the next run reads them again, settled, and owes the difference.
 After each commit the process reports it on its standard output: from then on it must never be lost.
+
+A second argument names a mistake to make. The oracle must notice each of them, or it proves nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import sys
 from array import array
 from pathlib import Path
 
+from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.decide import RunFacts, decide
+from timepoint.ledger.sqlite_store import SqliteStore, _write_lane
 from timepoint.ledger.store import open_store
 from timepoint.model import FamilySpec, MappedRun, MetricSpec, MetricType, SeriesPoints, Temporality, Times, Window
 
@@ -68,9 +72,36 @@ def answer(first: int) -> MappedRun:
     return MappedRun({"x_total": points})
 
 
-def main(path: Path) -> None:
+class SplitStore(SqliteStore):
+    """Commits the watermark and the totals apart: one of two orders, both wrong."""
+
+    watermark_first = True
+
+    def commit(self, change_set: ChangeSet) -> int:
+        for is_watermark in (self.watermark_first, not self.watermark_first):
+            with self._database.writing() as connection:
+                if is_watermark:
+                    connection.execute("UPDATE ledger SET commits = commits + 1")
+                    change_set.commit = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+                    _write_lane(connection, self._compare(connection, change_set), change_set, change_set.commit)
+                else:
+                    lane_id = connection.execute("SELECT id FROM lane").fetchone()[0]
+                    for changes in change_set.metrics.values():
+                        self._write_metric(connection, lane_id, changes, change_set.stamp)
+        return change_set.commit
+
+
+def opened(path: Path, mistake: str) -> SqliteStore:
+    """The store, or one that makes the mistake."""
+    if mistake in ("watermark first", "totals first"):
+        SplitStore.watermark_first = mistake == "watermark first"
+        return SplitStore(path, 5000)
+    return open_store(path)
+
+
+def main(path: Path, mistake: str = "") -> None:
     """Runs for ever."""
-    store = open_store(path)
+    store = opened(path, mistake)
     lane = store.load("job", "")
     while True:
         first = 0 if lane.watermark is None else (lane.watermark - ORIGIN) // STEP
@@ -79,10 +110,13 @@ def main(path: Path) -> None:
         store.note_attempt("job", "", end)
         facts = RunFacts(end, [window], end, window_is_asked=True, delay=0, overlap=OVERLAP * STEP)
         change_set = decide(lane, answer(first), {"x_total": SPEC}, facts)
+        if mistake == "acknowledges first":
+            os.write(1, ACKNOWLEDGED.pack(change_set.version + 1, end))
         number = store.commit(change_set)
-        os.write(1, ACKNOWLEDGED.pack(number, end))
+        if mistake != "acknowledges first":
+            os.write(1, ACKNOWLEDGED.pack(number, end))
         change_set.apply(lane)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -22,29 +23,50 @@ KILLS = 30
 @pytest.mark.system
 def test_no_acknowledged_commit_is_lost_and_none_counts_twice(tmp_path: Path) -> None:
     """After each of many kills the file holds a whole commit, not older than the last acknowledged one."""
-    path = tmp_path / "ledger.sqlite"
+    commit, series = survive(tmp_path / "ledger.sqlite")
+    assert commit > KILLS, "the process was killed too early to prove anything"
+    assert series == killed.SERIES
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("mistake", "finding"),
+    [
+        ("watermark first", "a total is not the truth of its watermark"),
+        ("totals first", "a total is not the truth of its watermark"),
+        ("acknowledges first", "an acknowledged commit is lost"),
+    ],
+)
+def test_the_oracle_notices_a_mistake(tmp_path: Path, mistake: str, finding: str) -> None:
+    """A ledger that commits watermark and totals apart, or acknowledges too early, does not pass."""
+    with pytest.raises(AssertionError, match=finding):
+        survive(tmp_path / "ledger.sqlite", mistake)
+
+
+def survive(path: Path, mistake: str = "") -> tuple[int, int]:
+    """Kills the process again and again and checks the file each time; the number of the last commit, and of series."""
     chance = random.Random(20)
     commit, watermark = 0, 0
     shown: dict[str, float] = {}
     for kill in range(KILLS):
-        commit, watermark = max((commit, watermark), *live_and_die(path, chance, early=kill % 5 == 4))
+        commit, watermark = max((commit, watermark), *live_and_die(path, chance, mistake, early=kill % 5 == 4))
         found_commit, found_watermark, totals = look(path)
-        assert found_commit >= commit
-        assert found_watermark >= watermark
+        assert found_commit >= commit, "an acknowledged commit is lost"
+        assert found_watermark >= watermark, "an acknowledged commit is lost"
         intervals = (found_watermark - killed.ORIGIN) // killed.STEP
         for text, (value, carry, debt) in totals.items():
-            assert value + carry - debt == killed.accepted(int(text[4:-2]), intervals)
+            truth = killed.accepted(int(text[4:-2]), intervals)
+            assert value + carry - debt == truth, "a total is not the truth of its watermark"
             assert value >= shown.get(text, 0), "a counter went back"
         shown = {text: value for text, (value, _, _) in totals.items()}
         commit, watermark = found_commit, found_watermark
-    assert commit > KILLS, "the process was killed too early to prove anything"
-    assert len(shown) == killed.SERIES
+    return commit, len(shown)
 
 
-def live_and_die(path: Path, chance: random.Random, *, early: bool) -> list[tuple[int, int]]:
+def live_and_die(path: Path, chance: random.Random, mistake: str, *, early: bool) -> list[tuple[int, int]]:
     """Starts the process, kills it, and returns what it had acknowledged."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.ledger.killed", str(path)], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.ledger.killed", str(path), mistake], cwd=ROOT, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         heard = b""
@@ -55,7 +77,8 @@ def live_and_die(path: Path, chance: random.Random, *, early: bool) -> list[tupl
             time.sleep(chance.uniform(0, 0.01))
         process.kill()
         heard += process.stdout.read()
-    assert process.returncode == -9, "it ended by itself"
+    if process.returncode != -signal.SIGKILL:
+        raise EOFError("it ended by itself")
     return [(0, 0), *killed.ACKNOWLEDGED.iter_unpack(heard)]
 
 
