@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
+from timepoint.config import load_config
 from timepoint.config.shape import all_shapes, keys_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +27,16 @@ def test_page_is_current() -> None:
     """docs/reference/config.md is written by scripts/config_reference.py; call it after a change."""
     module = config_reference()
     assert module.PAGE.read_text(encoding="utf-8") == module.reference()
+
+
+def test_example_loads(tmp_path: Path) -> None:
+    """The config at the beginning of the page is good."""
+    page = config_reference().PAGE.read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "config.yaml"
+    path.write_text(example)
+    config = load_config(path, {})
+    assert [job.name for job in config.jobs] == ["pod_energy"]
 
 
 def test_every_key_is_told() -> None:

@@ -19,7 +19,7 @@ from timepoint.clock import DAY, MINUTE, format_duration
 from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape, WindowShape
 from timepoint.config.places import Findings, Path
-from timepoint.config.source_build import SourceBuilder
+from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.job import ScheduleSpec
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_problems, uses_window
@@ -155,6 +155,8 @@ class JobBuilder:
             empty_status=tuple(empty_status or ()),
             hidden=tuple(map(Secret, self.findings.variables_below((*self.where, "request")))),
         )
+        if source is not None and has_secret(shape.http_headers):
+            self.sources.check_cleartext(source.url, (*self.where, "request", "http_headers"))
         if self._check_zone(zone, "request.timezone"):
             self._check_templates(request, key)
         return request

@@ -74,11 +74,15 @@ class SourceBuilder:
         if parts.username is not None or parts.password is not None:
             message = "credentials do not belong into the URL: use basic_auth with password_file or ${NAME}"
             self.findings.add(Check.URL_CREDENTIALS, at, message)
-        headers = shape.http_headers or {}
-        has_secret = shape.basic_auth or shape.authorization or any(h.secrets or h.files for h in headers.values())
-        if parts.scheme == "http" and has_secret and not _is_loopback(parts.hostname or ""):
+        if shape.basic_auth or shape.authorization or has_secret(shape.http_headers):
+            self.check_cleartext(shape.url, at)
+
+    def check_cleartext(self, url: str, where: Where) -> None:
+        """Warns of credentials at ``where`` that go to a URL which anyone on the way can read."""
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             message = "credentials go over http in clear text: use https, or anyone on the way can read them"
-            self.findings.add(Check.CLEARTEXT, at, message)
+            self.findings.add(Check.CLEARTEXT, where, message)
 
     def _hidden(self, url: str, where: Where) -> tuple[Secret, ...]:
         """What the environment put into a URL, but for scheme, host and port: logs without these would help nobody."""
@@ -194,6 +198,11 @@ class SourceBuilder:
         return url
 
 
+def has_secret(headers: dict[str, HeaderShape] | None) -> bool:
+    """Whether a header holds a credential."""
+    return any(header.secrets or header.files for header in (headers or {}).values())
+
+
 def _trouble(path: Path) -> str | None:
     """Why a file cannot be read now."""
     try:
@@ -206,7 +215,8 @@ def _trouble(path: Path) -> str | None:
     return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
