@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import re
 import runpy
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ jobs:
     metrics:
       {metric}: {{type: gauge, help: Energy., value: $.x}}
 """
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """What runs an exporter in this process sets up the logging of the process."""
+    root = logging.getLogger()
+    saved = root.handlers[:], root.level, logging.raiseExceptions
+    yield
+    root.handlers[:], root.level, logging.raiseExceptions = saved
 
 
 def _ones(window: JobWindow) -> Iterable[Point]:
@@ -263,7 +273,7 @@ def _fill_database(start: int, end: int) -> None:
             database.execute("INSERT INTO readings VALUES ('a', ?, ?, 100)", (at, at + 300))
 
 
-def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The example counts what stands in its database."""
     monkeypatch.chdir(tmp_path)
     now = SystemClock().now() // MINUTE * 60
@@ -271,6 +281,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     _fill_database(half_past - 3 * 3600, half_past)
     exporter: Exporter = runpy.run_path(str(EXAMPLE))["exporter"]
     assert exporter.poll_once(data_dir=tmp_path / "data") == 0
+    assert "event=run job=meters outcome=ok" in capsys.readouterr().err
     later = SystemClock().now() + 2 * MINUTE
     samples = read_samples(published_page(tmp_path / "data" / "published", later))
     assert samples['meter_energy_joules_total{meter="a"}'] == 600

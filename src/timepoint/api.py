@@ -235,15 +235,24 @@ class Exporter:
         return launch(jobs, LaunchSettings(data_dir=Path(data_dir), address=parse_listen_address(listen)))
 
     def poll_once(
-        self, config: str | Path | None = None, *, data_dir: str | Path = "timepoint-data", force: bool = False
+        self,
+        config: str | Path | None = None,
+        *,
+        data_dir: str | Path = "timepoint-data",
+        force: bool = False,
+        log_level: str = "info",
+        log_format: str = "logfmt",
     ) -> int:
         """Runs each job that is due once, or with ``force`` each job; 1 if a run failed. For cron, and to try it out.
 
         Raises ConfigError, ValueError and DataDirectoryError before anything is run.
         """
+        from timepoint import log
         from timepoint.launch import poll_once
 
-        return poll_once(self.jobs(config), Path(data_dir), force=force)
+        jobs = self.jobs(config)
+        log.configure(log_level, log_format)
+        return poll_once(jobs, Path(data_dir), force=force)
 
     def _add(self, job: Job) -> None:
         if complaint := plain_name_complaint(job.name):
