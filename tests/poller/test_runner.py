@@ -160,7 +160,7 @@ async def test_a_hanging_job_delays_no_other_and_is_not_doubled(stage: Stage, tm
         assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1}
         assert runner.tallies["slow"].skip is not None
         assert runner.tallies["slow"].skip.reason == "still_running"
-        await stage.clock.advance(minutes=22)
+        await stage.clock.advance(minutes=22, seconds=1)
         assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1, Outcome.SOURCE_ERROR: 1}
 
 
@@ -404,7 +404,7 @@ async def test_a_function_that_hangs_is_left_behind_until_it_ends(stage: Stage) 
 
     async with stage.running(function_job(function)) as runner:
         tally = runner.tallies["function"]
-        await stage.clock.advance(minutes=1)
+        await stage.clock.advance(minutes=1, seconds=1)
         assert tally.failures == {Outcome.SOURCE_ERROR: 1}
         await stage.clock.advance(minutes=22)
         assert tally.failures == {Outcome.SOURCE_ERROR: 1, Outcome.SKIPPED: 1}

@@ -44,6 +44,9 @@ from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import Worker, paused_collector
 from timepoint.request.window import plan_windows
 
+# An origin keeps the deadline itself if it can, and then knows better what it waited for: it speaks first.
+_GRACE = 0.25
+
 
 class _Failed(Exception):  # noqa: N818 - not an error of its own: it carries a closing word out of the stages
     """A window that could not be committed, and the closing word that this means for the run."""
@@ -112,7 +115,8 @@ class Pipeline:
         report.windows.append(window)
         with _taking(report, "fetch", self.timing.clock), _closing(Outcome.SOURCE_ERROR, "fetch"):
             try:
-                material = await self.timing.within(deadline, self.origin.ask(window, report.fire_time, deadline))
+                asking = self.origin.ask(window, report.fire_time, deadline)
+                material = await self.timing.within(deadline + _GRACE, asking)
             except SourceError as error:
                 report.attempts += error.attempts
                 raise
