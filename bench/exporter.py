@@ -42,7 +42,7 @@ jobs:
     every: {every}
     jitter: 0s
     request: {{get: /pods, params: {{start: "{{window.start}}", end: "{{window.end}}", step: "{step}"}}}}
-    window: {{step: {step}, overlap: {overlap}, initial: {initial}}}
+    window: {{step: {step}, overlap: {overlap}, initial: {initial}, catch_up: {step}}}
     rows: {{pod: "$.{{cluster}}.{{app}}.{{namespace}}[*]"}}
     metrics:
       pod_energy_joules_total:
@@ -57,7 +57,10 @@ jobs:
 
 
 def write_config(path: Path, shape: Shape, url: str = "http://127.0.0.1:9/", step: int = STEP) -> Path:
-    """The config of the first user's job, whose windows fit answers of this shape. ``step`` in milliseconds."""
+    """The config of the first user's job, whose windows fit answers of this shape. ``step`` in milliseconds.
+
+    With the least ``catch_up`` a window is never longer than that, also after a run that was too late.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lengths = {"every": shape.new, "overlap": shape.overlap, "initial": shape.points, "step": 1}
     path.write_text(_CONFIG.format(url=url, **{key: f"{n * step}ms" for key, n in lengths.items()}), encoding="utf-8")

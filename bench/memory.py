@@ -36,8 +36,8 @@ class Used:
 def rows(setting: Setting) -> list[Row]:
     """Idle, peak of a large poll beside the body, and very many series."""
     idle = _run(setting, Shape(100, setting.points, setting.overlap), 250)
-    large = _run(setting, Shape(setting.pods, setting.points, setting.overlap), 250)
-    most = _run(setting, Shape(setting.most_series, 4, 2), 15_000 if setting.most_series > setting.pods else 2_000)
+    large = _run(setting, Shape(setting.pods, setting.points, setting.overlap), setting.memory_step)
+    most = _run(setting, Shape(setting.most_series, 4, 2), setting.memory_step * 50)
     beside = large.peak - large.body
     return [
         Row(
@@ -53,7 +53,7 @@ def rows(setting: Setting) -> list[Row]:
             f"{beside:.0f} MiB",
             f"<= {PEAK} MiB",
             verdict=judged(beside, PEAK),
-            how=f"{_HOW}; a first and a steady poll, looked at every 20 ms, less {large.body:.0f} MiB of body",
+            how=f"{_HOW}; a first and a steady poll, looked at every 50 ms, less {large.body:.0f} MiB of body",
             figures={"mib": beside, "peak": large.peak, "rest": large.rest},
         ),
         Row(f"- at rest with {setting.pods:,} series", f"{large.rest:.0f} MiB"),
@@ -82,7 +82,8 @@ def _run(setting: Setting, shape: Shape, step: int) -> Used:
                 time.sleep(1)
                 rest = program.memory()
                 if count_series(port, METRIC) != shape.pods:
-                    raise RuntimeError("the page does not show every series")
+                    log = (directory / "run.log").read_text(encoding="utf-8")
+                    raise RuntimeError(f"the page does not show every series; the log says:\n{log}")
         return Used(watched.peak / MIB, rest / MIB, bodies[0].stat().st_size / MIB)
     finally:
         shutil.rmtree(directory)

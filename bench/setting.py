@@ -28,6 +28,7 @@ class Setting:
     growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     growth_points: int = 8
     most_series: int = 1_000_000
+    memory_step: int = 600  # ms of a timepoint in the memory rows: a second poll must come soon, but after the first
     work: Path = ROOT / "bench" / ".work"
 
     def median(self, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -43,6 +44,7 @@ QUICK = Setting(
     seconds=1.0,
     growth=(100, 400),
     most_series=800,
+    memory_step=60,
 )
 """Small enough for a test: it shows that everything runs, its figures mean nothing."""
 
