@@ -77,6 +77,7 @@ class Check(StrEnum):
     HELP = "help"
     TEMPORALITY = "temporality"
     KEY_FOR_TYPE = "key_for_type"
+    LITERAL = "literal"
     LABEL_NAME = "label_name"
     LABEL_RESERVED = "label_reserved"
     FAMILY_CLASH = "family_clash"

@@ -61,6 +61,7 @@ NEEDED: Mapping[MetricType, tuple[str, ...]] = {
     _INFO: (),
 }
 _CAPTURE = re.compile(r"\{(\w+)[}=!]")
+_DOLLAR = re.compile(r"\$(?![$.\[\w]|$)|\$\d")
 _ZERO_FIRST = 2 * MINUTE
 _FORGET_AFTER = 7 * DAY
 
@@ -194,6 +195,8 @@ def check_labels(shape: RulesShape, where: Path, findings: Findings) -> None:
         if (text or "").startswith(("{window.", "{fire_time")):
             message = "a label is a path or a text: templates are for requests and times"
             findings.add(Check.TEMPLATE, at, message)
+        if _DOLLAR.match(text or ""):
+            findings.add(Check.LITERAL, at, f"is no path: a text that begins with $ is written with $$, as in ${text}")
         if name in LABELS_OF_TYPES:
             message = f"the label {name} is for {LABELS_OF_TYPES[name]}: choose another name"
             findings.add(Check.LABEL_RESERVED, at, message, key=True)

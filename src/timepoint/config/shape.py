@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from timepoint.config.checks import Check
@@ -46,6 +47,7 @@ OTHER_WORDS = {
     "headers": "http_headers",
     "interval": "every",
     "max_retries": "attempts",
+    "method": "get",
     "metric_type": "type",
     "path": "value",
     "query": "params",
@@ -58,6 +60,8 @@ OTHER_WORDS = {
     "timestamp": "time",
     "tls": "tls_config",
     "tz": "timezone",
+    "uri": "get",
+    "url": "get",
     "verify": "tls_config",
 }
 _KINDS = {
@@ -69,7 +73,9 @@ _KINDS = {
     "model_type": "a mapping",
     "list_type": "a list",
 }
+_SHORT = 60
 _FEW = 12  # so many words fit a line
+_COLLECTIONS = ("dict_type", "model_type", "list_type")
 _QUOTED = re.compile(r"'([^']*)'")
 _CHECKS = {check.value: check for check in Check}
 
@@ -105,7 +111,8 @@ def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: F
     if kind in _CHECKS:
         findings.add(_CHECKS[kind], at, detail["ctx"]["message"])
     elif kind in _KINDS:
-        findings.add(Check.WRONG_KIND, at, f"must be {_KINDS[kind]}, not {kind_of(found)}")
+        example = _example(model, detail["loc"]) if kind in _COLLECTIONS else ""
+        findings.add(Check.WRONG_KIND, at, f"must be {_KINDS[kind]}, not {kind_of(found)}{example}")
     elif kind == "literal_error":
         choices = detail["ctx"]["expected"]
         close = get_close_matches(found, _QUOTED.findall(choices), 1) if isinstance(found, str) else []
@@ -113,6 +120,16 @@ def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: F
         findings.add(Check.BAD_CHOICE, at, f"{kind_of(found)} is not possible here{hint}")
     else:
         findings.add(Check.OUT_OF_RANGE, at, f"must {_bound(detail['ctx'])}, not {kind_of(found)}")
+
+
+def _example(model: type[Shape], loc: Path) -> str:
+    """How the key at a path is written, if an example of it is short."""
+    here = _model_at(model, loc[:-1])
+    for name, field in here.model_fields.items() if loc else ():
+        if (field.alias or name) == loc[-1] and field.examples:
+            text = yaml.safe_dump(field.examples[0], default_flow_style=True, width=1000).strip()
+            return f": write it like {text}" if len(text) <= _SHORT else ""
+    return ""
 
 
 def _bound(context: dict[str, Any]) -> str:
