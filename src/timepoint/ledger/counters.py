@@ -62,10 +62,6 @@ class _Plans:
             self._by_grids[key] = plan
         return plan
 
-    def has_usable(self, offered: Times) -> bool:
-        """Whether any point of the grid may be used, whatever its value."""
-        return bool(self._metric.lane.reach.for_counters(offered))
-
     def sum_up(self) -> None:
         """Says once per plan what happened to all its series."""
         counts = self._metric.changes.counts
@@ -153,12 +149,15 @@ def _count_slowly(
     metric: MetricRun, plans: _Plans, text: str, points: SeriesPoints, state: SeriesState
 ) -> tuple[Amounts, Times, bytes] | None:
     """One series point by point: revisions, debts, odd values, scattered grids. None if it is not in the run."""
-    plan, values = _usable_values(metric, plans, text, points, state)
+    found = _usable_values(metric, plans, text, points, state)
+    if found is None:
+        return None
+    plan, values = found
     is_new = state is UNKNOWN
     counted = array("d", state.recent)
     if not plan.is_used or (is_new and not plan.fresh):
         plan.passed += 1
-        if is_new or not plans.has_usable(points.times):
+        if is_new:
             return None
         return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
     terms = [values[i] for i in plan.fresh]
@@ -194,11 +193,18 @@ def _remember(plan: Plan, values: array[float], counted: array[float]) -> bytes:
 
 def _usable_values(
     metric: MetricRun, plans: _Plans, text: str, points: SeriesPoints, state: SeriesState
-) -> tuple[Plan, array[float]]:
-    """The plan and the values without those that a counter refuses: NaN, infinite, negative (R14). -0.0 is 0.0."""
+) -> tuple[Plan, array[float]] | None:
+    """The plan and the values without those that a counter refuses: NaN, infinite, negative (R14). -0.0 is 0.0.
+
+    None if no point may be used, whatever its value: then the series is not in the run.
+    """
     times, values = points.times, points.values
+    plan = plans.get(state, times, text)
+    if not plan.is_used:
+        plan.passed += 1
+        return None
     if values.tobytes()[_SIGNS].isascii() and _sum(values) < inf:  # nothing odd; point by point is 15 us a series
-        return plans.get(state, times, text), values
+        return plan, values
     usable = metric.lane.reach.for_counters(times)
     refused = {}
     for i in usable:
@@ -293,12 +299,15 @@ def _read_slowly(
     A revision of the newest reading moves the base of the next one; what it takes back is owed (or not, if revisions
     are ignored). A revision of an older reading changes nothing: readings are sums already.
     """
-    plan, values = _usable_values(metric, plans, text, points, state)
+    found = _usable_values(metric, plans, text, points, state)
+    if found is None:
+        return None
+    plan, values = found
     is_new = state is UNKNOWN
     counted = array("d", state.recent)
     if not plan.is_used or (is_new and not plan.fresh):
         plan.passed += 1
-        if is_new or not plans.has_usable(points.times):
+        if is_new:
             return None
         return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
     reading, rebased, revised = _last_reading(state), 0.0, 0
