@@ -144,7 +144,7 @@ class MappingRun:
 def _collector_paused() -> Iterator[None]:
     """Keeps Python's collector of reference cycles from looking at what a document holds: it holds none.
 
-    A poll of 100,000 pods takes 0.57 s CPU instead of 0.69 s.
+    A run over 100,000 pods takes 0.62 s of CPU instead of 0.70 s.
     """
     was_enabled = gc.isenabled()
     gc.disable()
