@@ -319,6 +319,14 @@ def test_basic_auth_and_tls(tmp_path: Path) -> None:
     assert not source.tls.insecure_skip_verify
 
 
+def test_jobs_that_just_fit(tmp_path: Path) -> None:
+    """Jobs of one source may use up what it allows."""
+    text = dedent(POD_ENERGY).replace("api/v1\n", "api/v1\n    min_interval: 10m\n")
+    job = text[text.index("  pod_energy:") :]
+    text += job.replace("  pod_energy:", "  second:") + job.replace("  pod_energy:", "  third:")
+    assert len(load(tmp_path, text).jobs) == 3
+
+
 def test_no_password(tmp_path: Path) -> None:
     """An empty password may be written: many APIs take their key as the user name."""
     config = load(tmp_path, POD_ENERGY.replace("authorization: {credentials_file: token}", _KEY_AS_USER))

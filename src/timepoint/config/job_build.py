@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -184,7 +185,8 @@ class JobBuilder:
 def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findings: Findings) -> None:
     """Adds a source whose jobs together ask more often than it allows: some of them would starve."""
     alone = [name for name, period in periods.items() if period < source.min_interval]
-    if len(periods) > 1 and not alone and sum(source.min_interval / period for period in periods.values()) > 1:
+    share = sum(Fraction(source.min_interval, period) for period in periods.values())
+    if len(periods) > 1 and not alone and share > 1:
         message = f"the jobs {', '.join(periods)} together ask more often than this allows: make their periods longer"
         findings.add(Check.MIN_INTERVAL, ("sources", source.name, "min_interval"), message)
 
