@@ -448,6 +448,12 @@ class TestJoins:
         mapped = run(mapping, _pods([1, 2, 3]), _pods([10, 20, 30]))
         assert values(mapped)[f"pod_energy_joules_total{CART}"] == [39600.0, 79200.0, 118800.0]
 
+    @pytest.mark.parametrize(("combine", "joined"), [("first", 1), ("last", 2)])
+    def test_lists_and_scalars_keep_their_order(self, combine: str, joined: float) -> None:
+        """First and last go by arrival, also where a series comes as a list here and as single rows there."""
+        rows = [{"v": v, "t": t} for v, t in ((1, "2024-01-01"), ([5], ["2024-01-01"]), (2, "2024-01-01"))]
+        assert values(run_both(_gauge(f"value: $v.v, time: $v.t, combine: {combine}"), rows)) == {"x": [joined]}
+
     def test_pages_of_one_series(self) -> None:
         """A series may come in several answers, in any order."""
         config = _gauge("value: '$v[1]', time: '$v[0]'")

@@ -52,7 +52,7 @@ class SeriesOf:
 
     def add_block(self, text: str, times: Times, values: array[float]) -> None:
         """One value per interval of ``times``, at once."""
-        if text not in self.blocks:
+        if text not in self.blocks and text not in self._gathered:  # what came first stays first
             self.blocks[text] = SeriesPoints(times, values)
             return
         gathered = self._gathered_of(text)
