@@ -14,6 +14,7 @@ from timepoint.clock import Clock
 from timepoint.errors import PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import publish, read_published, snapshot_path
+from timepoint.failpoints import failpoint
 from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
@@ -72,21 +73,25 @@ class JobDesk:
         A failed commit may yet be in the file: the lane is then forgotten, and read again before it is used.
         """
         lane = self.load()
+        failpoint("before_commit")
         try:
             self._store.commit(change_set)
         except StoreError:
             self._lane = None
             raise
+        failpoint("after_commit")
         change_set.apply(lane)
 
     def publish(self) -> None:
         """Renders what the lane shows, for the server. Raises StoreError, PublishError."""
+        failpoint("before_publish")
         lane, now = self.load(), self._clock.now()
         self.page_is_old = True
         families = shown(self._job.metrics, (lane,), now)
         publish(self._published, JobSnapshot(self._job.name, families, lane.version, now, self._fingerprint))
         self._shown_version = lane.version
         self.page_is_old = False
+        failpoint("after_publish")
 
     def finish(self) -> None:
         """Brings the page to a commit that was the last before the end. Raises StoreError, PublishError."""

@@ -33,6 +33,7 @@ from functools import partial
 
 from timepoint.clock import Clock, format_duration
 from timepoint.errors import MappingError, PublishError, SourceError, StoreError, TransportError
+from timepoint.failpoints import failpoint
 from timepoint.job import Job
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Outcome, Rejects, Window
@@ -113,7 +114,7 @@ class Pipeline:
         with _closing(Outcome.STORE_ERROR, "note_attempt"):
             await self.worker.do(self.desk.note_attempt)
         report.windows.append(window)
-        with _taking(report, "fetch", self.timing.clock), _closing(Outcome.SOURCE_ERROR, "fetch"):
+        with _taking(report, "fetch", self.timing.clock), _closing(Outcome.SOURCE_ERROR, "bug"):
             try:
                 asking = self.origin.ask(window, report.fire_time, deadline)
                 material = await self.timing.within(deadline + _GRACE, asking)
@@ -126,6 +127,7 @@ class Pipeline:
                 raise TransportError("timeout", f"no answer within the timeout of the job ({limit})") from None
         report.attempts += material.attempts
         report.response_bytes += material.size
+        failpoint("after_fetch")
         return material
 
     @paused_collector()
@@ -138,7 +140,7 @@ class Pipeline:
         points = _count_points(mapped)
         if not points and mapped.rows and mapped.rejects.total:
             raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(mapped.rejects))
-        with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "decide"):
+        with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "load"):
             change_set = desk.decide(mapped, window, report.fire_time, ends_run=ends_run)
         report.rejects.update(change_set.rejects)
         if points and change_set.rejects.total >= points:
