@@ -259,6 +259,21 @@ async def test_a_gzip_bomb() -> None:
     assert peak < 32 * MIB
 
 
+async def test_a_body_that_is_given_up_is_let_go() -> None:
+    """While the error of a too large body lives on, what had come of the body does not."""
+    body = bomb(64)
+    async with serving(reply(body=body, headers={"Content-Encoding": "gzip"})) as wire:
+        client = Client(source(wire.url, max_body=32 * MIB))
+        tracemalloc.start()
+        try:
+            error = await client.fail()
+            held = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+    assert error.__traceback__ is not None
+    assert held < 4 * MIB
+
+
 async def test_a_gzip_bomb_inside_a_refusal() -> None:
     """Of a refusal's body a few kilobytes are unpacked and no more."""
     async with serving(reply(403, bomb(2048), {"Content-Encoding": "gzip"})) as wire:

@@ -26,7 +26,7 @@ from yarl import URL
 
 from timepoint.clock import format_duration
 from timepoint.errors import ContentError, SourceError, StatusError, TransportError
-from timepoint.request.inflate import ACCEPT_ENCODING, Damaged, TooLarge, decoder
+from timepoint.request.inflate import ACCEPT_ENCODING, Damaged, Decoder, TooLarge, decoder
 from timepoint.request.prepare import userinfo
 from timepoint.request.resolve import Lookup, ThreadPerLookup, system_lookup
 from timepoint.request.spec import SourceSpec, TlsSpec
@@ -151,6 +151,14 @@ class Response:
         if (self._response.content_length or 0) > limit:
             raise _too_large(limit)
         try:
+            await self._feed(decoding, limit)
+        except BaseException:
+            decoding.output = bytearray()  # the traceback keeps the decoder until the collector comes: not its 256 MB
+            raise
+        return decoding.output
+
+    async def _feed(self, decoding: Decoder, limit: int) -> None:
+        try:
             async for chunk in self._response.content.iter_any():
                 self._count(chunk, limit)
                 for _ in decoding.feed(chunk):
@@ -161,7 +169,6 @@ class Response:
             raise _too_large(limit) from None
         except Damaged as error:
             raise TransportError("transport", f"the compressed body is damaged: {error}") from error
-        return decoding.output
 
     def _count(self, chunk: bytes, limit: int) -> None:
         self.wire_bytes += len(chunk)
