@@ -126,6 +126,14 @@ def test_lone_surrogates(config: str) -> None:
 
 
 @both
+def test_lone_surrogate_in_the_key_of_a_number(config: str) -> None:
+    """A key is mended whatever its value is."""
+    spread = config.replace("name: $v.name", '"*": $v.tags')
+    mapped = run(spread, b'{"DE": [{"mw": 1, "tags": {"a\\ud800": 1.5}}]}')
+    assert list(values(mapped)) == ['x{a_="1.5",zone="DE"}']
+
+
+@both
 def test_deep_part_costs_itself(config: str) -> None:
     """A part that is nested too deep for Python is refused without a crash."""
     deep = b"[" * 900 + b"]" * 900

@@ -250,7 +250,8 @@ def _mend(holder: list[Any], location: Location, rejects: Rejects) -> None:
     is_holder = True
     while stack:
         above, container = stack.pop()
-        for key, child in list(children(container)):
+        is_object = isinstance(container, dict)  # whose keys count too; floats of an array need no look
+        for key, child in [pair for pair in children(container) if is_object or type(pair[1]) is not float]:
             here = location if is_holder else (*above, key)
             if isinstance(key, str) and not key.isascii() and _LONE.search(key):
                 del container[key]
