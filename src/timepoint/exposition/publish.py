@@ -28,6 +28,7 @@ from timepoint.exposition.deflate import Buffer, crc32
 from timepoint.exposition.family import FamilySnapshot, JobSnapshot
 from timepoint.exposition.render import render_metadata, render_samples
 from timepoint.exposition.segment import PublishedBatch, PublishedFamily, PublishedJob, Segment, make_segment
+from timepoint.failpoints import failpoint
 from timepoint.model import FamilySpec
 
 SUFFIX = ".snapshot"
@@ -273,7 +274,9 @@ def _replace(path: Path, parts: list[Buffer], *, durable: bool) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        failpoint("before_rename")
         beside.replace(path)
+        failpoint("after_rename")
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink()

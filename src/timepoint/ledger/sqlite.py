@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timepoint.errors import DataDirectoryError, StoreError
+from timepoint.failpoints import failpoint
 
 MAGIC = b"SQLite format 3\x00"
 PASSIVE_ABOVE = 4 * 1024 * 1024
@@ -200,12 +201,14 @@ class Database:
         if size <= PASSIVE_ABOVE:
             return
         mode = "TRUNCATE" if size > TRUNCATE_ABOVE else "PASSIVE"
+        failpoint("before_checkpoint")
         try:
             connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.Error:
             # The commit before it stands in the log, synced. A new connection tries again after the next one.
             self.checkpoint_failures += 1
             self.give_up()
+        failpoint("after_checkpoint")
 
 
 def _use_log(connection: sqlite3.Connection, path: Path) -> None:
@@ -291,6 +294,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, file_format: FileFormat
     for statements in file_format.migrations[version:]:
         for statement in statements:
             connection.execute(statement)
+            failpoint("in_migration")
     connection.execute(f"PRAGMA application_id={file_format.application_id}")
     connection.execute(f"PRAGMA user_version={file_format.version}")
     connection.execute("COMMIT")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from timepoint.errors import DataDirectoryError, StoreError
+from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
 from timepoint.ledger.rows import Packer, Unpacker
 from timepoint.ledger.schema import LEDGER
@@ -98,6 +99,7 @@ class SqliteStore:
                 )
             for changes in change_set.metrics.values():
                 self._write_metric(connection, lane_id, changes, change_set.stamp)
+            failpoint("in_commit")
         change_set.commit = number
         return number
 
@@ -107,6 +109,7 @@ class SqliteStore:
             return
         with self._alone():
             self._is_closed = True
+            failpoint("before_close")
             try:
                 with self._database.writing() as connection:
                     connection.execute("UPDATE ledger SET is_clean = 1")
