@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -87,6 +88,19 @@ def test_no_document(config: str, body: bytes) -> None:
     assert caught.value.reason == "not_a_document"
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 250
+
+
+def test_a_large_body_that_broke_off_is_not_built() -> None:
+    """Of a body that broke off nothing is made before it is refused, as pods of many bytes take ten times as many."""
+    body = b'{"DE": [' + b'{"name": "a", "mw": [1, 2]}, ' * 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ContentError, match=f"it has {len(body)} bytes and does not end with }}"):
+            run(PARTS, body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(body)
 
 
 @both
