@@ -104,6 +104,26 @@ def test_a_large_body_that_broke_off_is_not_built() -> None:
 
 
 @both
+@pytest.mark.parametrize("body", [b'"maintenance"', b"0", b"-1.5", b"true", b'""'])
+def test_a_scalar_is_no_document(config: str, body: bytes) -> None:
+    """Where rows are looked for, a body that can hold none is refused: it must not pass for an answer without rows."""
+    with pytest.raises(ContentError, match="alone, in which there can be no rows"):
+        run(config, body)
+
+
+@both
+@pytest.mark.parametrize("body", [b"null", b"{}", b"[]"])
+def test_nothing_is_an_answer_without_rows(config: str, body: bytes) -> None:
+    """Null and what is empty are how APIs write that there is nothing."""
+    assert run(config, body).rows == 0
+
+
+def test_a_scalar_is_a_row_where_the_document_is_one() -> None:
+    """Without rows the document may be a number."""
+    assert values(run("{metrics: {x: {value: $}}}", b"7")) == {"x": [7.0]}
+
+
+@both
 def test_html_is_shown(config: str) -> None:
     """The message shows how the body begins."""
     with pytest.raises(ContentError, match="begins with '<html>Sign in"):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from timepoint.errors import MappingError
+from timepoint.errors import ContentError, MappingError
 from timepoint.mapping.documents import Decoder, Parts
 from timepoint.mapping.expect import Expectation, compile_expect
 from timepoint.mapping.nodes import location_text, printable
@@ -25,6 +25,7 @@ from timepoint.mapping.spec import MappingSpec, SpecError, SpecProblem
 from timepoint.mapping.spine import find_spine
 from timepoint.mapping.texts import Key, Text, TextMemory, groups_of
 from timepoint.mapping.times import CellProblem
+from timepoint.mapping.unusable import show
 from timepoint.mapping.walks import Walks, build_walks
 from timepoint.model import MappedRun, Rejects, Window
 
@@ -57,6 +58,11 @@ class Mapping:
         if spine is not None:
             self.cut = build_program(plans, self.groups, walks.document, missing, spine)
         self._memories: dict[tuple[tuple[str, str], ...], list[TextMemory]] = {}
+        # Whether all rows lie below the document. Nothing at all (null, as Go writes an empty list) has no rows; a text
+        # has none either, but it is no answer that would let the watermark move on.
+        self.looks_inside = all(plan.walk is not walks.document for plan in plans) and all(
+            walk.path.segments for walk in walks.document.children
+        )
 
     def start(self, context: RunContext) -> MappingRun:
         lane = tuple(sorted(context.labels.items()))
@@ -90,6 +96,8 @@ class MappingRun:
         mapping = self._mapping
         with _collector_paused():
             root, self.parts = mapping.decoder.decode(document, self.rejects)
+            if mapping.looks_inside and isinstance(root, str | int | float):
+                raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
             try:
                 mapping.expectation(root)
                 program = mapping.whole if self.parts is None else mapping.cut
