@@ -107,9 +107,11 @@ def compile_unit(spec: UnitSpec, metric_type: MetricType) -> Conversion:
     if source.dimensionality != target.dimensionality:
         raise ValueError(f"cannot convert {pair}: they measure different things")
     try:
-        at_zero, at_one = (_converted(amount, source, target) for amount in (0, 1))
-    except (TypeError, ArithmeticError, ValueError) as error:  # logarithms, the only others, do not count in fractions
+        at_zero, at_one, at_two = (_converted(amount, source, target) for amount in range(3))
+    except (TypeError, ArithmeticError, ValueError) as error:  # with numpy, logarithms refuse fractions
         raise ValueError(f"cannot convert {pair}: it is no factor and offset") from error
+    if at_two - at_one != at_one - at_zero:  # without numpy, logarithms are computed: no straight line
+        raise ValueError(f"cannot convert {pair}: it is no factor and offset")
     if at_zero and metric_type is MetricType.COUNTER:
         raise ValueError(
             f"a counter cannot convert {pair}: the offset {float(at_zero):g} would count once per increment"
