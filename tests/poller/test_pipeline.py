@@ -174,6 +174,7 @@ async def test_a_body_that_is_no_document_is_a_source_error(bench: MakeBench, bo
     """Whose fault it is: the API promised JSON."""
     report = await bench(lambda _: body).run()
     assert (report.outcome, report.reason) == (Outcome.SOURCE_ERROR, "not_a_document")
+    assert report.error.startswith("http"), "it says which answer that was"
 
 
 async def test_a_split_run_commits_window_by_window(bench: MakeBench) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from timepoint.errors import SourceError
+from timepoint.errors import ContentError, SourceError
 from timepoint.job import FunctionPolling, HttpPolling, Job
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, MetricSpec, Window
@@ -78,7 +78,11 @@ class HttpOrigin:
         if answer.empty:  # the status says that there is nothing: there is no body that a mapping could miss a path in
             return MappedRun({name: {} for name in self._metrics})
         run = self._polling.mapping.start(context)
-        run.add(decode(answer, self._polling.request))
+        document = decode(answer, self._polling.request)
+        try:
+            run.add(document)
+        except ContentError as error:
+            raise ContentError(error.reason, f"{answer.url}: {error}") from error
         return run.finish()
 
 
