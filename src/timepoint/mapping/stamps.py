@@ -129,6 +129,8 @@ def _from_iso(match: re.Match[str]) -> Stamp:
         return _instant(local, match[0])
     if sign:
         offset = int(offset_hours) * HOUR + int(offset_minutes or 0) * MINUTE
+        if offset >= DAY or int(offset_minutes or 0) > 59:  # noqa: PLR2004 (RFC 3339, 5.6)
+            raise _not_a_time(match[0], "there is no such offset")
         return _instant(local - offset if sign == "+" else local + offset, match[0])
     return _naive(_instant(local, match[0]))
 
