@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import pytest
 
 from tests.ledger.building import HOUR, MINUTE, T0, Ledger, counter, facts, fives, gauge
 from timepoint.exposition.family import FamilySnapshot, is_visible
 from timepoint.ledger.memory import MemoryStore
 from timepoint.ledger.shown import shown
+from timepoint.ledger.store import Store
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Temporality
 
 FIRE = T0 + 20 * MINUTE  # of facts(0, 10)
@@ -160,3 +164,96 @@ def test_states_of_one_entity_stand_together() -> None:
     texts = ['{a="1",st="up"}', '{a="2",st="up"}', '{a="1",st="down"}', '{a="2",st="down"}']
     ledger.run(facts(0, 10), {text: fives(0, 1) for text in texts})
     assert families(ledger)[0].batches[0].texts == [texts[0], texts[2], texts[1], texts[3]]
+
+
+def _born_and_gone(ledger: Ledger) -> int:
+    """A series that is born late in a period and is not in the next run, a minute later; the moment of that run."""
+    late = FIRE + 9 * MINUTE
+    ledger.run(facts(0, 10, now=late), {"{a}": fives(0, 5, 6), "{b}": fives(0, 1)})
+    gone = late + MINUTE
+    ledger.run(facts(10, 20, now=gone), {"{b}": fives(10, 1)})
+    return gone
+
+
+@pytest.mark.parametrize("between", [lambda _: None, Ledger.restart], ids=["at_once", "restarted"])
+def test_counter_that_left_in_its_zero_time_shows_its_total(store: Store, between: Callable[[Ledger], None]) -> None:
+    """Zero until its zero time is over, then its total for as long, then nothing; after a restart too."""
+    ledger = Ledger(store, [counter()])
+    gone = _born_and_gone(ledger)
+    between(ledger)
+    family = families(ledger, gone)[0]
+    assert [visible(family, gone + after).get("{a}") for after in (0, MINUTE - 1)] == [0, 0]
+    assert [visible(family, gone + after).get("{a}") for after in (MINUTE, 3 * MINUTE - 1)] == [11, 11]
+    assert visible(family, gone + 3 * MINUTE) == {"{b}": 2}
+
+
+def test_counter_that_was_shown_long_enough_leaves_at_once(ledger: Ledger) -> None:
+    """A series that the API drops does not stay because it was new some minutes ago."""
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5), "{b}": fives(0, 1)})
+    change_set = ledger.run(facts(10, 20, now=NOW + 4 * MINUTE), {"{b}": fives(10, 1)})
+    assert visible(families(ledger, change_set.now)[0], change_set.now) == {"{b}": 2}
+
+
+def test_counter_that_left_and_returned_stands_once(ledger: Ledger) -> None:
+    """A series on the page is no longer one that leaves."""
+    gone = _born_and_gone(ledger)
+    change_set = ledger.run(facts(20, 30, now=gone + 1000), {"{a}": fives(20, 4), "{b}": fives(20, 1)})
+    family = families(ledger, change_set.now)[0]
+    assert visible(family, gone + MINUTE) == {"{b}": 3, "{a}": 15}
+
+
+def test_series_that_leave_do_not_outlive_max_age(ledger: Ledger) -> None:
+    """max_age ends them as all others."""
+    ledger.metrics = [counter(zero_first=10 * HOUR)]
+    _born_and_gone(ledger)
+    assert not visible(families(ledger)[0], FIRE + 10 * MINUTE + HOUR)
+
+
+def test_only_those_that_left_lately_are_looked_at(ledger: Ledger) -> None:
+    """What a page costs does not grow with the series that are kept but not shown."""
+    gone = _born_and_gone(ledger)
+    metric = ledger.lane.metric(ledger.metrics[0])
+    assert metric is not None
+    assert list(metric.leaving) == ["{a}"]
+    ledger.run(facts(20, 30, now=gone + 3 * MINUTE), {"{b}": fives(20, 1)})
+    assert not metric.leaving
+    assert list(metric.absent) == ["{a}"]
+
+
+def test_parts_of_a_histogram_leave_together() -> None:
+    """A histogram that left in its zero time stays as a whole; a bucket that came later does not stay alone."""
+    spec = MetricSpec(
+        FamilySpec("h", MetricType.HISTOGRAM, "Help."),
+        Temporality.DELTA,
+        max_age=HOUR,
+        zero_first=2 * MINUTE,
+        forget_after=HOUR,
+    )
+    ledger = Ledger(MemoryStore(), [spec])
+    old = {'_bucket{a="1",le="+Inf"}': 1, '_count{a="1"}': 1, '_sum{a="1"}': 3}
+    young = {text.replace('"1"', '"2"'): value for text, value in old.items()}
+    late = FIRE + 9 * MINUTE
+    ledger.run(facts(0, 10), {text: fives(0, value) for text, value in old.items()})
+    run = {**old, **young, '_bucket{a="1",le="1"}': 1}
+    ledger.run(facts(10, 20, now=late), {text: fives(10, value) for text, value in run.items()})
+    change_set = ledger.run(facts(20, 30, now=late + MINUTE))
+    family = families(ledger, change_set.now)[0]
+    assert visible(family, change_set.now) == dict.fromkeys(young, 0)
+    assert visible(family, change_set.now + 2 * MINUTE) == young
+
+
+def test_summary_that_left_in_its_zero_time_shows_its_count_and_sum(ledger: Ledger) -> None:
+    """Its quantiles are no amounts and leave at once."""
+    ledger.metrics = [
+        MetricSpec(
+            FamilySpec("s", MetricType.SUMMARY, "Help."),
+            Temporality.DELTA,
+            max_age=HOUR,
+            zero_first=2 * MINUTE,
+            forget_after=HOUR,
+        )
+    ]
+    ledger.run(facts(0, 10), {"_sum": fives(0, 9), "_count": fives(0, 4), '{quantile="0.9"}': fives(0, 7)})
+    change_set = ledger.run(facts(10, 20, now=NOW + 1000))
+    family = families(ledger, change_set.now)[0]
+    assert list(visible(family, NOW + 3 * MINUTE).items()) == [("_sum", 9), ("_count", 4)]

@@ -131,6 +131,7 @@ class ChangeSet:
             if metric is None:
                 metric = lane.metrics[key] = MetricState(changes.name, changes.shape)
             _apply(changes, metric, self.stamp)
+            metric.note_leaving(changes.left, self.now)
 
 
 def _apply(changes: MetricChanges, metric: MetricState, stamp: int) -> None:

@@ -60,7 +60,8 @@ def _copy(lane: LaneState) -> LaneState:
 
 
 def _copy_metric(metric: MetricState) -> MetricState:
-    return replace(metric, series=_copy_series(metric.series), absent=_copy_series(metric.absent))
+    series, absent = _copy_series(metric.series), _copy_series(metric.absent)
+    return replace(metric, series=series, absent=absent, leaving=dict(metric.leaving))
 
 
 def _copy_series(series: dict[str, SeriesState]) -> dict[str, SeriesState]:

@@ -2,9 +2,10 @@
 
 Owns: which series are shown, for how long, and in which order. Must not know: rendering, files, the store. Pure.
 
-Three limits meet here. A series is shown while it was in the newest whole run of its lane (``LaneState``); nothing is
+Four limits meet here. A series is shown while it was in the newest whole run of its lane (``LaneState``); nothing is
 shown longer than ``max_age`` after the fire time of that run, whoever serves the page; a new counter series shows 0
-until its ``zero_until``, since PromQL cannot see an increment from nothing.
+until its ``zero_until``, since PromQL cannot see an increment from nothing; and it stays until it has shown its total
+for as long, in the newest run or not (``shown_until``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
-from timepoint.ledger.state import LaneState, SeriesState
+from timepoint.ledger.state import LaneState, MetricState, SeriesState, shown_until
 from timepoint.model import MetricSpec, MetricType, split_series_text
 
 Shown = tuple[str, float, float, int]
@@ -33,8 +34,11 @@ def shown(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState], now: in
         batches: list[SampleBatch] = []
         for lane in lanes:
             metric = lane.metric(spec)
-            if metric is not None and metric.series and lane.last_fire is not None:
-                batches += _batches(_in_order(spec, metric.series), lane.last_fire + spec.max_age, now)
+            if metric is not None and lane.last_fire is not None:
+                limit = lane.last_fire + spec.max_age
+                batches += _batches(_in_order(spec, metric.series), limit, now)
+                for until, samples in _leaving(spec, metric).items():
+                    batches += _batches(samples, min(until, limit), now)
         families.append(FamilySnapshot(spec.family, batches))
     return families
 
@@ -56,6 +60,26 @@ def _batches(samples: list[Shown], until: int, now: int) -> Iterable[SampleBatch
             yield SampleBatch(texts, [sample[1] for sample in young], zero_until, until)
 
 
+def _leaving(spec: MetricSpec, metric: MetricState) -> dict[int, list[Shown]]:
+    """What left the page before it was shown long enough, by the moment at which it has been.
+
+    The parts of a histogram or summary stay as long as all of them would. Without its count a part stays no longer:
+    then the others have been shown long enough, and alone it would be half a histogram.
+    """
+    samples: dict[int, list[Shown]] = {}
+    if not metric.leaving:
+        return samples
+    series = {text: metric.absent[text] for text in metric.leaving}
+    if spec.family.type in (MetricType.HISTOGRAM, MetricType.SUMMARY):
+        label = "le" if spec.family.type is MetricType.HISTOGRAM else "quantile"
+        groups = [group for group in _groups(series, label, _bound) if any(s[0].startswith("_count") for s in group)]
+    else:
+        groups = [[sample] for sample in _in_order(spec, series)]
+    for group in groups:
+        samples.setdefault(min(shown_until(series[sample[0]]) for sample in group), []).extend(group)
+    return samples
+
+
 def _in_order(spec: MetricSpec, series: Mapping[str, SeriesState]) -> list[Shown]:
     kind = spec.family.type
     if kind is MetricType.HISTOGRAM:
@@ -75,6 +99,10 @@ def _bound(text: str) -> float:
 
 
 def _grouped(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float]) -> list[Shown]:
+    return [sample for group in _groups(series, label, rank) for sample in group]
+
+
+def _groups(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float]) -> list[list[Shown]]:
     """The parts of each group together: by ``label``, then sum, then count.
 
     A group shows 0 only while all its parts are new: a bucket that comes later joins the others as it is, or the group
@@ -86,9 +114,11 @@ def _grouped(series: Mapping[str, SeriesState], label: str, rank: Callable[[str]
         own = labels.pop(label, "")
         place = (_PART_ORDER.get(suffix, 0), rank(own))
         groups.setdefault(frozenset(labels.items()), []).append((place, suffix, text, state))
-    samples: list[Shown] = []
+    ordered: list[list[Shown]] = []
     for parts in groups.values():
         parts.sort(key=lambda part: part[0])
         zero_until = min((state.zero_until for _, suffix, _, state in parts if suffix), default=0)
-        samples += [(text, state.value, 0.0 if suffix else state.value, zero_until) for _, suffix, text, state in parts]
-    return samples
+        ordered.append(
+            [(text, state.value, 0.0 if suffix else state.value, zero_until) for _, suffix, text, state in parts]
+        )
+    return ordered

@@ -195,6 +195,7 @@ class SqliteStore:
             )
             try:
                 _fill(metric, rows, unpacker, lane.page_since)
+                metric.note_leaving(metric.absent, lane.last_accepted or 0)
             except ValueError as error:
                 raise StoreError(
                     f"{self.path}: the points of a series of {metric.name} are damaged ({error}); restore a backup"

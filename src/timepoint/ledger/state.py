@@ -9,7 +9,9 @@ changes only through ``ChangeSet.apply``, after the commit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from timepoint.model import MetricSpec, Times
 
@@ -45,13 +47,23 @@ class SeriesState:
     id: int = 0
 
 
+def shown_until(state: SeriesState) -> int:
+    """How long a counter series is shown at least, in the newest run or not: as long with its total as before with 0.
+
+    One that left earlier would never show its total: it was born late in a period and was gone at the next run.
+    """
+    return 2 * state.zero_until - state.created
+
+
 @dataclass(slots=True)
 class MetricState:
     """The series of one metric of a lane.
 
     ``series`` are on the page, in the order in which they came; ``absent`` left it, in the order in which they left,
-    and keep their totals for ``forget_after``. ``newest`` is the newest timepoint ever used. ``last_run`` is the stamp
-    of the newest accepted run whose job had this metric: one taken from the config is forgotten ``forget_after`` later.
+    and keep their totals for ``forget_after``. ``leaving`` names those of them that are shown a little longer, since
+    they left before they had been shown long enough (``shown_until``). ``newest`` is the newest timepoint ever used.
+    ``last_run`` is the stamp of the newest accepted run whose job had this metric: one taken from the config is
+    forgotten ``forget_after`` later.
     """
 
     name: str
@@ -61,6 +73,15 @@ class MetricState:
     last_run: int = 0
     series: dict[str, SeriesState] = field(default_factory=dict)
     absent: dict[str, SeriesState] = field(default_factory=dict)
+    leaving: dict[str, None] = field(default_factory=dict)
+
+    def note_leaving(self, texts: Iterable[str], at: int) -> None:
+        """Brings ``leaving`` to a moment: ``texts`` left the page now, and some others have been shown long enough."""
+        absent = self.absent
+        candidates = chain(self.leaving, texts)
+        self.leaving = {
+            text: None for text in candidates if (state := absent.get(text)) is not None and shown_until(state) > at
+        }
 
     def debt(self) -> float:
         """What downward revisions still owe the counters on the page; shown as a metric of its own."""
