@@ -112,6 +112,15 @@ def test_a_scalar_is_no_document(config: str, body: bytes) -> None:
 
 
 @both
+@pytest.mark.parametrize("name", ['{"a": 1, "a": 2}', "9" * 5000, "1e999"])
+def test_what_has_no_text_is_no_label(config: str, name: str) -> None:
+    """An object that is not certain and a number that cannot be held are no names of series."""
+    mapped = run(config, f'{{"DE": [{{"name": {name}, "mw": 1}}, {{"name": "b", "mw": 2}}]}}'.encode())
+    assert values(mapped) == {'x{name="b",zone="DE"}': [2.0]}
+    assert mapped.rejects.counts["not_a_label"] == 1
+
+
+@both
 @pytest.mark.parametrize("body", [b"null", b"{}", b"[]"])
 def test_nothing_is_an_answer_without_rows(config: str, body: bytes) -> None:
     """Null and what is empty are how APIs write that there is nothing."""

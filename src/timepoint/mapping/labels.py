@@ -17,17 +17,18 @@ from timepoint.model import LABEL_NAME
 MAX_LENGTH = 256
 RENAMED = {"job": "exported_job", "instance": "exported_instance"}
 
+_CONSTANTS = ("NaN", "Infinity", "-Infinity")
 _HASH_DIGITS = 16
 _INTEGRAL = 1e16  # from here on repr() itself turns to exponents
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]")
 
 
-def scalar_text(node: str | float) -> str:
+def scalar_text(node: Any) -> str:
     """The text of a JSON scalar: ``UP``, ``3``, ``true``, ``1.5``; a float without fraction reads as an integer.
 
     JSON knows one kind of number, and a label must not change when the API writes ``3.0`` for ``3``. Raises Unusable
-    for an integer of thousands of digits.
+    for an integer of thousands of digits, and for what is no JSON value, save the constants that some APIs write.
     """
     if isinstance(node, str):
         return node
@@ -35,6 +36,8 @@ def scalar_text(node: str | float) -> str:
         return "true" if node else "false"
     if isinstance(node, float) and -_INTEGRAL < node < _INTEGRAL and node == int(node):
         return str(int(node))
+    if not isinstance(node, int | float) and str(node) not in _CONSTANTS:
+        raise Unusable("not_a_label", show(node))
     try:
         return str(node)
     except ValueError as error:
