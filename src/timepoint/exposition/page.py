@@ -3,9 +3,10 @@
 Owns: the order of families, which batches are visible, what happens when jobs contradict each other, one gzip member.
 Must not know: files, HTTP, the clock (``now`` is an argument).
 
-Nothing published is rendered or compressed again: a page is a list of references to the published bytes. It is
-assembled when the set of jobs changes or the clock passes a batch's limit, and kept until then; a scrape in between
-costs the live families alone, which stand behind the published ones.
+Nothing published is rendered or compressed again: a page is a list of references to the published bytes, or, for the
+rare client that does not take gzip, inflated from them piece by piece while it is sent. It is assembled when the set of
+jobs changes or the clock passes a batch's limit, and kept until then; a scrape in between costs the live families
+alone, which stand behind the published ones.
 
 ``check`` refuses configs whose jobs contradict each other. A page is valid all the same: of jobs in the order of their
 names, the first says what a family is; a family of a later job that has another type, or whose names collide with an
@@ -16,7 +17,7 @@ each such case.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from timepoint.exposition.deflate import FINAL_BLOCK, GZIP_HEADER, Buffer, crc32, crc32_combine, deflate, gzip_trailer
@@ -35,7 +36,7 @@ class Page:
     """What a scrape is answered with: ``parts`` in order are the body of ``length`` bytes; none of them may change."""
 
     content_type: str
-    parts: list[Buffer]
+    parts: Iterable[Buffer]
     length: int
 
 
@@ -50,11 +51,31 @@ class _Merged:
 
 @dataclass(frozen=True, slots=True)
 class _Assembled:
-    """The published part of a page. ``checksum`` and ``length`` are of its plain bytes."""
+    """The published part of a page. ``parts`` are a gzip member less its end, ``size`` bytes of it.
 
+    ``checksum`` and ``length`` are of its plain bytes.
+    """
+
+    segments: list[Segment]
     parts: list[Buffer]
+    size: int
     checksum: int
     length: int
+
+
+class _Plain:
+    """The parts of a page without gzip, inflated while they are asked for. Can be gone through again."""
+
+    __slots__ = ("_segments", "_tail")
+
+    def __init__(self, segments: Sequence[Segment], tail: bytes) -> None:
+        self._segments = segments
+        self._tail = tail
+
+    def __iter__(self) -> Iterator[bytes]:
+        for segment in self._segments:
+            yield from segment.plain()
+        yield self._tail
 
 
 class Pages:
@@ -78,7 +99,7 @@ class Pages:
         self._limits = sorted({limit for limit in limits if limit is not None})
         self._period = -1
         self._visible: list[tuple[PublishedFamily, list[Segment]]] = []
-        self._assembled: dict[tuple[bool, bool], _Assembled] = {}
+        self._assembled: dict[bool, _Assembled] = {}
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -100,15 +121,14 @@ class Pages:
         ``extra`` are the server's own live families, few. They are rendered and compressed here and stand at the end,
         so that the published part is the same bytes from scrape to scrape. One whose names a job uses is left out.
         """
-        assembled = self._assemble(openmetrics=format.openmetrics, gzip=gzip, now=now)
+        assembled = self._assemble(openmetrics=format.openmetrics, now=now)
         tail = render_families([family for family in extra if self._is_free(family)], format, now)
         if not gzip:
-            parts = [*assembled.parts, tail] if tail else list(assembled.parts)
-        else:
-            checksum = crc32_combine(assembled.checksum, crc32(tail), len(tail))
-            end = FINAL_BLOCK + gzip_trailer(checksum, assembled.length + len(tail))
-            parts = [*assembled.parts, (deflate([tail]) if tail else b"") + end]
-        return Page(format.content_type, parts, sum(map(len, parts)))
+            return Page(format.content_type, _Plain(assembled.segments, tail), assembled.length + len(tail))
+        checksum = crc32_combine(assembled.checksum, crc32(tail), len(tail))
+        end = FINAL_BLOCK + gzip_trailer(checksum, assembled.length + len(tail))
+        last = (deflate([tail]) if tail else b"") + end
+        return Page(format.content_type, [*assembled.parts, last], assembled.size + len(last))
 
     def _merge(self) -> list[_Merged]:
         merged: dict[str, _Merged] = {}
@@ -144,21 +164,20 @@ class Pages:
         ] = None
         return False
 
-    def _assemble(self, *, openmetrics: bool, gzip: bool, now: int) -> _Assembled:
+    def _assemble(self, *, openmetrics: bool, now: int) -> _Assembled:
         period = bisect_right(self._limits, now)
         if period != self._period:
             self._visible = self._select_visible(now)
             self._assembled = {}
             self._period = period
-        key = (openmetrics, gzip)
-        if key not in self._assembled:
+        if openmetrics not in self._assembled:
             segments = [
                 segment
                 for family, lines in self._visible
                 for segment in (family.metadata(openmetrics=openmetrics), *lines)
             ]
-            self._assembled[key] = _join(segments, gzip=gzip)
-        return self._assembled[key]
+            self._assembled[openmetrics] = _join(segments)
+        return self._assembled[openmetrics]
 
     def _select_visible(self, now: int) -> list[tuple[PublishedFamily, list[Segment]]]:
         visible = []
@@ -197,13 +216,13 @@ class Pages:
         return kept
 
 
-def _join(segments: Sequence[Segment], *, gzip: bool) -> _Assembled:
+def _join(segments: list[Segment]) -> _Assembled:
     checksum = length = 0
     for segment in segments:
         checksum = crc32_combine(checksum, segment.checksum, segment.length)
         length += segment.length
-    buffers = [buffer for segment in segments for buffer in (segment.deflated if gzip else segment.plain)]
-    return _Assembled(_without_small(([GZIP_HEADER] if gzip else []) + buffers), checksum, length)
+    parts = _without_small([GZIP_HEADER, *(segment.deflated for segment in segments)])
+    return _Assembled(segments, parts, sum(map(len, parts)), checksum, length)
 
 
 def _without_small(buffers: Iterable[Buffer]) -> list[Buffer]:

@@ -4,11 +4,11 @@ Owns: the layout of a snapshot file, its name, how it is written so that a reade
 and how it is verified. Must not know: the ledger, pages, HTTP.
 
     preamble   magic, layout version, length of the index, length of all that follows it, CRC-32 of preamble and index
-    index      JSON: the job's facts, and per family its spec and the length and CRC-32 of each of its blobs
-    blobs      per family: metadata for text (plain, deflated), for OpenMetrics (plain, deflated); per batch: sample
-               lines (plain, deflated). They follow each other without a gap, in the order of the index
+    index      JSON: the job's facts, and per family its spec and the lengths and CRC-32s of its blobs
+    blobs      per family: metadata for text, for OpenMetrics; per batch: sample lines. Each is deflated. They follow
+               each other without a gap, in the order of the index
 
-The deflated blobs are ready to be sent as they are (see ``deflate``). A file is read whole into memory and not mapped:
+The blobs are ready to be sent as they are (see ``deflate``). A file is read whole into memory and not mapped:
 a mapped file that is cut short, or lies on a failing disk, kills the process that touches it.
 """
 
@@ -34,7 +34,7 @@ from timepoint.model import FamilySpec
 SUFFIX = ".snapshot"
 
 _MAGIC = b"timepoint\x00page\r\n"
-_VERSION = 1
+_VERSION = 2
 _PREAMBLE = struct.Struct("<16sIIQ")
 _CHECKSUM = struct.Struct("<I")
 _START = _PREAMBLE.size + _CHECKSUM.size
@@ -44,14 +44,13 @@ _REMEDY = "delete the file; it is rendered again from the ledger when the poller
 _Length = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Blob(msgspec.Struct, array_like=True, frozen=True):
+class _Lines(msgspec.Struct, array_like=True, frozen=True):
+    """The length and CRC-32 of a blob, and of the plain lines in it."""
+
+    size: _Length
+    blob_checksum: int
     length: _Length
     checksum: int
-
-
-class _Lines(msgspec.Struct, array_like=True, frozen=True):
-    plain: _Blob
-    deflated: _Blob
 
 
 class _Batch(msgspec.Struct, frozen=True):
@@ -199,15 +198,9 @@ def _pack_family(family: FamilySnapshot, blobs: list[Buffer]) -> _Family:
 
 
 def _pack_segment(segment: Segment, blobs: list[Buffer]) -> _Lines:
-    blobs += segment.plain
-    blobs += segment.deflated
-    checksum = 0
-    for part in segment.deflated:
-        checksum = crc32(part, checksum)
-    return _Lines(
-        plain=_Blob(segment.length, segment.checksum),
-        deflated=_Blob(sum(map(len, segment.deflated)), checksum),
-    )
+    blob = segment.deflated
+    blobs.append(blob)
+    return _Lines(len(blob), crc32(blob), segment.length, segment.checksum)
 
 
 def _read_index(data: bytes) -> tuple[_Index, memoryview]:
@@ -235,16 +228,12 @@ class _Blobs:
         self._data = data
         self._position = 0
 
-    def take(self, blob: _Blob) -> memoryview:
-        part = self._data[self._position : self._position + blob.length]
-        self._position += blob.length
-        if len(part) != blob.length or crc32(part) != blob.checksum:
+    def take(self, lines: _Lines) -> Segment:
+        blob = self._data[self._position : self._position + lines.size]
+        self._position += lines.size
+        if len(blob) != lines.size or crc32(blob) != lines.blob_checksum:
             raise ValueError("the snapshot is damaged")
-        return part
-
-    def segment(self, lines: _Lines) -> Segment:
-        plain = self.take(lines.plain)
-        return Segment([plain], [self.take(lines.deflated)], lines.plain.checksum, lines.plain.length)
+        return Segment(blob, lines.checksum, lines.length)
 
     def end(self) -> None:
         if self._position != len(self._data):
@@ -254,10 +243,10 @@ class _Blobs:
 def _unpack_family(family: _Family, blobs: _Blobs) -> PublishedFamily:
     return PublishedFamily(
         spec=family.spec,
-        text=blobs.segment(family.text),
-        openmetrics=blobs.segment(family.openmetrics),
+        text=blobs.take(family.text),
+        openmetrics=blobs.take(family.openmetrics),
         batches=tuple(
-            PublishedBatch(blobs.segment(batch.lines), batch.series, batch.visible_from, batch.visible_until)
+            PublishedBatch(blobs.take(batch.lines), batch.series, batch.visible_from, batch.visible_until)
             for batch in family.batches
         ),
     )
