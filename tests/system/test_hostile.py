@@ -373,7 +373,7 @@ def test_each_second_is_counted_once(story: Story, name: str) -> None:
     """The good pod's total is what it used in all the windows, that of the refused answer included."""
     runs = [run for run in story.runs[job_of(name)] if run["outcome"] == "ok"]
     seconds = sum(milliseconds(run["window_end"]) - milliseconds(run["window_start"]) for run in runs) / 1000
-    page = parse_openmetrics(story.openmetrics)
+    page = parse_openmetrics(story.openmetrics)  # type: ignore[no-untyped-call] # the library gives no types here
     totals = {
         sample.labels["case"]: sample.value
         for family in page
