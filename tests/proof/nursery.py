@@ -1,0 +1,50 @@
+"""Forks a poller for each order that it reads, as the supervisor does.
+
+Owns: starting pollers fast: a fresh interpreter for each of thousands would be most of the time. Must not know: what
+becomes of them, what is right.
+
+    python -m tests.proof.nursery CONFIG DATA_DIR LOG [MUTANT]
+
+Orders are lines of its standard input: a JSON object with ``failpoint`` (or null). It answers with the process id; who
+ordered kills the poller, and reads its exit code from the next line.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.proof import mutants
+from timepoint.config import load_config
+from timepoint.datadir import Layout
+from timepoint.poller.main import poll_forever
+
+
+def main() -> None:
+    """Forks until the standard input ends."""
+    config, layout = Path(sys.argv[1]), Layout(Path(sys.argv[2]))
+    mutants.apply(sys.argv[4] if len(sys.argv) > 4 else "")
+    jobs = load_config(config, {}).jobs
+    log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    gc.collect()
+    gc.freeze()
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(log, 2)
+            if order.get("failpoint"):
+                from timepoint import failpoints
+
+                failpoints.arm(order["failpoint"])
+            os._exit(poll_forever(jobs, layout.ledger, layout.published))
+        print(pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()
