@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -163,6 +163,7 @@ class Exporter:
     config: Path
     data_dir: Path
     environ: dict[str, str]
+    options: Sequence[str] = ()
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     log_path: Path = field(init=False)
@@ -172,12 +173,16 @@ class Exporter:
 
     def start(self, *, wait: bool = True) -> None:
         """Starts it and, unless told otherwise, waits until it is ready."""
-        command = [sys.executable, "-m", "timepoint", "run", str(self.config), f"--data-dir={self.data_dir}"]
-        command += [f"--web.listen-address=127.0.0.1:{self.port}", "--log.format=json"]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, env={**os.environ, **self.environ}, stderr=log, stdout=log)
+            environ = {**os.environ, **self.environ}
+            self.process = subprocess.Popen(self.command(), env=environ, stderr=log, stdout=log)
         if wait:
             wait_for("the exporter to be ready", self.ready)
+
+    def command(self) -> list[str]:
+        """What a person would type."""
+        command = [sys.executable, "-m", "timepoint", "run", str(self.config), f"--data-dir={self.data_dir}"]
+        return [*command, f"--web.listen-address=127.0.0.1:{self.port}", "--log.format=json", *self.options]
 
     def ready(self) -> bool:
         assert self.process is not None
@@ -185,6 +190,10 @@ class Exporter:
         with suppress(OSError):
             return get(f"{self.url}/-/ready")[0] == 200
         return False
+
+    def pid(self, child: str) -> int:
+        """The process id of a child, as the log told it last."""
+        return int([line["pid"] for line in self.log("child_started") if line["child"] == child][-1])
 
     def kill(self) -> None:
         assert self.process is not None
