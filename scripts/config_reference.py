@@ -107,6 +107,7 @@ _PLACES = {
     "Relabel": "A relabel rule: an item of `relabel`",
     "Unit": "`unit`",
     "Request": "`request`",
+    "Csv": "`csv`",
     "Window": "`window`",
     "Expect": "`expect`",
     "Walk": "A walk: `rows.NAME`",

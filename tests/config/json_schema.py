@@ -96,6 +96,10 @@ class Schema:
         if isinstance(value, str) and len(value) < rule:
             yield f"{where} is too short"
 
+    def _maxlength(self, rule: int, value: Any, where: str, _schema: Any) -> Iterator[str]:
+        if isinstance(value, str) and len(value) > rule:
+            yield f"{where} is too long"
+
     def _minitems(self, rule: int, value: Any, where: str, _schema: Any) -> Iterator[str]:
         if isinstance(value, list) and len(value) < rule:
             yield f"{where} has too few items"

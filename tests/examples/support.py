@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.conftest import ROOT
 from timepoint.config.load import Config, load_config
 from timepoint.job import HttpPolling
@@ -17,6 +19,7 @@ ENVIRON = {
     "AZURE_SUBSCRIPTION": "00000000-0000-0000-0000-000000000000",
     "AZURE_WORKSPACE": "00000000-0000-0000-0000-000000000000",
     "EIA_API_KEY": "key",
+    "ENTSOE_TOKEN": "token",
     "GCP_PROJECT": "project",
     "OCTOPUS_MPAN": "1",
     "OCTOPUS_SERIAL": "2",
@@ -30,6 +33,12 @@ Points = dict[tuple[str, frozenset[tuple[str, str]]], dict[tuple[int, int], floa
 def load(name: str) -> Config:
     """The config of an example."""
     return load_config(EXAMPLES / f"{name}.yaml", ENVIRON)
+
+
+def body_of(name: str, shared: Path) -> bytes:
+    """The real body that belongs to an example, whatever its format."""
+    (path,) = (shared / "payloads").glob(f"{name}.*")
+    return path.read_bytes()
 
 
 def run(name: str, body: bytes) -> MappedRun:

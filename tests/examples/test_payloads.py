@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples.keys import POLL, Series, milliseconds, read_keys
-from tests.examples.support import EXAMPLES, FIRE_TIME, Points, load, produced, run
+from tests.examples.support import EXAMPLES, FIRE_TIME, Points, body_of, load, produced, run
 
 HEADINGS = ("help:", "type:", "temporality:", "horizon:", "points:")
 SECTIONS = ("rows", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
@@ -253,6 +253,8 @@ TABLE = [
             {"__name__": "cpu_p95_percent", "cpu": "cpu0"},
         ),
     ),
+    Example(13, "entsoe_a44_prices", {"entsoe_price_eur_per_mwh": "entsoe_price_eur_per_mwh"}),
+    Example(61, "influxdb_v2_annotated", {"pge_bill_bank": "pge_bill_bank"}),
     Example(65, "azure_monitor_metrics", {"azure_blob_capacity_bytes": "azure_blob_capacity_bytes"}),
     Example(67, "azure_log_analytics_tables", {"loganalytics_counter": "log_analytics_counter"}),
     Example(71, "azure_cost_query_grouping", {"azure_pretax_cost_usd": "azure_last_month_cost_usd"}),
@@ -352,7 +354,7 @@ def _is_beyond(example: Example, name: str, labels: frozenset[tuple[str, str]]) 
 def test_example_gives_what_its_key_says(example: Example, shared_dir: Path) -> None:
     """Series, values and times are those of the key, nothing stands in empty slots, and no row is a reject."""
     payloads = shared_dir / "payloads"
-    mapped = run(example.name, (payloads / f"{example.name}.json").read_bytes())
+    mapped = run(example.name, body_of(example.name, shared_dir))
     assert mapped.rejects.counts == {}, mapped.rejects.examples
     wanted = _wanted(example, _keys(payloads / "README.md")[example.number])
     found = produced(mapped)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
-from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, produced, run
+from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, body_of, produced, run
 from timepoint.clock import DAY, SystemClock
 from timepoint.config.load import load_config
 from timepoint.job import HttpPolling, Job
@@ -77,7 +77,7 @@ def _moved(name: str, api: Api, directory: Path) -> Job:
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
 async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path, shared_dir: Path) -> None:
     """One request goes out, whole and with its credential, and its answer gives the points of the recorded body."""
-    api.body = (shared_dir / "payloads" / f"{name}.json").read_bytes()
+    api.body = body_of(name, shared_dir)
     job = _moved(name, api, tmp_path)
     assert isinstance(job.polling, HttpPolling)
     async with HttpFetcher(job.polling.source) as fetcher:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.support import EXAMPLES, FIRE_TIME, load, run
+from tests.examples.support import EXAMPLES, FIRE_TIME, body_of, load, run
 from timepoint.ledger.change import RunFacts
 from timepoint.ledger.decide import decide
 from timepoint.ledger.shown import shown
@@ -28,7 +28,7 @@ def _names() -> list[str]:
 def test_newest_point_is_used(name: str, shared_dir: Path) -> None:
     """A run that is the first after the newest point has settled counts it, or shows it."""
     (job,) = load(name).jobs
-    mapped = run(name, (shared_dir / "payloads" / f"{name}.json").read_bytes())
+    mapped = run(name, body_of(name, shared_dir))
     metrics = {name: spec for name, spec in job.metrics.items() if not spec.horizons}
     for metric, spec in metrics.items():
         grids = [points.times for points in mapped.series[metric].values()]

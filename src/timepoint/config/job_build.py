@@ -18,11 +18,11 @@ from cronsim import CronSim, CronSimError
 
 from timepoint.clock import DAY, MINUTE, format_duration
 from timepoint.config.checks import Check
-from timepoint.config.job_shape import JobShape, WindowShape
+from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.places import Findings, Path
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.job import ScheduleSpec
-from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
+from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_problems, uses_window
 from timepoint.secret import Secret
 
@@ -153,6 +153,7 @@ class JobBuilder:
             form=_pairs(shape.form),
             timezone=zone,
             decode=shape.decode,
+            csv=self._csv(shape),
             empty_status=tuple(empty_status or ()),
             hidden=tuple(map(Secret, self.findings.variables_below((*self.where, "request")))),
         )
@@ -161,6 +162,14 @@ class JobBuilder:
         if self._check_zone(zone, "request.timezone"):
             self._check_templates(request, key)
         return request
+
+    def _csv(self, shape: RequestShape) -> CsvSpec:
+        if shape.csv is None:
+            return CsvSpec()
+        if shape.csv.columns and shape.csv.header_line:
+            self._add(Check.REQUEST, "request.csv", "write header_line or columns: the names stand in one place")
+        given = {name: value for name, value in shape.csv.model_dump().items() if value is not None}
+        return CsvSpec(**given | {"columns": tuple(shape.csv.columns or ())})
 
     def _check_path(self, path: str, key: str) -> None:
         if "://" in path.partition("?")[0]:

@@ -27,6 +27,26 @@ from timepoint.config.metric_shape import MetricShape, RulesShape
 from timepoint.config.source_shape import HeaderShape
 
 
+class CsvShape(Shape):
+    """How a CSV body is read. Every line becomes an object by the names of the columns; every cell is text."""
+
+    place: ClassVar[str] = "csv of a request"
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = described(
+        "The sign between two cells. Default: the one of `,`, `;`, tab and `|` that the first line holds most often.",
+        ";",
+    )
+    header_line: Annotated[int, Field(ge=1)] | None = described(
+        "The number of the line that names the columns. Default: the first line that is no comment.", 3
+    )
+    columns: list[str] | None = described("The names of the columns, if no line holds them.", ["time", "value"])
+    comment: str | None = described(
+        "How a line begins that is left out; an empty text for none. In a body that begins with such a line, a blank "
+        "line begins a table with columns of its own. Default: `#`.",
+        "//",
+    )
+
+
 class RequestShape(Shape):
     """The request of a job. Path, params, header values and body may hold window templates."""
 
@@ -54,11 +74,12 @@ class RequestShape(Shape):
     timezone: FilledText | None = described(
         "The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin"
     )
-    decode: Literal["json", "ndjson", "jsonp"] | None = described(
-        "What the body is, whatever its Content-Type says. Lines of `ndjson` are read as one array. Default: as the "
-        "Content-Type says.",
+    decode: Literal["json", "ndjson", "jsonp", "csv", "xml"] | None = described(
+        "What the body is, whatever its Content-Type says. The lines of `ndjson` and `csv` are read as one array. "
+        "Default: as the Content-Type says.",
         "json",
     )
+    csv: CsvShape | None = described("How a CSV body is read, where the body itself does not tell.", {"header_line": 3})
 
 
 class WindowShape(Shape):

@@ -34,13 +34,34 @@ _PLAIN_KEY = re.compile(r"[^'\\\x00-\x1f]*")
 _KEY_ESCAPES = {"'": r"\'", "\\": r"\\", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
+class LoneObject(dict[str, Any]):
+    """An XML element that stands alone under its name: a wildcard takes it as an array of one (R12)."""
+
+    __slots__ = ()
+
+
+class LoneText(str):
+    """The text of an XML element that stands alone under its name."""
+
+    __slots__ = ()
+
+
 def children(node: Any) -> Iterable[tuple[Any, Any]]:
     """Key and value of each member, or index and value of each element."""
+    if isinstance(node, LoneObject | LoneText):
+        return ((0, node),)
     if isinstance(node, dict):
         return node.items()
     if isinstance(node, list):
         return enumerate(node)
     return ()
+
+
+def elements(node: Any) -> Iterable[tuple[int, Any]]:
+    """Index and value of each element of an array."""
+    if isinstance(node, list):
+        return enumerate(node)
+    return ((0, node),) if isinstance(node, LoneObject | LoneText) else ()
 
 
 def descendants(node: Any) -> Iterator[tuple[Location, Any]]:
@@ -49,7 +70,8 @@ def descendants(node: Any) -> Iterator[tuple[Location, Any]]:
     while stack:
         location, current = stack.pop()
         yield location, current
-        below = [((*location, key), child) for key, child in children(current) if isinstance(child, dict | list)]
+        inside = current.items() if isinstance(current, dict) else elements(current)
+        below = [((*location, key), child) for key, child in inside if isinstance(child, dict | list)]
         stack.extend(reversed(below))
 
 

@@ -43,7 +43,7 @@ class Writer:
         self.names: dict[str, Any] = {
             name: getattr(nodes, name)
             for name in (
-                *("NOTHING", "children", "descendants", "equal", "less", "length", "count", "value"),
+                *("NOTHING", "children", "elements", "descendants", "equal", "less", "length", "count", "value"),
                 *("is_any", "match", "search", "fits"),
             )
         }
@@ -158,8 +158,9 @@ def _open_selector(writer: Writer, node: str, selector: Selector) -> tuple[str, 
             writer.open(f"for {key}, {child} in children({node}):")
             writer.open(f"if {condition(writer, selector.expression, child)}:")
         case Capture():
-            writer.open(f"if isinstance({node}, {'dict' if selector.of_object else 'list'}):")
-            writer.open(f"for {key}, {child} in {f'{node}.items()' if selector.of_object else f'enumerate({node})'}:")
+            if selector.of_object:
+                writer.open(f"if isinstance({node}, dict):")
+            writer.open(f"for {key}, {child} in {f'{node}.items()' if selector.of_object else f'elements({node})'}:")
             if selector.operator:
                 writer.open(f"if {_matcher(writer, selector, key)}:")
     return child, key

@@ -74,7 +74,7 @@ class StampReader:
 
     def read(self, node: Any) -> Stamp:
         """The instant of a node, or its local time if it has no offset. Raises Unusable (``not_a_time``)."""
-        if type(node) is str:
+        if isinstance(node, str):
             return self._read_text(node)
         if isinstance(node, int | float) and not isinstance(node, bool):
             return self._number(node)

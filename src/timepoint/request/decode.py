@@ -3,7 +3,8 @@
 Owns: which decoder an answer needs, charsets, the framing of NDJSON and JSONP. Pure. Must not know: how the answer was
 fetched, the mapping.
 
-JSON is not parsed here: the document is ``msgspec.Raw``, which the mapping decodes entity by entity.
+JSON is not parsed here: the document is ``msgspec.Raw``, which the mapping decodes entity by entity. CSV and XML
+(``tables``, ``elements``) are.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from timepoint.errors import ContentError
 from timepoint.request.answer import Answer
+from timepoint.request.elements import decode_xml
 from timepoint.request.spec import RequestSpec
+from timepoint.request.tables import decode_csv
 
 _JSON = frozenset(
     {"", "application/json", "text/json", "text/plain", "application/octet-stream", "binary/octet-stream"}
@@ -53,7 +57,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 def decoder_name(content_type: str, asked: str | None) -> str:
-    """``json``, ``ndjson`` or ``jsonp``; what the request asks for counts more than the header.
+    """The name of a decoder; what the request asks for counts more than the header.
 
     Raises ContentError("content_type", ...) for what cannot be decoded.
     """
@@ -67,8 +71,6 @@ def decoder_name(content_type: str, asked: str | None) -> str:
             "the answer is an HTML page, perhaps a login page: check URL and credentials (if the API only labels its "
             "JSON wrongly, set decode: json)",
         )
-    if name in ("csv", "xml"):  # rooms for decoders that are not built yet
-        raise ContentError("content_type", f"the answer is {name.upper()}, which is not supported yet")
     shown = kind if _MEDIA_TYPE.fullmatch(kind) else "that is no media type"
     raise ContentError(
         "content_type", f"the answer has a Content-Type {shown}, which is not known; if it is JSON, set decode: json"
@@ -93,13 +95,16 @@ def _by_type(kind: str) -> str | None:
     return "xml" if kind in _XML or (kind.endswith("+xml") and kind not in _HTML) else None
 
 
-def decode(answer: Answer, request: RequestSpec) -> msgspec.Raw:
-    """The document of an answer. Raises ContentError, whose text begins with the answer's URL."""
+def decode(answer: Answer, request: RequestSpec) -> Any:
+    """The document of an answer: a JSON-like value, or ``msgspec.Raw`` for JSON that is not decoded yet.
+
+    Raises ContentError, whose text begins with the answer's URL.
+    """
     try:
-        decoder = _DECODERS[decoder_name(answer.content_type, request.decode)]
+        name = decoder_name(answer.content_type, request.decode)
         body = _as_utf8(answer.body, answer.content_type)
-        _refuse_html(body)
-        return decoder(body)
+        _refuse_markup(body, name)
+        return _DECODERS[name](body, request)
     except ContentError as error:
         raise ContentError(error.reason, f"{answer.url}: {error}") from error.__cause__
 
@@ -149,26 +154,28 @@ def _transcode(body: Buffer, encoding: str) -> bytes:
         raise ContentError("encoding", f"the body is not {encoding.upper()} at byte {error.start}") from None
 
 
-def _refuse_html(body: Buffer) -> None:
+def _refuse_markup(body: Buffer, decoder: str) -> None:
     start = bytes(body[:256]).lstrip()
-    if not start:
+    if not start.startswith(b"<"):
         return
-    if start.startswith(b"<"):
-        kind = "an HTML page, perhaps a login page: check URL and credentials" if _is_html(start) else "XML"
-        raise ContentError("not_a_document", f"the body is {kind}")
+    if _is_html(start):
+        message = "the body is an HTML page, perhaps a login page: check URL and credentials"
+        raise ContentError("not_a_document", message)
+    if decoder != "xml":
+        raise ContentError("not_a_document", "the body is XML: set decode: xml if that is what the API means")
 
 
 def _is_html(start: bytes) -> bool:
-    return start[:5].lower() in (b"<!doc", b"<html", b"<head", b"<body")
+    return start[:14].lower() == b"<!doctype html" or start[:5].lower() in (b"<html", b"<head", b"<body")
 
 
-def _json(body: Buffer) -> msgspec.Raw:
+def _json(body: Buffer, _request: RequestSpec) -> msgspec.Raw:
     if not bytes(body[:_BLANK]).strip() and len(body) <= _BLANK:
         raise ContentError("not_a_document", "the body is empty")
     return msgspec.Raw(body)
 
 
-def _ndjson(body: Buffer) -> msgspec.Raw:
+def _ndjson(body: Buffer, _request: RequestSpec) -> msgspec.Raw:
     """An array of the lines.
 
     One line that is not JSON refuses the whole answer: a body that broke off looks the same, and to use the rest would
@@ -187,7 +194,7 @@ def _ndjson(body: Buffer) -> msgspec.Raw:
     return msgspec.Raw(b"[" + b",".join(lines) + b"]")
 
 
-def _jsonp(body: Buffer) -> msgspec.Raw:
+def _jsonp(body: Buffer, _request: RequestSpec) -> msgspec.Raw:
     """What stands in the call's brackets. A body without a call is taken as JSON: that is how some servers label it."""
     head = bytes(body[:_CALLBACK_LENGTH])
     if head.lstrip()[:1] in (b"{", b"["):
@@ -200,4 +207,22 @@ def _jsonp(body: Buffer) -> msgspec.Raw:
     return msgspec.Raw(memoryview(text)[call.end() : end])
 
 
-_DECODERS: dict[str, Callable[[Buffer], msgspec.Raw]] = {"json": _json, "ndjson": _ndjson, "jsonp": _jsonp}
+def _csv(body: Buffer, request: RequestSpec) -> list[dict[str, str]]:
+    try:
+        text = bytes(body).decode()
+    except UnicodeDecodeError as error:
+        raise ContentError("encoding", f"the body is not UTF-8 at byte {error.start}") from None
+    return decode_csv(text, request.csv)
+
+
+def _xml(body: Buffer, _request: RequestSpec) -> dict[str, Any]:
+    return decode_xml(bytes(body))
+
+
+_DECODERS: dict[str, Callable[[Buffer, RequestSpec], Any]] = {
+    "json": _json,
+    "ndjson": _ndjson,
+    "jsonp": _jsonp,
+    "csv": _csv,
+    "xml": _xml,
+}

@@ -76,12 +76,26 @@ class SourceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CsvSpec:
+    """How a CSV body is read. Empty: as the body suggests.
+
+    ``header_line`` is the number of the line that names the columns, from 1, 0 for the first that is no comment;
+    ``columns`` are the names if no line holds them. Lines that begin with ``comment`` are left out.
+    """
+
+    delimiter: str = ""
+    header_line: int = 0
+    columns: tuple[str, ...] = ()
+    comment: str = "#"
+
+
+@dataclass(frozen=True, slots=True)
 class RequestSpec:
     """The request of a job. Path, params, headers and body may hold window templates (``{window.start:unix}``).
 
     ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
     at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
-    Content-Type decides. ``columns`` names the columns of a CSV without a header line. ``hidden`` is as in the source.
+    Content-Type decides. ``hidden`` is as in the source.
     """
 
     method: str = "GET"
@@ -92,7 +106,7 @@ class RequestSpec:
     form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timezone: str = "UTC"
     decode: str | None = None
-    columns: tuple[str, ...] = ()
+    csv: CsvSpec = field(default_factory=CsvSpec)
     empty_status: tuple[int, ...] = ()
     hidden: tuple[Secret, ...] = ()
 
