@@ -29,7 +29,8 @@ are not counted: Prometheus does that. Ages are left to PromQL, for instance
 _POLLER = """\
 ## Of the poller
 
-Written by the poller every few seconds and after each run. When `timepoint_poller_up` is 0 they stand still.
+Written by the poller every few seconds and after each run. When `timepoint_poller_up` is 0 they stand still, but
+`timepoint_job_freshness`: a dead poller's values get late and expire by the server's clock.
 """
 
 _SERVER = """\

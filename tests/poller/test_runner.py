@@ -20,7 +20,8 @@ from timepoint.exposition.publish import published_paths, read_published, snapsh
 from timepoint.exposition.render import render_families
 from timepoint.job import Job
 from timepoint.ledger.store import Store
-from timepoint.model import Outcome, Window
+from timepoint.model import Outcome, Window, split_series_text
+from timepoint.poller.freshness import Rhythm
 from timepoint.poller.points import Point
 from timepoint.poller.report import MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT, POLLER, Runner
@@ -214,7 +215,7 @@ async def test_the_poller_tells_about_itself(stage: Stage, job: Job) -> None:
 
 def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     """All of the poller's own metrics are as Prometheus' own lint wants them."""
-    tally = JobTally("pods", last_success=1, next_begin=1)
+    tally = JobTally("pods", Rhythm(1, 1), last_success=1, next_begin=1, accepted=1)
     report = RunReport("pods", 1, 1, standing={"x_total": MetricStanding(1, 1, 0.0)})
     report.rejects.add("not_a_number", "$")
     report.stages["fetch"] = 1.0
@@ -224,6 +225,54 @@ def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     assert all(len(family.batches[0].texts) for family in families(facts))
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def freshness(stage: Stage) -> str:
+    """The word that a scrape would see now."""
+    [word] = [
+        split_series_text(name)[1]["state"]
+        for name, value in stage.samples().items()
+        if name.startswith("timepoint_job_freshness") and value == 1
+    ]
+    return word
+
+
+async def test_values_of_a_dead_poller_are_late_and_then_expire(stage: Stage, job: Job) -> None:
+    """The page itself says how old it gets; the word expired comes in the instant in which the values leave."""
+    async with stage.running(job):
+        await stage.clock.advance(seconds=1)
+    assert freshness(stage) == "fresh"
+    await stage.clock.advance(minutes=28)
+    assert freshness(stage) == "late"
+    await stage.clock.advance(minutes=64, seconds=58)
+    assert (freshness(stage), stage.samples()[TOTAL]) == ("late", 6)
+    await stage.clock.advance(seconds=1)
+    assert (freshness(stage), TOTAL in stage.samples()) == ("expired", False)
+
+
+async def test_values_of_a_failing_source_are_stale_and_then_expire(stage: Stage, job: Job) -> None:
+    """The last state stays up to max_age, and the page says that it is old; one good run makes it fresh."""
+    async with stage.running(job) as runner:
+        stage.source.answer = lambda _: TransportError("status", "503")
+        await stage.clock.advance(minutes=23, seconds=1)
+        assert (freshness(stage), stage.samples()[TOTAL]) == ("stale", 6)
+        await stage.clock.advance(minutes=70)
+        assert (freshness(stage), TOTAL in stage.samples()) == ("expired", False)
+        assert runner.tallies["pods"].consecutive_failures == 3
+        stage.source.answer = ones
+        await stage.clock.advance(minutes=30)
+        assert (freshness(stage), stage.samples()[TOTAL]) == ("fresh", 6 + 4 * 6)
+
+
+async def test_a_restart_knows_that_the_newest_run_was_not_accepted(stage: Stage, job: Job) -> None:
+    """Before its next run a restarted poller does not take for fresh what was stale."""
+    async with stage.running(job):
+        stage.source.answer = lambda _: TransportError("status", "503")
+        await stage.clock.advance(minutes=23)
+    async with stage.running(job) as runner:
+        await stage.clock.advance(seconds=1)
+        assert runner.tallies["pods"].runs == 0
+        assert freshness(stage) == "late"
 
 
 async def test_the_status_names_what_a_person_wants_to_know(stage: Stage, job: Job) -> None:

@@ -62,6 +62,20 @@ async def test_ready_when_each_job_has_ended_a_first_run(tmp_path: Path) -> None
     assert (whole.status, whole.body) == (200, b"timepoint is ready.\n")
 
 
+async def test_readiness_may_require_that_data_are_fresh(tmp_path: Path) -> None:
+    """With the option a page that gets old makes the exporter unready by itself, without a word of the poller."""
+    phases = [["fresh", NOW + MINUTE], ["expired", None]]
+    publish_poller(tmp_path, {"jobs": {"a": {"ready": True, "freshness": {"x": phases}}}})
+    settings = ServerSettings(ready_requires_fresh=True, poller_required=False)
+    async with staged(tmp_path, "a", settings=settings) as stage:
+        fresh = await stage.ask("/-/ready")
+        stage.clock.advance(MINUTE)
+        expired = await stage.ask("/-/ready")
+
+    assert fresh.status == 200
+    assert (expired.status, expired.body) == (503, b"timepoint is not ready: a is expired.\n")
+
+
 async def test_head_of_a_health_endpoint_has_the_status_alone(tmp_path: Path) -> None:
     """Probes may use HEAD."""
     async with staged(tmp_path, settings=SERVE_ONLY) as stage:

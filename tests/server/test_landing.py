@@ -25,6 +25,8 @@ STATUS: dict[str, Any] = {
             "next_run": NOW + 27 * MINUTE,
             "data_timestamp": NOW - HOUR,
             "series": 12345,
+            "consecutive_failures": 3,
+            "freshness": {"x": [["fresh", NOW - 1], ["late", NOW + 1], ["expired", None]]},
             "rejects": {"counts": {"not_a_number": 2}, "examples": {"not_a_number": ["$.a[3].v: 'n/a'"]}},
         }
     }
@@ -89,11 +91,12 @@ def test_a_job_has_a_row_with_all_that_the_poller_tells() -> None:
     for expected in (
         "pod_energy",
         "attention",
-        "partial",
+        "partial 3 in a row",
         "2 rows could not be used",
         "3 min ago",
         "in 27 min",
         "1 h ago",
+        "UTC late",
         "12\u202f345",
         "not_a_number",
         "$.a[3].v: 'n/a'",

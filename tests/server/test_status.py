@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timepoint.server.status import JobStatus, health, read_jobs, readiness
+from timepoint.server.status import JobStatus, Phase, health, read_jobs, readiness
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -48,6 +48,37 @@ def test_not_ready_names_the_number_of_missing_jobs() -> None:
 def test_not_ready_while_the_status_is_of_an_earlier_poller() -> None:
     """What a poller said before a restart does not make this one ready."""
     assert not readiness([JobStatus("a", known=True)], poller_spoke=False).good
+
+
+PHASES = (Phase("fresh", 100), Phase("late", 200), Phase("expired", None))
+
+
+@pytest.mark.parametrize(("now", "state"), [(99, "fresh"), (100, "late"), (199, "late"), (200, "expired")])
+def test_the_word_of_a_moment_is_read_from_the_phases(now: int, state: str) -> None:
+    """A phase ends before the instant at which the next one begins."""
+    assert JobStatus("a", freshness={"x": PHASES}).fresh(now) == state
+
+
+def test_a_job_is_as_fresh_as_its_worst_metric() -> None:
+    """A word of a later release counts for nothing, and a job without any has none."""
+    of = {"x": PHASES, "y": (Phase("stale", None),), "z": (Phase("unheard", None),)}
+    assert JobStatus("a", freshness=of).fresh(0) == "stale"
+    assert JobStatus("a", freshness={"z": of["z"]}).fresh(0) is None
+
+
+def test_readiness_that_requires_freshness_names_who_is_not() -> None:
+    """Every job must be fresh, and one that was never accepted is not."""
+    jobs = [JobStatus("a", known=True, freshness={"x": PHASES}), JobStatus("b", known=True)]
+    assert readiness(jobs, poller_spoke=True).good
+    assert readiness(jobs[:1], poller_spoke=True, fresh_at=0).good
+    verdict = readiness(jobs, poller_spoke=True, fresh_at=150)
+    assert (verdict.good, verdict.sentence) == (False, "timepoint is not ready: a is late, b is waiting.")
+
+
+def test_readiness_names_some_of_many() -> None:
+    """An answer of five hundred jobs stays readable."""
+    jobs = [JobStatus(f"job{number}", known=True) for number in range(7)]
+    assert readiness(jobs, poller_spoke=True, fresh_at=0).sentence.endswith("job4 is waiting and 2 more.")
 
 
 def test_a_restored_job_is_not_said_to_wait() -> None:

@@ -147,6 +147,15 @@ def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return address(path(command))
 
 
+ready_option: Decorator = click.option(
+    "--ready-requires",
+    type=click.Choice(["run", "fresh"]),
+    default="run",
+    show_default=True,
+    help="When /-/ready says 200: each job has ended a first run, or besides every metric is fresh.",
+)
+
+
 @contextlib.contextmanager
 def told_plainly() -> Iterator[None]:
     """Turns an error that a person can act on into one line and an exit code, without a traceback."""

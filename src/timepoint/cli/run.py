@@ -15,6 +15,7 @@ from timepoint.cli.options import (
     data_dir_option,
     load,
     log_options,
+    ready_option,
     told_plainly,
     web_options,
 )
@@ -26,6 +27,7 @@ from timepoint.server.listening import ListenAddress
 @data_dir_option
 @web_options
 @log_options
+@ready_option
 @click.option(
     "--poller-deadline",
     type=DurationType(),
@@ -41,6 +43,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     telemetry_path: str,
     log_level: str,
     log_format: str,
+    ready_requires: str,
     poller_deadline: int,
 ) -> None:
     """Poll every job of CONFIG on its schedule and serve /metrics.
@@ -63,7 +66,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     settings = LaunchSettings(
         data_dir=data_dir,
         address=listen_address,
-        server=ServerSettings(telemetry_path=telemetry_path, poller_deadline=poller_deadline),
+        server=ServerSettings(
+            telemetry_path=telemetry_path,
+            ready_requires_fresh=ready_requires == "fresh",
+            poller_deadline=poller_deadline,
+        ),
     )
     with told_plainly():
         code = launch(loaded.jobs, settings)

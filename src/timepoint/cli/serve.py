@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-from timepoint.cli.options import config_argument, data_dir_option, load, log_options, told_plainly, web_options
+from timepoint.cli.options import (
+    config_argument,
+    data_dir_option,
+    load,
+    log_options,
+    ready_option,
+    told_plainly,
+    web_options,
+)
 from timepoint.server.listening import ListenAddress
 
 
@@ -18,13 +26,15 @@ from timepoint.server.listening import ListenAddress
 @data_dir_option
 @web_options
 @log_options
-def serve(
+@ready_option
+def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: Path,
     data_dir: Path,
     listen_address: ListenAddress,
     telemetry_path: str,
     log_level: str,
     log_format: str,
+    ready_requires: str,
 ) -> None:
     """Serve what "timepoint poll --once CONFIG" left in the data directory, and poll nothing.
 
@@ -41,7 +51,9 @@ def serve(
 
     loaded = load(config)
     log.configure(log_level, log_format)
-    server = ServerSettings(telemetry_path=telemetry_path, poller_required=False)
+    server = ServerSettings(
+        telemetry_path=telemetry_path, ready_requires_fresh=ready_requires == "fresh", poller_required=False
+    )
     with told_plainly():
         code = serve_only(loaded.jobs, LaunchSettings(data_dir, listen_address, server))
     raise SystemExit(code)

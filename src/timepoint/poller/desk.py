@@ -121,9 +121,11 @@ class JobDesk:
 
 def _standing(metric: MetricState | None, spec: MetricSpec) -> MetricStanding:
     counts = spec.temporality is not None
+    max_age, is_forecast = spec.max_age, bool(spec.horizons)
     if metric is None:
-        return MetricStanding(0, None, 0.0 if counts else None)
-    return MetricStanding(len(metric.series), metric.newest, metric.debt() if counts else None)
+        return MetricStanding(0, None, 0.0 if counts else None, max_age, is_forecast)
+    debt = metric.debt() if counts else None
+    return MetricStanding(len(metric.series), metric.newest, debt, max_age, is_forecast)
 
 
 def fingerprint(metrics: Mapping[str, MetricSpec]) -> str:

@@ -46,6 +46,7 @@ class JobLoop:
                 now = self._timing.clock.now()
                 plan = schedule.due(self.job.schedule, self.job.name, self.last_begin, now)
                 self.last_begin = plan.last_begin
+                self.tally.due = plan.newest
                 if plan.missed and was_here:
                     self._finish(self._missed(plan.missed, now))
                 if plan.fire_time is not None:
@@ -63,7 +64,7 @@ class JobLoop:
         """One run of the newest fire time, if it is due or ``force`` says so; None if it is not due."""
         now = self._timing.clock.now()
         plan = schedule.due(self.job.schedule, self.job.name, self.last_begin, now)
-        self.tally.next_begin = plan.next_begin
+        self.tally.next_begin, self.tally.due = plan.next_begin, plan.newest
         fire_time = plan.fire_time
         if fire_time is None and force:
             fire_time = schedule.last_fire(self.job.schedule, self.job.name, now)
@@ -77,6 +78,7 @@ class JobLoop:
             error = "the run before has not ended"
             self._finish(skipped(self.job.name, fire_time, now, "still_running", error))
             return
+        self.tally.running_since = now  # at once: between its turn and its first step a run is not late
         self._run = asyncio.create_task(self._do_run(fire_time), name=f"run {self.job.name}")
 
     async def _do_run(self, fire_time: int) -> RunReport:

@@ -23,12 +23,15 @@ STAGES = ("fetch", "map", "decide", "commit", "publish")
 class MetricStanding:
     """What a job shows of one metric: its series on the page and its newest timepoint (ms).
 
-    ``debt`` is what its counters still owe, None if the metric does not count.
+    ``debt`` is what its counters still owe, None if the metric does not count. ``max_age`` is the metric's;
+    ``is_forecast`` says that its timepoints lie ahead, so that the newest says nothing about its age.
     """
 
     series: int
     newest: int | None
     debt: float | None
+    max_age: int = 0
+    is_forecast: bool = False
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ from timepoint.job import HttpPolling, Job
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.freshness import Rhythm
 from timepoint.poller.job_loop import JobLoop
 from timepoint.poller.origin import Fetcher, open_origin
 from timepoint.poller.pipeline import Pipeline
@@ -74,7 +75,7 @@ class Runner:
     """Runs jobs with one ledger and one directory of pages."""
 
     def __init__(self, jobs: Sequence[Job], around: Surroundings) -> None:
-        self.tallies = {job.name: JobTally(job.name) for job in jobs}
+        self.tallies = {job.name: JobTally(job.name, _rhythm(job)) for job in jobs}
         self._jobs = jobs
         self._around = around
         self._timing = around.timing
@@ -144,6 +145,7 @@ class Runner:
             loop.last_begin = lane.last_attempt
             loop.tally.is_known = lane.version > 0
             loop.tally.last_success = lane.last_accepted
+            loop.tally.accepted = lane.last_fire
             loop.tally.standing = desk.standing()
             if lane.last_attempt is not None and isinstance(loop.job.polling, HttpPolling):
                 paces[loop.job.polling.source.name].remember(lane.last_attempt)
@@ -227,6 +229,10 @@ class Runner:
             with contextlib.suppress(PublishError, StoreError):  # a start does it, too
                 desk.finish()
         store.close()
+
+
+def _rhythm(job: Job) -> Rhythm:
+    return Rhythm(job.schedule.every, job.timeout, job.window.step, job.window.delay)
 
 
 def _sources(jobs: Iterable[Job]) -> list[SourceSpec]:

@@ -34,12 +34,14 @@ _FARTHEST = 50 * 366 * DAY
 class Due:
     """What a schedule wants at one moment.
 
-    ``fire_time`` is to run now, None if nothing is. ``missed`` holds the first and the last fire time that are passed
+    ``fire_time`` is to run now, None if nothing is; ``newest`` is the newest fire time whose run should have begun, now
+    or before. ``missed`` holds the first and the last fire time that are passed
     over because a newer one is due. ``last_begin`` is what to give to the next question, ``next_begin`` the moment at
     which to ask it.
     """
 
     fire_time: int | None
+    newest: int
     missed: tuple[int, int] | None
     last_begin: int | None
     next_begin: int
@@ -113,12 +115,12 @@ def due(spec: ScheduleSpec, job_name: str, last_begin: int | None, now: int) -> 
         last_begin = now
     if last_begin is not None and begin_of(spec, job_name, newest) <= last_begin:
         after = max(now, last_begin)
-        return Due(None, None, last_begin, begin_of(spec, job_name, next_fire(spec, job_name, after)))
+        return Due(None, newest, None, last_begin, begin_of(spec, job_name, next_fire(spec, job_name, after)))
     missed = None
     if last_begin is not None:
         first = next_fire(spec, job_name, last_begin)
         missed = None if first == newest else (first, newest - period(spec, newest))
-    return Due(newest, missed, now, begin_of(spec, job_name, next_fire(spec, job_name, now)))
+    return Due(newest, newest, missed, now, begin_of(spec, job_name, next_fire(spec, job_name, now)))
 
 
 def _cron_fires(spec: ScheduleSpec, after: int) -> Iterator[int]:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, Outcome, series_text
+from timepoint.poller.freshness import Freshness
 from timepoint.poller.tally import JobTally
 from timepoint.version import __version__
 
@@ -26,8 +28,14 @@ FAILURES = (
     Outcome.SKIPPED,
 )
 
-Sample = tuple[tuple[str, ...], float]
-"""The label values, in the order of the declaration, and the value."""
+
+class Sample(NamedTuple):
+    """The label values, in the order of the declaration, and the value; and when it is seen, if not always (ms)."""
+
+    labels: tuple[str, ...]
+    value: float
+    visible_from: int | None = None
+    visible_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ def _of_poller(value: Callable[[PollerFacts], float | None]) -> Callable[[Poller
     def read(facts: PollerFacts) -> Iterable[Sample]:
         found = value(facts)
         if found is not None:
-            yield (), found
+            yield Sample((), found)
 
     return read
 
@@ -74,7 +82,7 @@ def _of_jobs(value: Callable[[JobTally], float | None]) -> Callable[[PollerFacts
         for tally in facts.tallies:
             found = value(tally)
             if found is not None:
-                yield (tally.name,), found
+                yield Sample((tally.name,), found)
 
     return read
 
@@ -85,7 +93,7 @@ def _by_word(words: Callable[[JobTally], Mapping[str, float]]) -> Callable[[Poll
     def read(facts: PollerFacts) -> Iterable[Sample]:
         for tally in facts.tallies:
             for word, found in words(tally).items():
-                yield (tally.name, word), found
+                yield Sample((tally.name, word), found)
 
     return read
 
@@ -99,6 +107,18 @@ def _outcomes(tally: JobTally) -> dict[str, float]:
     return {outcome.value: float(outcome is closing.outcome) for outcome in Outcome} if closing else {}
 
 
+def _freshness(facts: PollerFacts) -> Iterable[Sample]:
+    """Each word from when on it holds: the samples change by the server's clock, with a dead poller too."""
+    for tally in facts.tallies:
+        for metric, ahead in tally.freshness().items():
+            start = None
+            for phase in ahead:
+                for state in Freshness:
+                    labels = (tally.name, metric, state.value)
+                    yield Sample(labels, float(state is phase.state), start, phase.until)
+                start = phase.until
+
+
 _GAUGE, _COUNTER = MetricType.GAUGE, MetricType.COUNTER
 _JOB, _JOB_METRIC = ("job_name",), ("job_name", "metric")
 
@@ -106,7 +126,7 @@ DECLARED: tuple[SelfMetric, ...] = (
     SelfMetric(
         FamilySpec("timepoint_build_info", MetricType.INFO, "The release of timepoint and the Python that runs it."),
         ("version", "pythonversion"),
-        lambda _: [((__version__, platform.python_version()), 1.0)],
+        lambda _: [Sample((__version__, platform.python_version()), 1.0)],
     ),
     SelfMetric(
         FamilySpec(
@@ -226,6 +246,16 @@ DECLARED: tuple[SelfMetric, ...] = (
         ),
     ),
     SelfMetric(
+        FamilySpec(
+            "timepoint_job_freshness",
+            _GAUGE,
+            "1 for how fresh the metric is, else 0: fresh, late (a run or data are overdue), stale (runs fail, older "
+            "values are shown), expired (max_age has passed). True when it is scraped, with a dead poller too.",
+        ),
+        ("job_name", "metric", "state"),
+        _freshness,
+    ),
+    SelfMetric(
         FamilySpec("timepoint_job_series", _GAUGE, "Series of the metric on the page."),
         _JOB_METRIC,
         _by_word(lambda tally: {name: metric.series for name, metric in tally.standing.items()}),
@@ -291,8 +321,11 @@ def families(facts: PollerFacts) -> list[FamilySnapshot]:
 
 
 def _family(metric: SelfMetric, facts: PollerFacts) -> FamilySnapshot:
-    samples = [
-        (series_text(dict(zip(metric.labels, values, strict=True))), float(value))
-        for values, value in metric.read(facts)
-    ]
-    return FamilySnapshot(metric.spec, [SampleBatch([text for text, _ in samples], [value for _, value in samples])])
+    batches: dict[tuple[int | None, int | None], dict[str, float]] = {}
+    for sample in metric.read(facts):
+        text = series_text(dict(zip(metric.labels, sample.labels, strict=True)))
+        batches.setdefault((sample.visible_from, sample.visible_until), {})[text] = float(sample.value)
+    return FamilySnapshot(
+        metric.spec,
+        [SampleBatch(list(samples), list(samples.values()), *when) for when, samples in batches.items()],
+    )

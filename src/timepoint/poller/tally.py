@@ -12,6 +12,7 @@ from typing import Any
 
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects
+from timepoint.poller.freshness import Phase, Rhythm, Shown, Turn, phases
 from timepoint.poller.report import MetricStanding, RunReport
 
 
@@ -21,15 +22,18 @@ class JobTally:
 
     ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
-    it is newer.
-    ``next_begin``, ``last_success`` and ``running_since`` are in milliseconds.
+    it is newer. ``due`` is the newest fire time whose run should have begun, ``accepted`` that of the newest accepted
+    run, over restarts. ``next_begin``, ``last_success`` and ``running_since`` are in milliseconds.
     """
 
     name: str
+    rhythm: Rhythm | None = None
     is_known: bool = False
     running_since: int | None = None
     next_begin: int | None = None
     last_success: int | None = None
+    due: int | None = None
+    accepted: int | None = None
     last: RunReport | None = None
     skip: RunReport | None = None
     consecutive_failures: int = 0
@@ -53,6 +57,8 @@ class JobTally:
         self.response_bytes += report.response_bytes
         if report.standing is not None:
             self.standing = report.standing
+        if report.committed:
+            self.accepted = report.fire_time
         if report.outcome is Outcome.SKIPPED:
             if report.failed:
                 self.skip = report
@@ -63,6 +69,20 @@ class JobTally:
         else:
             self.consecutive_failures = 0
             self.last_success = report.began
+
+    def freshness(self) -> dict[str, tuple[Phase, ...]]:
+        """How fresh each metric is from now on, by name."""
+        if self.rhythm is None:
+            return {}
+        turn = Turn(
+            accepted=self.accepted,
+            due=self.due,
+            next_begin=self.next_begin,
+            running_since=self.running_since,
+            is_failing=self.consecutive_failures > 0,
+            was_skipped=self.skip is not None,
+        )
+        return {name: phases(self.rhythm, turn, _shown(metric)) for name, metric in self.standing.items()}
 
     def sums(self) -> dict[str, Any]:
         """What adds up, as JSON can hold it; the inverse of ``take_up``."""
@@ -101,11 +121,17 @@ class JobTally:
             "data_timestamp": max(newest, default=None),
             "series": sum(metric.series for metric in self.standing.values()),
             "consecutive_failures": self.consecutive_failures,
+            "freshness": {name: list(map(list, ahead)) for name, ahead in self.freshness().items()},
             "sums": self.sums(),
             "rejects": {"counts": self.last.rejects.counts, "examples": self.last.rejects.examples}
             if self.last
             else {},
         }
+
+
+def _shown(metric: MetricStanding) -> Shown:
+    """Only what is on the page can be too old: an API that has nothing to tell is not late."""
+    return Shown(metric.max_age, metric.newest if metric.series and not metric.is_forecast else None)
 
 
 def _why(report: RunReport) -> str:

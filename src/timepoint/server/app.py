@@ -142,9 +142,9 @@ class App:
 
     async def _ready(self, _request: web.BaseRequest) -> web.StreamResponse:
         held = self.loader.held
-        return _verdict(
-            readiness(self._jobs(held), poller_spoke=held.poller_spoke or not self.settings.poller_required)
-        )
+        spoke = held.poller_spoke or not self.settings.poller_required
+        fresh_at = self.clock.now() if self.settings.ready_requires_fresh else None
+        return _verdict(readiness(self._jobs(held), poller_spoke=spoke, fresh_at=fresh_at))
 
     async def _landing(self, _request: web.BaseRequest) -> web.StreamResponse:
         held = self.loader.held

@@ -53,6 +53,7 @@ def render(view: LandingView) -> str:
         version=__version__,
         style_path=STYLE_PATH,
         words=_WORDS,
+        now=view.now,
         moment=lambda at: None if at is None else moment(at, view.now),
         counts={word: sum(job.state == state for job in view.jobs) for state, word in _IN_ALL.items()},
     )

@@ -32,10 +32,12 @@ class Limits:
 class ServerSettings:
     """Settings of the server process. ``poller_deadline`` in milliseconds.
 
+    ``ready_requires_fresh``: every metric must be fresh for ``/-/ready``, too.
     ``poller_required`` is False where ``timepoint poll --once`` fills the directory: no heartbeat is expected then.
     """
 
     telemetry_path: str = "/metrics"
+    ready_requires_fresh: bool = False
     poller_deadline: int = 2 * MINUTE
     poller_required: bool = True
     limits: Limits = Limits()

@@ -8,13 +8,18 @@ Must not know: files, HTTP, HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 POLLER = "~poller"
 """The name under which the poller publishes itself. No job can have it: ``~`` is not allowed in a job's name."""
 
+FRESHNESS = ("fresh", "late", "stale", "expired")
+"""How fresh a metric is, from best to worst, in the poller's words."""
+
 _GOOD = frozenset({"ok", "empty"})
+_NAMED = 5
+_PAIR = 2
 _MILD = frozenset({"partial", "skipped"})
 
 
@@ -28,11 +33,19 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """How fresh a metric is until a moment (ms), None for ever: the poller says it ahead of time, for it may die."""
+
+    state: str
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobStatus:
     """One job as the poller sees it. Instants in milliseconds, None for unknown or not yet.
 
     ``known`` says that a first run has ended or that the job was restored from the ledger. ``reason`` says why the
-    last run ended as it did.
+    last run ended as it did, ``failures`` how many have failed in a row. ``freshness`` holds the phases of each metric.
     """
 
     name: str
@@ -45,6 +58,13 @@ class JobStatus:
     newest_data: int | None = None
     series: int | None = None
     rejects: tuple[Reject, ...] = ()
+    failures: int = 0
+    freshness: Mapping[str, Sequence[Phase]] = field(default_factory=dict)
+
+    def fresh(self, now: int) -> str | None:
+        """How fresh the worst of its metrics is; None before the first accepted run."""
+        states = {_state_at(phases, now) for phases in self.freshness.values()}
+        return max(states & set(FRESHNESS), key=FRESHNESS.index, default=None)
 
     @property
     def state(self) -> str:
@@ -76,10 +96,11 @@ def health(silence: float, deadline: float) -> Verdict:
     return Verdict(good=False, sentence=f"timepoint is not healthy: {sentence}")
 
 
-def readiness(jobs: Sequence[JobStatus], *, poller_spoke: bool) -> Verdict:
+def readiness(jobs: Sequence[JobStatus], *, poller_spoke: bool, fresh_at: int | None = None) -> Verdict:
     """Ready when each job has ended a first run, with any outcome, or was restored.
 
-    ``poller_spoke`` says that the status comes from the poller that runs now and not from one before a restart.
+    ``poller_spoke`` says that the status comes from the poller that runs now and not from one before a restart. With
+    ``fresh_at``, a moment in milliseconds, every metric must be fresh then, too.
     """
     if not poller_spoke:
         return Verdict(good=False, sentence="timepoint is not ready: the poller has not reported yet.")
@@ -87,7 +108,15 @@ def readiness(jobs: Sequence[JobStatus], *, poller_spoke: bool) -> Verdict:
     if missing:
         of = f"{missing} of {len(jobs)} job{'s' if len(jobs) != 1 else ''}"
         return Verdict(good=False, sentence=f"timepoint is not ready: {of} without an ended first run.")
+    if fresh_at is not None and (others := [job for job in jobs if job.fresh(fresh_at) != FRESHNESS[0]]):
+        shown = ", ".join(f"{job.name} is {job.fresh(fresh_at) or 'waiting'}" for job in others[:_NAMED])
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        return Verdict(good=False, sentence=f"timepoint is not ready: {shown}{more}.")
     return Verdict(good=True, sentence="timepoint is ready.")
+
+
+def _state_at(phases: Sequence[Phase], now: int) -> str | None:
+    return next((phase.state for phase in phases if phase.until is None or now < phase.until), None)
 
 
 def _read_job(name: str, entry: Mapping[str, Any]) -> JobStatus:
@@ -102,7 +131,14 @@ def _read_job(name: str, entry: Mapping[str, Any]) -> JobStatus:
         newest_data=_whole(entry.get("data_timestamp")),
         series=_whole(entry.get("series")),
         rejects=_read_rejects(_mapping(entry.get("rejects"))),
+        failures=_whole(entry.get("consecutive_failures")) or 0,
+        freshness={name: _read_phases(phases) for name, phases in _mapping(entry.get("freshness")).items()},
     )
+
+
+def _read_phases(entry: object) -> tuple[Phase, ...]:
+    pairs = [pair for pair in _list(entry) if isinstance(pair, list) and len(pair) == _PAIR]
+    return tuple(Phase(_text(state), _whole(until)) for state, until in pairs)
 
 
 def _read_rejects(entry: Mapping[str, Any]) -> tuple[Reject, ...]:
