@@ -189,3 +189,47 @@ def test_close_may_be_called_twice(store: Store) -> None:
     """Closing what is closed does nothing."""
     store.close()
     store.close()
+
+
+def test_a_lane_that_left_the_config_is_kept_as_long_as_its_metrics(store: Store) -> None:
+    """Up to forget_after since the last run nothing is lost; a moment later all of it is gone, and is said."""
+    ledger = Ledger(store, [counter()])
+    ledger.run(facts(0, 30), {"{a}": fives(0, 1)})
+    last_run = ledger.lane.page_since
+    assert store.prune([], last_run + 7 * DAY) == []
+    assert store.load("job", "") == ledger.lane
+    assert store.prune([], last_run + 7 * DAY + 1) == [("job", "")]
+    assert store.load("job", "") == LaneState("job", "")
+    assert store.lanes("job") == []
+
+
+def test_a_lane_of_the_config_is_never_pruned(store: Store) -> None:
+    """A source that fails for months costs no total, as long as its job is configured."""
+    ledger = Ledger(store, [counter()])
+    ledger.run(facts(0, 30), {"{a}": fives(0, 1)})
+    assert store.prune([("job", "")], T0 + 1000 * DAY) == []
+    assert store.load("job", "") == ledger.lane
+
+
+def test_the_longest_kept_metric_keeps_the_lane(store: Store) -> None:
+    """Watermark and totals belong together: a lane is forgotten whole or not at all."""
+    short = replace(counter("y_total"), forget_after=DAY)
+    ledger = Ledger(store, [counter(), short])
+    ledger.run(facts(0, 30), {"{a}": fives(0, 1)}, {"{a}": fives(0, 2)})
+    assert store.prune([], ledger.lane.page_since + 6 * DAY) == []
+    assert store.load("job", "") == ledger.lane
+
+
+def test_a_lane_that_was_only_attempted_is_forgotten_a_week_later(store: Store) -> None:
+    """What a job leaves that never worked is no more than when it was tried."""
+    store.note_attempt("job", "", T0)
+    assert store.prune([], T0 + 7 * DAY) == []
+    assert store.prune([], T0 + 7 * DAY + 1) == [("job", "")]
+
+
+def test_pruning_one_lane_leaves_the_others(store: Store) -> None:
+    """The lanes are named one by one, by job and lane."""
+    for job in ("a", "b"):
+        store.note_attempt(job, "", T0)
+    assert store.prune([("b", "")], T0 + 8 * DAY) == [("a", "")]
+    assert store.lanes("b") == [""]

@@ -8,7 +8,6 @@ import math
 import sqlite3
 import struct
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -205,7 +204,7 @@ def test_an_export_of_an_older_ledger_becomes_one_of_this_release(tmp_path: Path
 def grids(draw: st.DrawFn) -> Times:
     """Regular or scattered, empty or long."""
     starts = draw(st.lists(st.integers(-(2**62), 2**62), max_size=6))
-    if starts and draw(st.booleans()):
+    if draw(st.booleans()) and starts:
         step, length = draw(st.integers(0, 10**9)), draw(st.integers(0, 10**9))
         starts = [starts[0] + i * step for i in range(len(starts))]
         return Times(starts, (start + length for start in starts))
@@ -224,7 +223,7 @@ def test_points_come_back_bit_by_bit(data: st.DataObject) -> None:
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> Iterator[Any]:
+def runs(draw: st.DrawFn) -> list[Any]:
     """What a few series bring in a few runs."""
     amounts = st.floats(min_value=0, allow_infinity=False, allow_nan=False)
     gauges = st.floats()

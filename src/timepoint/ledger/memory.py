@@ -8,12 +8,13 @@ loaded and changed, but not committed, is changed here no more than it is in a f
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from timepoint.errors import StoreError
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
-from timepoint.ledger.store import stale_text
+from timepoint.ledger.store import FORGET_ATTEMPTS, stale_text
 
 
 class MemoryStore:
@@ -51,8 +52,19 @@ class MemoryStore:
     def newest_commit(self) -> int:
         return self._commits
 
+    def prune(self, keep: Collection[tuple[str, str]], now: int) -> list[tuple[str, str]]:
+        gone = sorted(key for key, lane in self._lanes.items() if key not in keep and now > _forget_at(lane))
+        for key in gone:
+            del self._lanes[key]
+        return gone
+
     def close(self) -> None:
         """Nothing to end; what was committed stays for the next ``load``."""
+
+
+def _forget_at(lane: LaneState) -> int:
+    attempt = (lane.last_attempt or 0) + FORGET_ATTEMPTS
+    return max((metric.last_run + metric.forget_after for metric in lane.metrics.values()), default=attempt)
 
 
 def _copy(lane: LaneState) -> LaneState:

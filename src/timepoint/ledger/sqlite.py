@@ -140,6 +140,17 @@ class Database:
         if findings != ["ok"]:
             raise DataDirectoryError(f"{self.path}: {_ADVICE['SQLITE_CORRUPT']} ({'; '.join(findings)})")
 
+    def vacuum(self) -> None:
+        """Writes the file anew without its free pages, all of it once through the log. Raises StoreError."""
+        connection = self.connection()
+        self._require_same_file()
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            self.give_up()
+            raise StoreError(explain(error, self.path)) from error
+
     def give_up(self) -> None:
         """Closes the connection, whatever state it is in; what was not committed is rolled back."""
         connection, self._connection = self._connection, None

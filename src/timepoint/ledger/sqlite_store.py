@@ -13,7 +13,7 @@ import math
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,15 @@ from timepoint.ledger.rows import Packer, Unpacker
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
-from timepoint.ledger.store import stale_text
+from timepoint.ledger.store import FORGET_ATTEMPTS, stale_text
 from timepoint.model import Times
 
 _UPDATE = "UPDATE state SET value = ?, carry = ?, debt = ?, seen_at = ?, recent = ? WHERE id = ?"
+_OLD_LANES = (
+    "SELECT id, job, lane FROM lane WHERE coalesce("
+    "(SELECT max(last_run + forget_after) FROM metric WHERE lane_id = lane.id), coalesce(last_attempt, 0) + ?) < ? "
+    "ORDER BY job, lane"
+)
 _LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run"
 
 
@@ -42,6 +47,7 @@ class SqliteStore:
         self.path = path
         self._busy = threading.Lock()
         self._is_closed = False
+        self._is_suspect = False
         self._database = Database(path, LEDGER, busy_timeout)
         try:
             self._begin_use()
@@ -86,6 +92,25 @@ class SqliteStore:
             number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
             return number
 
+    def prune(self, keep: Collection[tuple[str, str]], now: int) -> list[tuple[str, str]]:
+        with self._alone(), self._database.reading() as connection:
+            old = connection.execute(_OLD_LANES, (FORGET_ATTEMPTS, now)).fetchall()
+        gone = [(number, (job, lane)) for number, job, lane in old if (job, lane) not in keep]
+        self._delete_lanes(number for number, _ in gone)
+        return [key for _, key in gone]
+
+    def forget_job(self, job: str) -> int:
+        """Deletes all that is known of a job, whatever its age; how many lanes it had. Raises StoreError."""
+        with self._alone(), self._database.reading() as connection:
+            numbers = [row[0] for row in connection.execute("SELECT id FROM lane WHERE job = ?", (job,))]
+        self._delete_lanes(numbers)
+        return len(numbers)
+
+    def vacuum(self) -> None:
+        """Gives the space of what was deleted back to the disk. Raises StoreError; nothing is lost then."""
+        with self._alone():
+            self._database.vacuum()
+
     def commit(self, change_set: ChangeSet) -> int:
         with self._alone(), self._database.writing() as connection:
             lane_id = self._compare(connection, change_set)
@@ -104,7 +129,10 @@ class SqliteStore:
         return number
 
     def close(self) -> None:
-        """Marks the file as properly closed and closes it. Raises StoreError; nothing committed is lost then."""
+        """Marks the file as properly closed and closes it. Raises StoreError; nothing committed is lost then.
+
+        After any StoreError the mark is left out, so that the next start reads the whole file.
+        """
         if self._is_closed:
             return
         with self._alone():
@@ -112,7 +140,7 @@ class SqliteStore:
             failpoint("before_close")
             try:
                 with self._database.writing() as connection:
-                    connection.execute("UPDATE ledger SET is_clean = 1")
+                    connection.execute("UPDATE ledger SET is_clean = ?", (not self._is_suspect,))
             finally:
                 self._database.close()
 
@@ -123,8 +151,17 @@ class SqliteStore:
         try:
             assert not self._is_closed, "BUG: the ledger is used after it was closed"
             yield
+        except StoreError:
+            self._is_suspect = True
+            raise
         finally:
             self._busy.release()
+
+    def _delete_lanes(self, numbers: Iterable[int]) -> None:
+        """Metrics, series and states go with their lane. A lane at a time: a large one takes a second."""
+        for number in numbers:
+            with self._alone(), self._database.writing() as connection:
+                connection.execute("DELETE FROM lane WHERE id = ?", (number,))
 
     def _begin_use(self) -> None:
         """Checks a file that was not closed properly, and marks it as in use."""
@@ -133,7 +170,7 @@ class SqliteStore:
         if row is not None and row[1] != sys.byteorder:
             raise DataDirectoryError(
                 f"{self.path}: a {row[1]}-endian machine wrote it and this one is {sys.byteorder}-endian; "
-                "use it where it was written"
+                "use it where it was written, or move it with timepoint doctor --export and --import"
             )
         if row is not None and not row[0]:
             self._database.quick_check()

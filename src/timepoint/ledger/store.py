@@ -10,15 +10,20 @@ same transaction as everything that it stands for.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from timepoint.clock import format_instant
+from timepoint.clock import DAY, format_instant
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState
 
 if TYPE_CHECKING:
     from timepoint.ledger.sqlite_store import SqliteStore
+
+
+FORGET_ATTEMPTS = 7 * DAY
+"""How long after its last attempt a lane without any accepted run is kept once it left the config, in ms."""
 
 
 class Store(Protocol):
@@ -49,6 +54,15 @@ class Store(Protocol):
 
     def newest_commit(self) -> int:
         """The number of the newest commit, 0 before the first."""
+        ...
+
+    def prune(self, keep: Collection[tuple[str, str]], now: int) -> list[tuple[str, str]]:
+        """Forgets lanes that left the config, and returns them. ``keep`` are those of the config, as (job, lane).
+
+        A lane is forgotten, with its watermark and all totals, once each of its metrics has been in no run for longer
+        than its ``forget_after``; one that never had an accepted run, ``FORGET_ATTEMPTS`` after its last attempt. Until
+        then its job can come back and goes on where it stood.
+        """
         ...
 
     def close(self) -> None:
