@@ -35,10 +35,10 @@ def test_newest_point_is_used(name: str, shared_dir: Path) -> None:
         newest = max(times.ends[-1] for times in grids)
         is_instant = any(times.starts[-1] == times.ends[-1] == newest for times in grids)
         window = job.window
-        step = window.step or 1
+        step = window.longest_step or 1
         end = newest if newest == FIRE_TIME else -(-(newest + is_instant) // step) * step
         fire_time = end if newest == FIRE_TIME else end + window.delay
-        period = max(job.schedule.every, window.step)
+        period = max(job.schedule.every, window.longest_step)
         windows = plan_windows(window, job.schedule.every, fire_time, end - period)
         facts = RunFacts(
             fire_time=fire_time,

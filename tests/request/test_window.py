@@ -44,7 +44,9 @@ CASES = {
         at(-180),
         [(-55, 5)],
     ),
-    "catch_up is rounded down to steps": (WindowSpec(step=HOUR, catch_up=150 * MINUTE), at(-600), [(-120, 0)]),
+    "catch_up is widened to steps": (WindowSpec(step=HOUR, catch_up=150 * MINUTE), at(-600), [(-180, 0)]),
+    "align moves the grid": (WindowSpec(step=HOUR, align=15 * MINUTE), at(-105), [(-105, -45)]),
+    "a watermark off the grid, nothing twice": (WindowSpec(step=5 * MINUTE, asks_once=True), at(-23.5), [(-23.5, 5)]),
     "catch_up never cuts an ordinary run": (
         WindowSpec(step=5 * MINUTE, catch_up=5 * MINUTE, overlap=10 * MINUTE),
         at(-25),
@@ -75,6 +77,35 @@ def test_window_cases(spec: WindowSpec, watermark: int | None, expected: list[tu
     assert windows == [Window(at(start), at(end)) for start, end in expected]
 
 
+FIRST_RUNS = {
+    "what was asked for first stays due": (WindowSpec(step=5 * MINUTE), at(-180), [(-180, 5)]),
+    "up to catch_up": (WindowSpec(step=5 * MINUTE, catch_up=HOUR), at(-180), [(-55, 5)]),
+    "a longer initial is believed": (WindowSpec(step=5 * MINUTE, initial=2 * HOUR), at(-25), [(-115, 5)]),
+    "catch_up does not cut initial": (
+        WindowSpec(step=5 * MINUTE, initial=2 * HOUR, catch_up=HOUR),
+        at(-180),
+        [(-115, 5)],
+    ),
+    "a clock that was set back": (WindowSpec(step=5 * MINUTE), at(60), [(-25, 5)]),
+    "first asked for on another grid": (WindowSpec(step=HOUR), at(-175), [(-180, 0)]),
+}
+
+
+@pytest.mark.parametrize(("spec", "asked_from", "expected"), FIRST_RUNS.values(), ids=FIRST_RUNS.keys())
+def test_first_runs_that_failed(spec: WindowSpec, asked_from: int, expected: list[tuple[float, float]]) -> None:
+    """Without a watermark a run asks for what a first run would, and for what the first run asked for."""
+    windows = plan_windows(spec, 30 * MINUTE, FIRE, None, asked_from)
+    assert windows == [Window(at(start), at(end)) for start, end in expected]
+
+
+def test_catch_up_leaves_the_rest_of_a_long_first_run_alone() -> None:
+    """A first run that was interrupted goes on, though initial is longer than catch_up."""
+    spec = WindowSpec(step=HOUR, initial=10 * DAY, catch_up=DAY)
+    begin = at(-10 * 24 * 60)
+    assert plan_windows(spec, HOUR, NOON, begin + DAY, begin)[0].start == begin + DAY
+    assert plan_windows(spec, HOUR, NOON, begin + DAY, begin - 10 * DAY)[0].start == NOON - DAY
+
+
 def test_no_period_and_no_step() -> None:
     """A job that says neither how long nor since when asks for nothing, and does not fail."""
     assert plan_windows(WindowSpec(), 0, FIRE, None) == []
@@ -99,6 +130,8 @@ periods = st.integers(SECOND, 2 * DAY)
 def test_windows_touch_and_are_aligned(spec: WindowSpec, period: int, fire_time: int, watermark: int | None) -> None:
     """Windows are not empty, each touches the next, all borders lie on steps, none is longer than max_span allows."""
     windows = plan_windows(spec, period, fire_time, watermark)
+    assert isinstance(spec.step, int)
+    assert isinstance(spec.max_span, int)
     for window in windows:
         assert window.start < window.end
         if spec.step:
@@ -118,6 +151,7 @@ def test_windows_reach_from_the_watermark_to_the_end(
     """From a watermark the windows begin no later than it, unless catch_up cuts, and end within a step of the delay."""
     windows = plan_windows(spec, period, fire_time, watermark)
     newest = fire_time - spec.delay
+    assert isinstance(spec.step, int)
     if not windows:
         assert newest - (newest % spec.step if spec.step else 0) <= watermark
         return
@@ -132,6 +166,7 @@ def test_windows_reach_from_the_watermark_to_the_end(
 def test_runs_lose_nothing_and_move_forward(spec: WindowSpec, period: int, first: int, missed: list[bool]) -> None:
     """Over a series of runs of which some fail the committed windows leave no gap that catch_up would have covered."""
     watermark: int | None = None
+    assert isinstance(spec.step, int)
     for count, failed in enumerate(missed):
         windows = plan_windows(spec, period, first + count * period, watermark)
         if failed or not windows:

@@ -73,8 +73,22 @@ def _source(job: Job) -> str:
 
 
 def _window(spec: WindowSpec) -> str:
-    facts = {"step": spec.step, "delay": spec.delay, "overlap": spec.overlap, "max_span": spec.max_span}
-    said = [f"{name} {format_duration(length)}" for name, length in facts.items() if length]
+    from timepoint.mapping.stamps import Length
+
+    facts = {
+        "step": spec.step,
+        "align": spec.align,
+        "delay": spec.delay,
+        "overlap": spec.overlap,
+        "max_span": spec.max_span,
+    }
+    said = [
+        f"{name} {length if isinstance(length, Length) else format_duration(length)}"
+        for name, length in facts.items()
+        if length
+    ]
+    if isinstance(spec.step, Length) or isinstance(spec.max_span, Length):
+        said.append(f"in {spec.timezone}")
     return "window " + ", ".join([*said, f"catch_up {format_duration(spec.catch_up)}"])
 
 

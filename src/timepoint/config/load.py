@@ -197,7 +197,7 @@ class _Loader:
         if shape is None or plan is None:
             return None
         # A window with a step longer than the period moves only every step: the runs between have nothing to ask.
-        rhythm = max(plan.period, plan.window.step)
+        rhythm = max(plan.period, plan.window.longest_step)
         max_age = 3 * rhythm + plan.window.delay
         metrics = [
             builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()

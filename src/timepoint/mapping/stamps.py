@@ -20,7 +20,7 @@ from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from timepoint.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
+from timepoint.clock import DAY, HOUR, MINUTE, SECOND, format_duration, parse_duration
 from timepoint.mapping.labels import scalar_text
 from timepoint.mapping.unusable import Unusable, show
 
@@ -241,6 +241,24 @@ class Length:
     def exact(self) -> int | None:
         """The milliseconds of a length that no calendar changes, else None."""
         return None if self.days or self.months else self.milliseconds
+
+    @property
+    def longest(self) -> int:
+        """At most so many milliseconds long: a month of 31 days, and the hour by which clocks are put back."""
+        if self.exact is not None:
+            return self.exact
+        return (31 * self.months + self.days) * DAY + HOUR + self.milliseconds
+
+    def __str__(self) -> str:
+        """As the config says it: ``day``, ``2 weeks``, ``90m``."""
+        if self.exact is not None:
+            return format_duration(self.exact)
+        if not self.milliseconds and not (self.days and self.months):
+            for word, unit in reversed(_WORDS.items()):
+                size, count = (unit.months, self.months) if self.months else (unit.days, self.days)
+                if size and count % size == 0:
+                    return word if count == size else f"{count // size} {word}s"
+        return f"{self.months} months, {self.days} days and {format_duration(self.milliseconds)}"
 
     def add(self, instant: int, zone: tzinfo, n: int = 1) -> int:
         """The instant ``n`` lengths later (earlier if ``n`` is below 0), on the calendar of ``zone``.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from timepoint.clock import DAY, SECOND
+from timepoint.mapping.stamps import Length
 from timepoint.secret import Secret
 
 
@@ -116,13 +117,25 @@ class WindowSpec:
     """How the window of a run follows from its fire time and the watermark (architecture, "Time").
 
     end = floor(fire time - delay, step); start = watermark - overlap, never before end - catch_up; split by max_span.
-    ``step`` 0 means that the window is not aligned. ``initial`` is how far back a job without a watermark begins;
-    0 means max(every, step).
+    ``step`` 0 means that the window is not aligned; a ``Length`` is one day, week, month, quarter or year of the
+    calendar of ``timezone``. ``align`` is how much later than the epoch (or than midnight, Monday, the first) the steps
+    begin. ``initial`` is how far back a job without a watermark begins; 0 means max(every, step). ``overlap``,
+    ``initial`` and ``catch_up`` are widened to whole steps. ``max_span`` 0 means that there is no limit.
+
+    ``asks_once``: no instant may be asked for twice, since the window itself is the interval that a counter counts.
     """
 
-    step: int = 0
+    step: int | Length = 0
     delay: int = 0
     overlap: int = 0
     catch_up: int = 7 * DAY
     initial: int = 0
-    max_span: int = 0
+    max_span: int | Length = 0
+    align: int = 0
+    timezone: str = "UTC"
+    asks_once: bool = False
+
+    @property
+    def longest_step(self) -> int:
+        """The milliseconds of the longest step; 0 if there is none."""
+        return self.step.longest if isinstance(self.step, Length) else self.step

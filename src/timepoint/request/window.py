@@ -6,41 +6,62 @@ templates, requests, the ledger. All times are integer milliseconds.
 
 from __future__ import annotations
 
+from timepoint.mapping.stamps import Length, find_zone
 from timepoint.model import Window
+from timepoint.request.grid import CalendarGrid, EvenGrid, Grid
 from timepoint.request.spec import WindowSpec
 
 
-def plan_windows(spec: WindowSpec, period: int, fire_time: int, watermark: int | None) -> list[Window]:
+def plan_windows(
+    spec: WindowSpec, period: int, fire_time: int, watermark: int | None, asked_from: int | None = None
+) -> list[Window]:
     """The windows of a run, oldest first, each touching the next; empty if no data time is new since the watermark.
 
-    ``period`` is the time between two fire times. The whole reaches from the watermark less ``overlap`` to the fire
-    time less ``delay``, all borders floored to ``step``. How far it may reach back is ``catch_up``, yet never less than
-    an ordinary run needs: a ``catch_up`` shorter than the period would lose data in every run. A first run
-    (``watermark`` None) asks for ``initial``, or for one ordinary run. No window is longer than ``max_span``, or than
-    one step if that is longer.
+    ``period`` is the time between two fire times, ``asked_from`` the start of the earliest window ever asked for, None
+    before the first attempt. The whole reaches from the watermark less ``overlap`` to the fire time less ``delay``, all
+    borders floored to the grid. A first run (``watermark`` and ``asked_from`` None) asks for ``initial``, or for one
+    ordinary run; what it asked for stays due until it was answered.
+
+    How far the whole may reach back is ``catch_up``, yet never less than an ordinary run needs: a ``catch_up`` shorter
+    than the period would lose data in every run. Nor does it cut off what is left of ``initial``. No window is longer
+    than ``max_span``, or than one step if that is longer.
     """
-    step = spec.step
-    end = _floor(fire_time - spec.delay, step)
-    ordinary = _ceil(max(period, step), step)
+    grid = grid_of(spec)
+    end = grid.floor(fire_time - spec.delay)
+    ordinary = grid.floor(end - max(period, 1 if spec.step else 0))
+    first = grid.floor(end - spec.initial) if spec.initial else ordinary
+    oldest = min(grid.floor(end - spec.catch_up), grid.floor(ordinary - spec.overlap))
     if watermark is None:
-        start = end - (_ceil(spec.initial, step) or ordinary)
+        start = first if asked_from is None else min(first, max(grid.floor(asked_from), oldest))
     elif end <= watermark:
         return []
     else:
-        reach = max(_floor(spec.catch_up, step), ordinary + _ceil(spec.overlap, step))
-        start = max(_floor(watermark - spec.overlap, step), end - reach)
-    return _split(start, end, max(_floor(spec.max_span, step), step) if spec.max_span else 0)
+        if asked_from is not None and watermark < asked_from + spec.initial:
+            oldest = min(oldest, first)
+        start = max(grid.floor(watermark - spec.overlap), oldest)
+        if spec.asks_once:
+            start = max(start, watermark)
+    return _split(spec, grid, start, end)
 
 
-def _floor(instant: int, step: int) -> int:
-    return instant - instant % step if step else instant
+def grid_of(spec: WindowSpec) -> Grid:
+    """The borders of a job's windows."""
+    if isinstance(spec.step, Length):
+        return CalendarGrid(spec.step, find_zone(spec.timezone), spec.align)
+    return EvenGrid(spec.step, spec.align)
 
 
-def _ceil(length: int, step: int) -> int:
-    return -_floor(-length, step)
+def _split(spec: WindowSpec, grid: Grid, start: int, end: int) -> list[Window]:
+    windows = []
+    while start < end:
+        border = max(grid.floor(_reach(spec, start)), grid.after(start)) if spec.max_span else end
+        windows.append(Window(start, min(border, end)))
+        start = border
+    return windows
 
 
-def _split(start: int, end: int, span: int) -> list[Window]:
-    if span == 0 or end - start <= span:
-        return [Window(start, end)] if start < end else []
-    return [Window(border, min(border + span, end)) for border in range(start, end, span)]
+def _reach(spec: WindowSpec, start: int) -> int:
+    """How far a window may go that begins at ``start``."""
+    if isinstance(spec.max_span, Length):
+        return spec.max_span.add(start, find_zone(spec.timezone))
+    return start + spec.max_span
