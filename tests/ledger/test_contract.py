@@ -99,6 +99,14 @@ def test_attempt_is_kept_apart_from_commits(store: Store) -> None:
     assert store.load("job", "") == replace(ledger.lane, last_attempt=T0 + MINUTE)
 
 
+def test_earliest_window_ever_asked_for_is_kept(store: Store) -> None:
+    """The first window stays known, a later one changes nothing, an earlier one takes its place."""
+    store.note_attempt("job", "", T0)
+    for asked_from, kept in ((50, 50), (80, 50), (None, 50), (20, 20)):
+        store.note_attempt("job", "", T0, asked_from)
+        assert store.load("job", "").asked_from == kept
+
+
 def test_run_decided_on_another_watermark_is_refused(store: Store) -> None:
     """Two runs decided on one state cannot both be committed: the second changes nothing."""
     ledger = Ledger(store, [counter()])

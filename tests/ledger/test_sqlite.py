@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives
+from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives, gauge, instants
 from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.ledger import sqlite
 from timepoint.ledger.schema import LEDGER
@@ -228,6 +229,26 @@ def test_older_file_is_migrated_step_by_step(path: Path) -> None:
     assert database.connection().execute("SELECT y FROM b").fetchall() == [(2,)]
     assert database.connection().execute("PRAGMA user_version").fetchone() == (2,)
     database.close()
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the file was written on a little-endian machine")
+def test_ledger_of_the_first_release_goes_on(path: Path) -> None:
+    """A file of the first schema keeps its totals and its watermark, and takes what the newest one adds."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8"))
+    store = open_store(path)
+    ledger = Ledger(store, [counter(), gauge()])
+    assert (ledger.values(0), ledger.values(1)) == ({'{a="x"}': 15}, {"": 22})
+    assert (ledger.lane.watermark, ledger.lane.asked_from) == (T0 + 20 * MINUTE, None)
+    store.note_attempt("job", "", T0 + 30 * MINUTE, T0 + 15 * MINUTE)
+    ledger.restart()
+    ledger.run(facts(15, 25, overlap=5), {'{a="x"}': fives(15, 8, 16)}, {"": instants((20, 23))})
+    ledger.restart()
+    assert (ledger.values(0), ledger.values(1)) == ({'{a="x"}': 31}, {"": 23})
+    assert ledger.lane.asked_from == T0 + 15 * MINUTE
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (LEDGER.version,)
+    store.close()
 
 
 def test_migration_that_fails_changes_nothing(path: Path) -> None:

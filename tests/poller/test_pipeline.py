@@ -33,9 +33,9 @@ class SpoiltStore(MemoryStore):
         self.failing = ""
         self.stored_all_the_same = False
 
-    def note_attempt(self, job: str, lane: str, at: int) -> None:
+    def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         self._fail("note_attempt")
-        super().note_attempt(job, lane, at)
+        super().note_attempt(job, lane, at, asked_from)
 
     def commit(self, change_set: ChangeSet) -> int:
         if self.failing == "commit" and self.stored_all_the_same:
@@ -57,7 +57,12 @@ class Bench:
         self.source = FakeSource(answer)
         self.store = SpoiltStore()
         self.published = directory / "published"
-        timing = Timing(self.clock, self.clock.sleep)
+        self.job = job
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets everything but what the store holds."""
+        job, timing = self.job, Timing(self.clock, self.clock.sleep)
         assert isinstance(job.polling, HttpPolling)
         self.pipeline = Pipeline(
             job,
@@ -116,6 +121,20 @@ async def test_a_failed_run_loses_nothing_and_shows_the_last_state(bench: MakeBe
     report = await b.run()
     assert report.points == 12
     assert b.samples() == {TOTAL: 18}
+
+
+async def test_first_runs_that_fail_are_caught_up(bench: MakeBench) -> None:
+    """What a first run asked for stays due until it was answered, over a restart too."""
+    b = bench(lambda _: StatusError(500, "the API is broken"))
+    first = b.clock.now() - 40 * MINUTE
+    for _ in range(3):
+        assert (await b.run()).outcome is Outcome.SOURCE_ERROR
+        await b.clock.advance(minutes=30)
+    b.restart()
+    b.source.answer = ones
+    report = await b.run()
+    assert report.windows == [Window(first, b.clock.now() - 10 * MINUTE)]
+    assert b.samples() == {TOTAL: 24}
 
 
 async def test_an_empty_answer_is_accepted(bench: MakeBench) -> None:

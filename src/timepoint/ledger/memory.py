@@ -46,8 +46,8 @@ class MemoryStore:
         self._lanes[key] = lane
         return self._commits
 
-    def note_attempt(self, job: str, lane: str, at: int) -> None:
-        self._lanes.setdefault((job, lane), LaneState(job, lane)).last_attempt = at
+    def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
+        self._lanes.setdefault((job, lane), LaneState(job, lane)).note_attempt(at, asked_from)
 
     def newest_commit(self) -> int:
         return self._commits

@@ -71,8 +71,11 @@ _VERSION_1 = (
     )""",
 )
 
+# What a lane has asked for from the beginning on, so that first runs that fail are caught up like any other.
+_VERSION_2 = ("ALTER TABLE lane ADD COLUMN asked_from INTEGER",)
+
 LEDGER = FileFormat(
     name="ledger of timepoint",
     application_id=0x54504C31,  # "TPL1"
-    migrations=(_VERSION_1,),
+    migrations=(_VERSION_1, _VERSION_2),
 )

@@ -34,7 +34,7 @@ _OLD_LANES = (
     "(SELECT max(last_run + forget_after) FROM metric WHERE lane_id = lane.id), coalesce(last_attempt, 0) + ?) < ? "
     "ORDER BY job, lane"
 )
-_LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run"
+_LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run, asked_from"
 
 
 class SqliteStore:
@@ -79,12 +79,13 @@ class SqliteStore:
         with self._alone(), self._database.reading() as connection:
             return [row[0] for row in connection.execute("SELECT lane FROM lane WHERE job = ? ORDER BY lane", (job,))]
 
-    def note_attempt(self, job: str, lane: str, at: int) -> None:
+    def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         with self._alone(), self._database.writing() as connection:
             connection.execute(
-                "INSERT INTO lane (job, lane, last_attempt) VALUES (?, ?, ?) "
-                "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt",
-                (job, lane, at),
+                "INSERT INTO lane (job, lane, last_attempt, asked_from) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt, asked_from = min("
+                "coalesce(asked_from, excluded.asked_from), coalesce(excluded.asked_from, asked_from))",
+                (job, lane, at, asked_from),
             )
 
     def newest_commit(self) -> int:

@@ -96,6 +96,9 @@ class LaneState:
     version it was decided on. ``watermark`` is the end of the newest window committed. ``kept_from``: every counted
     interval that ends later is in its series' ``recent``; an older one cannot be told from a counted one.
 
+    ``asked_from`` is the start of the earliest window ever asked for, noted before the first answer: until there is a
+    watermark it says what is missing. None for a lane that an older release has filled.
+
     ``last_attempt`` is when a request was last begun, ``last_fire`` the fire time of the newest accepted run,
     ``last_accepted`` when that was committed.
 
@@ -113,11 +116,18 @@ class LaneState:
     last_accepted: int | None = None
     page_since: int = 0
     open_run: int | None = None
+    asked_from: int | None = None
     metrics: dict[str, MetricState] = field(default_factory=dict)
 
     def metric(self, spec: MetricSpec) -> MetricState | None:
         """The state of a metric as it is declared now; None before its first accepted run."""
         return self.metrics.get(metric_key(spec))
+
+    def note_attempt(self, at: int, asked_from: int | None) -> None:
+        """Brings a lane in memory to an attempt that was noted."""
+        self.last_attempt = at
+        if asked_from is not None:
+            self.asked_from = asked_from if self.asked_from is None else min(asked_from, self.asked_from)
 
     def series_count(self) -> int:
         return sum(len(metric.series) for metric in self.metrics.values())

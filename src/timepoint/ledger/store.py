@@ -48,8 +48,12 @@ class Store(Protocol):
         """
         ...
 
-    def note_attempt(self, job: str, lane: str, at: int) -> None:
-        """Keeps when a request of the lane was last begun, so that a restart does not ask too soon."""
+    def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
+        """Keeps when a request of the lane was last begun, so that a restart does not ask too soon.
+
+        ``asked_from`` is the start of the window that it asks for. The earliest one is kept: so a lane whose very first
+        runs fail knows what it is still to ask for.
+        """
         ...
 
     def newest_commit(self) -> int:

@@ -48,11 +48,11 @@ class JobDesk:
             self._lane = self._store.load(self._job.name, LANE)
         return self._lane
 
-    def note_attempt(self) -> None:
-        """Makes durable that a request is about to go out. Raises StoreError."""
+    def note_attempt(self, window: Window) -> None:
+        """Makes durable that a request for the window is about to go out. Raises StoreError."""
         lane, now = self.load(), self._clock.now()
-        self._store.note_attempt(self._job.name, LANE, now)
-        lane.last_attempt = now
+        self._store.note_attempt(self._job.name, LANE, now, window.start)
+        lane.note_attempt(now, window.start)
 
     def decide(self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool) -> ChangeSet:
         job = self._job

@@ -95,7 +95,7 @@ class Pipeline:
             lane = await self.worker.do(self.desk.load)
         job = self.job
         period = schedule.period(job.schedule, fire_time)
-        windows = plan_windows(job.window, period, fire_time, lane.watermark)
+        windows = plan_windows(job.window, period, fire_time, lane.watermark, lane.asked_from)
         if job.window_is_asked:
             return windows
         # The request does not name its window: one answer serves all of it, and there is always something to ask.
@@ -112,7 +112,7 @@ class Pipeline:
             pause = format_duration(self.pace.min_interval)
             raise _Failed(Outcome.SKIPPED, "min_interval", f"the source may be asked only once in {pause}")
         with _closing(Outcome.STORE_ERROR, "note_attempt"):
-            await self.worker.do(self.desk.note_attempt)
+            await self.worker.do(partial(self.desk.note_attempt, window))
         report.windows.append(window)
         with _taking(report, "fetch", self.timing.clock), _closing(Outcome.SOURCE_ERROR, "bug"):
             try:
