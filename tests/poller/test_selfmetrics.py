@@ -33,7 +33,9 @@ def test_facts_that_the_system_does_not_tell_are_left_out() -> None:
 def test_every_name_says_whose_it_is() -> None:
     """Nothing of the poller can collide with a metric of a job or of the server."""
     for metric in DECLARED:
-        assert metric.spec.name.startswith(("timepoint_job_", "timepoint_poller_", "timepoint_build_"))
+        assert metric.spec.name.startswith(
+            ("timepoint_job_", "timepoint_poller_", "timepoint_ledger_", "timepoint_build_")
+        )
 
 
 def test_failures_in_a_row_are_counted_until_a_good_run() -> None:

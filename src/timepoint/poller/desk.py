@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from timepoint.clock import Clock
-from timepoint.errors import PublishError, StoreError
+from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import publish, read_published, snapshot_path
 from timepoint.failpoints import failpoint
@@ -40,7 +40,13 @@ class JobDesk:
         self._lane: LaneState | None = None
         self._fingerprint = fingerprint(job.metrics)
         self._shown_version: int | None = None
+        self._found: tuple[int, str] | None = None
         self.page_is_old = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Job and lane."""
+        return self._job.name, LANE
 
     def load(self) -> LaneState:
         """The lane as it was last committed; from memory unless a commit failed. Raises StoreError."""
@@ -98,25 +104,46 @@ class JobDesk:
         if self._shown_version is not None and self.load().version != self._shown_version:
             self.publish()
 
-    def restore(self) -> LaneState:
-        """Brings the page to the ledger at the start: a file that is missing, damaged or of another state is replaced.
+    def take_up(self) -> LaneState:
+        """Loads the lane and looks at the page that was published before the start.
 
-        Raises StoreError, PublishError.
+        A page is written after the commit that it shows, so one that is ahead of its lane says that commits were lost:
+        the log is gone, or an older copy stands in the ledger's place. Polling on would make counters go back, and
+        Prometheus would count all of a total again. Raises DataDirectoryError then, and StoreError.
         """
         lane = self.load()
         try:
             page = read_published(snapshot_path(self._published, self._job.name))
         except PublishError:
-            page = None
-        if page is None or (page.commit, page.fingerprint) != (lane.version, self._fingerprint):
+            return lane
+        if page.commit > lane.version:
+            raise DataDirectoryError(behind_text(self._job.name, lane.version, page.commit))
+        self._found = (page.commit, page.fingerprint)
+        return lane
+
+    def restore(self) -> None:
+        """Brings the page to the ledger at the start: a file that is missing, damaged or of another state is replaced.
+
+        Call it after ``take_up``. Raises StoreError, PublishError.
+        """
+        lane = self.load()
+        if self._found != (lane.version, self._fingerprint):
             self.publish()
         self._shown_version = lane.version
-        return lane
 
     def standing(self) -> dict[str, MetricStanding]:
         """What each metric of the job shows, by name."""
         lane = self.load()
         return {name: _standing(lane.metric(spec), spec) for name, spec in self._job.metrics.items()}
+
+
+def behind_text(job: str, version: int, commit: int) -> str:
+    """What is said of a ledger that is older than a page rendered from it."""
+    return (
+        f"job {job}: its page shows commit {commit}, but the newest that the ledger knows of it is {version}: the "
+        "ledger or its -wal file was lost, or replaced by an older one, and counters would go back; restore the newest "
+        "copy with its -wal file, or see timepoint doctor"
+    )
 
 
 def _standing(metric: MetricState | None, spec: MetricSpec) -> MetricStanding:

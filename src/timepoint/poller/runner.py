@@ -8,6 +8,7 @@ Must not know: the stages of a run, when a job fires, the server.
     run     one loop per job on the event loop; answers become commits in one worker thread
     beat    every 3 s, and soon after each change: the poller's own metrics and the status of each job, not fsynced,
             written by a thread of its own so that a slow disk or a large answer does not look like a dead poller
+    without a ledger   no run; the same signs of life, which say why; the ledger is tried again every 5 s to 60 s
     end     no new run, requests cancelled, the commit in hand gets its time, the ledger is closed
 """
 
@@ -17,14 +18,14 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from timepoint import log
-from timepoint.errors import PublishError, StoreError
+from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import publish, published_paths, read_published, snapshot_path
 from timepoint.job import HttpPolling, Job
@@ -52,6 +53,8 @@ POLLER = "~poller"
 HEARTBEAT = 3.0
 _SOONEST_BEAT = 0.25
 _END = 2.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0  # until a ledger that cannot be used is tried again
+_PRUNE_EVERY = 3600.0
 _BAD = frozenset({Outcome.PARTIAL, Outcome.SOURCE_ERROR, Outcome.MAPPING_ERROR, Outcome.STORE_ERROR})
 
 
@@ -83,36 +86,81 @@ class Runner:
         self._worker = around.make_worker()
         self._beater = around.make_worker()
         self._desks: list[JobDesk] = []
+        self._store: Store
+        self._trouble = ""  # why the ledger cannot be used
+        self._pause = _FIRST_PAUSE
         self._changed = asyncio.Event()
         self._beat_fails = False
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Runs all jobs at their fire times until told to stop. Raises StoreError, DataDirectoryError at the start."""
-        async with self._opened() as loops:
-            tasks = [asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}") for loop in loops]
-            tasks.append(asyncio.create_task(self._beat_forever(), name="heartbeat"))
-            await stop.wait()
-            log.event(LOGGER, logging.DEBUG, "poller_stopping")
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+        """Runs all jobs at their fire times until told to stop.
+
+        While the ledger cannot be used nothing is polled: the process stays, says why, and tries again. It never begins
+        a new ledger in place of one that is damaged or lost, since that would count everything again.
+        """
+        with self._workers():
+            while not stop.is_set():
+                try:
+                    async with self._opened() as loops:
+                        await self._run_jobs(loops, stop)
+                except (DataDirectoryError, StoreError) as error:
+                    await self._sit_out(str(error), stop)
         return 0
 
     async def run_once(self, *, force: bool = False, only: Collection[str] = ()) -> int:
-        """Runs each job once, if it is due or ``force``; 1 if a run failed. ``only`` names jobs, empty means all."""
+        """Runs each job once, if it is due or ``force``; 1 if a run failed. ``only`` names jobs, empty means all.
+
+        Raises StoreError, DataDirectoryError if the ledger cannot be used; what is published says so then, too.
+        """
         self._take_up_sums()
-        async with self._opened() as loops:
-            chosen = [loop for loop in loops if not only or loop.job.name in only]
-            reports = await asyncio.gather(*(loop.run_once(force=force) for loop in chosen))
-            await self._beat(durable=True)
+        with self._workers():
+            try:
+                async with self._opened() as loops:
+                    chosen = [loop for loop in loops if not only or loop.job.name in only]
+                    reports = await asyncio.gather(*(loop.run_once(force=force) for loop in chosen))
+                    await self._beat(durable=True)
+            except (DataDirectoryError, StoreError) as error:
+                self._trouble = str(error)
+                await self._beat(durable=True)
+                raise
         return int(any(report is not None and report.outcome in _BAD for report in reports))
+
+    async def _run_jobs(self, loops: Iterable[JobLoop], stop: asyncio.Event) -> None:
+        tasks = [asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}") for loop in loops]
+        tasks.append(asyncio.create_task(self._beat_forever(), name="heartbeat"))
+        tasks.append(asyncio.create_task(self._prune_forever(), name="prune"))
+        await stop.wait()
+        log.event(LOGGER, logging.DEBUG, "poller_stopping")
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def _sit_out(self, trouble: str, stop: asyncio.Event) -> None:
+        """Gives signs of life for a while, until the ledger is tried again or all ends."""
+        if trouble != self._trouble:
+            log.event(LOGGER, logging.ERROR, "ledger_unusable", error=trouble, polling=False, hint="timepoint doctor")
+        self._trouble = trouble
+        retry_at = self._timing.clock.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        while not stop.is_set() and (now := self._timing.clock.monotonic()) < retry_at:
+            await self._beat()
+            with contextlib.suppress(TimeoutError):
+                await self._timing.within(min(retry_at, now + self._around.heartbeat), stop.wait())
+
+    @contextlib.contextmanager
+    def _workers(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._worker.close()
+            self._beater.close()
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[list[JobLoop]]:
+        """The ledger opened, every lane loaded, every page in place. Raises StoreError, DataDirectoryError."""
         async with AsyncExitStack() as stack:
-            stack.callback(self._worker.close)
-            stack.callback(self._beater.close)
-            store = await self._worker.do(self._around.open_store)
+            self._desks.clear()
+            store = self._store = await self._worker.do(self._around.open_store)
             stack.push_async_callback(self._close, store)
             fetchers = {
                 source.name: await stack.enter_async_context(self._around.open_fetcher(source))
@@ -123,6 +171,9 @@ class Runner:
             await self._worker.do(lambda: self._restore(loops, paces))
             gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
             stack.callback(gc.unfreeze)
+            if self._trouble:
+                log.event(LOGGER, logging.INFO, "ledger_usable", after=self._trouble)
+            self._trouble, self._pause = "", _FIRST_PAUSE
             await self._beat()
             yield loops
 
@@ -135,9 +186,10 @@ class Runner:
 
     def _restore(self, loops: Iterable[JobLoop], paces: dict[str, Pace]) -> None:
         """Takes up what the ledger holds. Runs in the worker."""
+        lanes = [desk.take_up() for desk in self._desks]  # all of them, before anything is changed
         self._withdraw_strangers()
-        for loop, desk in zip(loops, self._desks, strict=True):
-            lane = desk.load()
+        self._prune()
+        for loop, desk, lane in zip(loops, self._desks, lanes, strict=True):
             try:
                 desk.restore()
             except PublishError as error:
@@ -158,6 +210,18 @@ class Runner:
             if path not in own:
                 with contextlib.suppress(OSError):  # the server serves configured jobs only
                     path.unlink()
+
+    def _prune(self) -> None:
+        """Forgets what left the config long enough ago. Runs in the worker. Raises StoreError."""
+        keep = {desk.key for desk in self._desks}
+        for job, lane in self._store.prune(keep, self._timing.clock.now()):
+            log.event(LOGGER, logging.INFO, "forgotten", job=job, lane=lane or None, reason="no longer in the config")
+
+    async def _prune_forever(self) -> None:
+        while True:
+            await self._timing.sleep(_PRUNE_EVERY)
+            with contextlib.suppress(StoreError):  # the runs meet it too, and say it
+                await self._worker.do(self._prune)
 
     async def _guarded(self, loop: JobLoop) -> None:
         """One bad job costs one job."""
@@ -194,8 +258,9 @@ class Runner:
         """Publishes the poller's own metrics and the status of each job."""
         around, clock = self._around, self._timing.clock
         tallies = list(self.tallies.values())
-        facts = PollerFacts(tallies, around.read_process(), clock.now(), self._started)
+        facts = PollerFacts(tallies, around.read_process(), clock.now(), self._started, not self._trouble)
         status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
+        status["ledger_trouble"] = self._trouble
         snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
         try:
             await self._beater.do(lambda: publish(around.published, snapshot, durable=durable))

@@ -28,6 +28,9 @@ FAILURES = (
     Outcome.SKIPPED,
 )
 
+_NOT_THE_LEDGER = frozenset({"publish", "bug"})
+"""Reasons of a store_error that say nothing of the ledger."""
+
 
 class Sample(NamedTuple):
     """The label values, in the order of the declaration, and the value; and when it is seen, if not always (ms)."""
@@ -49,12 +52,24 @@ class ProcessCost:
 
 @dataclass(frozen=True, slots=True)
 class PollerFacts:
-    """What the families of one moment are made of. ``now`` and ``started`` in milliseconds."""
+    """What the families of one moment are made of. ``now`` and ``started`` in milliseconds.
+
+    ``is_open`` says that the ledger could be opened and its lanes be loaded.
+    """
 
     tallies: Sequence[JobTally]
     process: ProcessCost
     now: int
     started: int
+    is_open: bool = True
+
+    @property
+    def ledger_ok(self) -> bool:
+        """Whether runs can be kept: the ledger is open, and no job's newest run failed at it."""
+        newest = [tally.last for tally in self.tallies if tally.last is not None]
+        return self.is_open and not any(
+            run.outcome is Outcome.STORE_ERROR and run.reason not in _NOT_THE_LEDGER for run in newest
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,16 @@ DECLARED: tuple[SelfMetric, ...] = (
         ),
         (),
         _of_poller(lambda facts: facts.now / 1000),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_ledger_ok",
+            _GAUGE,
+            "1 while runs can be kept in the ledger, else 0: it cannot be opened, and nothing is polled, or the newest "
+            "run of a job failed at it. The log and the landing page say why.",
+        ),
+        (),
+        _of_poller(lambda facts: float(facts.ledger_ok)),
     ),
     SelfMetric(
         FamilySpec("timepoint_poller_start_time_seconds", _GAUGE, "When the poller's process started.", unit="seconds"),

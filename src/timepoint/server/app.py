@@ -28,7 +28,7 @@ from timepoint.server.process import ProcessFacts, PythonFacts, read_process, re
 from timepoint.server.selection import Selections, read_selection
 from timepoint.server.settings import ServerSettings
 from timepoint.server.slices import slices
-from timepoint.server.status import JobStatus, Verdict, health, read_jobs, readiness
+from timepoint.server.status import JobStatus, Verdict, health, read_jobs, read_ledger_trouble, readiness
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,8 @@ class App:
         held = self.loader.held
         spoke = held.poller_spoke or not self.settings.poller_required
         fresh_at = self.clock.now() if self.settings.ready_requires_fresh else None
-        return _verdict(readiness(self._jobs(held), poller_spoke=spoke, fresh_at=fresh_at))
+        trouble = _ledger_trouble(held)
+        return _verdict(readiness(self._jobs(held), poller_spoke=spoke, fresh_at=fresh_at, ledger_trouble=trouble))
 
     async def _landing(self, _request: web.BaseRequest) -> web.StreamResponse:
         held = self.loader.held
@@ -155,6 +156,7 @@ class App:
             poller_required=self.settings.poller_required,
             now=self.clock.now(),
             problems=held.pages.problems,
+            ledger_trouble=_ledger_trouble(held),
         )
         return web.Response(
             text=await asyncio.to_thread(landing.render, view),
@@ -186,6 +188,10 @@ class App:
         poller_up = self._poller_up(held) if self.settings.poller_required else None
         server = ServerFacts(poller_up, held.read_failures, rendered_at, problems)
         return server, read_process(self._start_time), self._python
+
+
+def _ledger_trouble(held: Held) -> str:
+    return read_ledger_trouble(held.poller.status) if held.poller is not None else ""
 
 
 def _joined(request: web.BaseRequest, name: str) -> str | None:

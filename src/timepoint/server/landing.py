@@ -27,7 +27,10 @@ _IN_ALL = {**_WORDS, "mild": "in need of attention"}
 
 @dataclass(frozen=True, slots=True)
 class LandingView:
-    """What the page tells. ``now`` in milliseconds; ``problems`` are sentences about contradictions between jobs."""
+    """What the page tells. ``now`` in milliseconds; ``problems`` are sentences about contradictions between jobs.
+
+    ``ledger_trouble`` is why the poller cannot use its ledger, empty if it can.
+    """
 
     telemetry_path: str
     jobs: Sequence[JobStatus]
@@ -35,6 +38,7 @@ class LandingView:
     poller_required: bool
     now: int
     problems: Sequence[str] = ()
+    ledger_trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

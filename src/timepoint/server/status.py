@@ -88,6 +88,11 @@ def read_jobs(status: Mapping[str, Any], names: Sequence[str]) -> list[JobStatus
     return [_read_job(name, _mapping(jobs.get(name))) for name in names]
 
 
+def read_ledger_trouble(status: Mapping[str, Any]) -> str:
+    """Why the poller cannot use its ledger and polls nothing; empty if it can."""
+    return _text(status.get("ledger_trouble"))
+
+
 def health(silence: float, deadline: float) -> Verdict:
     """Well while the poller has been silent for less than the deadline. Both in seconds."""
     if silence < deadline:
@@ -96,14 +101,19 @@ def health(silence: float, deadline: float) -> Verdict:
     return Verdict(good=False, sentence=f"timepoint is not healthy: {sentence}")
 
 
-def readiness(jobs: Sequence[JobStatus], *, poller_spoke: bool, fresh_at: int | None = None) -> Verdict:
+def readiness(
+    jobs: Sequence[JobStatus], *, poller_spoke: bool, fresh_at: int | None = None, ledger_trouble: str = ""
+) -> Verdict:
     """Ready when each job has ended a first run, with any outcome, or was restored.
 
     ``poller_spoke`` says that the status comes from the poller that runs now and not from one before a restart. With
-    ``fresh_at``, a moment in milliseconds, every metric must be fresh then, too.
+    ``fresh_at``, a moment in milliseconds, every metric must be fresh then, too. Without a ledger nothing is ready.
     """
     if not poller_spoke:
         return Verdict(good=False, sentence="timepoint is not ready: the poller has not reported yet.")
+    if ledger_trouble:
+        sentence = f"timepoint is not ready: its ledger cannot be used, so nothing is polled. {ledger_trouble}"
+        return Verdict(good=False, sentence=sentence)
     missing = sum(not job.known for job in jobs)
     if missing:
         of = f"{missing} of {len(jobs)} job{'s' if len(jobs) != 1 else ''}"
