@@ -9,22 +9,21 @@ absolute values: what makes it happen once is the comparison, not the arithmetic
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
-from timepoint.ledger.rows import Packer, Unpacker
+from timepoint.ledger.lane_rows import read_lane
+from timepoint.ledger.rows import Packer
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database
-from timepoint.ledger.state import LaneState, MetricState, SeriesState
+from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import FORGET_ATTEMPTS, stale_text
 from timepoint.model import Times
 
@@ -34,7 +33,6 @@ _OLD_LANES = (
     "(SELECT max(last_run + forget_after) FROM metric WHERE lane_id = lane.id), coalesce(last_attempt, 0) + ?) < ? "
     "ORDER BY job, lane"
 )
-_LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run, asked_from"
 
 
 class SqliteStore:
@@ -65,15 +63,7 @@ class SqliteStore:
 
     def load(self, job: str, lane: str) -> LaneState:
         with self._alone(), self._database.reading() as connection:
-            row = connection.execute(
-                f"SELECT id, {_LANE_FIELDS} FROM lane WHERE job = ? AND lane = ?",  # noqa: S608  # names are our own
-                (job, lane),
-            ).fetchone()
-            if row is None:
-                return LaneState(job, lane)
-            state = LaneState(job, lane, *row[1:])
-            self._load_metrics(connection, row[0], state)
-            return state
+            return read_lane(connection, self.path, job, lane)
 
     def lanes(self, job: str) -> list[str]:
         with self._alone(), self._database.reading() as connection:
@@ -217,28 +207,6 @@ class SqliteStore:
             ).fetchone()[0]
             _insert_series(connection, metric_id, changes, packer)
 
-    def _load_metrics(self, connection: sqlite3.Connection, lane_id: int, lane: LaneState) -> None:
-        metrics = connection.execute(
-            "SELECT id, name, shape, forget_after, newest, last_run FROM metric WHERE lane_id = ? ORDER BY id",
-            (lane_id,),
-        ).fetchall()
-        unpacker = Unpacker()
-        for metric_id, *fields in metrics:
-            metric = MetricState(*fields)
-            lane.metrics[f"{metric.name} {metric.shape}"] = metric
-            rows = connection.execute(
-                "SELECT text, value, carry, debt, recent, seen_at, created, zero_until, id "
-                "FROM series JOIN state USING (id) WHERE metric_id = ? ORDER BY id",
-                (metric_id,),
-            )
-            try:
-                _fill(metric, rows, unpacker, lane.page_since)
-                metric.note_leaving(metric.absent, lane.last_accepted or 0)
-            except ValueError as error:
-                raise StoreError(
-                    f"{self.path}: the points of a series of {metric.name} are damaged ({error}); restore a backup"
-                ) from error
-
 
 def _write_lane(connection: sqlite3.Connection, lane_id: int, change_set: ChangeSet, number: int) -> None:
     connection.execute(
@@ -284,32 +252,3 @@ def _insert_series(connection: sqlite3.Connection, metric_id: int, changes: Metr
             for s in changes.new.values()
         ),
     )
-
-
-def _fill(metric: MetricState, rows: Iterable[tuple[Any, ...]], unpacker: Unpacker, page_since: int) -> None:
-    """Puts each series on the page or among the absent, these in the order in which they left.
-
-    Equal instants become one object and zeros the constant: 140 of the 470 bytes that a series would take.
-    """
-    absent: list[tuple[str, SeriesState]] = []
-    instants: dict[int, int] = {}
-    share = instants.setdefault
-    for text, value, carry, debt, blob, seen_at, created, zero_until, number in rows:
-        times, recent = unpacker.unpack(blob)
-        state = SeriesState(
-            math.nan if value is None else value,
-            carry or 0.0,
-            debt or 0.0,
-            times,
-            recent,
-            share(seen_at, seen_at),
-            share(created, created),
-            share(zero_until, zero_until),
-            number,
-        )
-        if seen_at >= page_since:
-            metric.series[text] = state
-        else:
-            absent.append((text, state))
-    absent.sort(key=lambda item: item[1].seen_at)
-    metric.absent.update(absent)
