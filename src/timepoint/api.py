@@ -40,7 +40,7 @@ from timepoint.config.names import (
     suffix_complaint,
     unit_complaint,
 )
-from timepoint.job import FunctionPolling, Job, ScheduleSpec
+from timepoint.job import FunctionPolling, GuardSpec, Job, ScheduleSpec
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
 from timepoint.poller.points import Point
 from timepoint.request.spec import WindowSpec
@@ -152,6 +152,7 @@ class Exporter:
         max_span: str = "0s",
         timeout: str | None = None,
         name: str | None = None,
+        min_series_ratio: float | None = None,
     ) -> Callable[[Function], Function]:
         """Makes a job of a function, which is called with a ``JobWindow`` and yields or returns ``Point`` objects.
 
@@ -160,7 +161,9 @@ class Exporter:
         accepted one ended, less ``overlap``, but at most ``catch_up`` earlier. A first run asks for ``initial``, or for
         one period. A call that takes longer than ``timeout`` (default 5m, or one period if that is shorter) is given
         up. An exception fails the run, and the next one asks for the same window and its own. ``name`` is the
-        function's unless given. Raises ValueError for what cannot work.
+        function's unless given. A call without any point, where ten series or more are on the page, must come twice
+        before it is believed; ``min_series_ratio`` asks for a share of them, three times, and 0 believes everything.
+        Raises ValueError for what cannot work.
         """
         schedule, longest = _schedule(every, cron, timezone, jitter)
         window = WindowSpec(
@@ -171,6 +174,9 @@ class Exporter:
             initial=_duration("initial", initial),
             max_span=_duration("max_span", max_span),
         )
+        if min_series_ratio is not None and not 0 <= min_series_ratio <= 1:
+            raise ValueError(f"min_series_ratio is between 0 and 1, not {min_series_ratio}")
+        guard = GuardSpec(min_series_ratio, 3 if min_series_ratio else 1)
         polled = (
             f"every {format_duration(schedule.every)}" if cron is None else f"at {' '.join(cron.split())} {timezone}"
         )
@@ -192,6 +198,7 @@ class Exporter:
                     polling=FunctionPolling(_with_datetimes(function)),
                     metrics={spec.family.name: spec for spec in specs},
                     timeout=_duration("timeout", timeout) if timeout else min(_TIMEOUT, longest),
+                    guard=guard,
                 )
             )
             return function

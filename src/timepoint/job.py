@@ -31,6 +31,18 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardSpec:
+    """When an answer that holds far fewer series than the page is refused.
+
+    ``min_series_ratio`` is the share that an answer must hold; None means any series at all, 0 that nothing is refused.
+    After ``max_refusals`` runs in a row it is believed.
+    """
+
+    min_series_ratio: float | None = None
+    max_refusals: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class HttpPolling:
     """Points that come from an API through a request and a mapping."""
 
@@ -60,3 +72,4 @@ class Job:
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     timeout: int = 5 * MINUTE
     window_is_asked: bool = True
+    guard: GuardSpec = field(default_factory=GuardSpec)

@@ -186,13 +186,15 @@ class Rejects:
 class MappedRun:
     """What the documents of one run came to: per metric name, per series text, its points; and what was not usable.
 
-    ``dropped`` counts rows that a relabel rule dropped on purpose.
+    ``dropped`` counts rows that a relabel rule dropped on purpose. ``is_declared_empty``: the answer itself said that
+    there is nothing, by its status.
     """
 
     series: dict[str, dict[str, SeriesPoints]]
     rejects: Rejects = field(default_factory=Rejects)
     rows: int = 0
     dropped: int = 0
+    is_declared_empty: bool = False
 
 
 _ESCAPE = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})

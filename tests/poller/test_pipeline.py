@@ -310,3 +310,55 @@ async def test_a_bug_costs_one_run_and_is_kept_for_the_log(bench: MakeBench) -> 
     report = await b.run()
     assert (report.outcome, report.reason, report.error) == (Outcome.SOURCE_ERROR, "bug", "RuntimeError: odd")
     assert isinstance(report.bug, RuntimeError)
+
+
+def pods(window: Window, count: int) -> list[dict[str, Any]]:
+    """The ordinary answer for so many pods."""
+    return [{**row, "pod": f"pod-{number}"} for number in range(count) for row in ones(window)]
+
+
+async def test_an_answer_without_series_is_refused_once_and_asked_again(bench: Callable[..., Bench]) -> None:
+    """The page and the watermark stay; the next run asks for both windows, so nothing is lost."""
+    made = bench(lambda window: pods(window, 12))
+    await made.run()
+    made.source.answer = lambda _: []
+    await made.clock.advance(minutes=30)
+    report = await made.run()
+    assert (report.outcome, report.reason, report.is_refused) == (Outcome.SOURCE_ERROR, "expect", True)
+    assert "0 series in the answer, 12 on the page" in report.error
+    assert len([name for name in made.samples() if name.startswith("energy")]) == 12
+    made.source.answer = lambda window: pods(window, 12)
+    await made.clock.advance(minutes=30)
+    report = await made.run()
+    assert (report.outcome, report.counts.new) == (Outcome.OK, 12 * 12)
+
+
+async def test_a_change_that_stays_is_believed(bench: Callable[..., Bench]) -> None:
+    """After one refusal in a row an empty answer empties the page and moves the watermark."""
+    made = bench(lambda window: pods(window, 12))
+    await made.run()
+    made.source.answer = lambda _: []
+    await made.clock.advance(minutes=30)
+    report = await made.pipeline.run(made.clock.now(), refused=1)
+    assert report.outcome is Outcome.EMPTY
+    assert not [name for name in made.samples() if name.startswith("energy")]
+
+
+async def test_a_status_that_means_nothing_there_is_believed_at_once(bench: Callable[..., Bench]) -> None:
+    """Who says in the config what an empty answer looks like need not be asked twice."""
+    made = bench(lambda window: pods(window, 12))
+    await made.run()
+    made.source.answer = lambda _: Answer(404, "", b"", "https://fake.example/", empty=True)
+    await made.clock.advance(minutes=30)
+    assert (await made.run()).outcome is Outcome.EMPTY
+
+
+async def test_a_hole_in_the_data_does_not_hold_up_a_catch_up(bench: Callable[..., Bench]) -> None:
+    """A run that is to be believed is believed in all its windows, or each of them would cost two runs."""
+    made = bench(lambda window: pods(window, 12), max_span="5m")
+    await made.run()
+    made.source.answer = lambda _: []
+    await made.clock.advance(hours=2)
+    assert (await made.run()).is_refused
+    report = await made.pipeline.run(made.clock.now(), refused=1)
+    assert (report.outcome, report.committed) == (Outcome.EMPTY, 24)

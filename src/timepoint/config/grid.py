@@ -1,7 +1,8 @@
 """The window of a job and the metrics that depend on it.
 
 Owns: the checks that a list of values which begins at the window can fill it exactly (R17), that what is said of a
-window has an effect, and that values are shown until new ones come. Must not know: how times are made.
+window (or of refusals) has an effect, and that values are shown until new ones come. Must not know: how times are
+made.
 """
 
 from __future__ import annotations
@@ -61,6 +62,14 @@ def check_times(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], 
         if time is not None and time.labelled is not None and time.interval is None:
             message = "has no effect without interval: an instant has one time only"
             findings.add(Check.NO_EFFECT, (*at, "labelled"), message)
+
+
+def check_expect(where: Path, job: JobShape, findings: Findings) -> None:
+    """Warns of a number of refusals where nothing is refused."""
+    expect = job.expect
+    if expect is not None and expect.max_refusals is not None and expect.min_series_ratio == 0:
+        message = "has no effect, since min_series_ratio 0 refuses nothing"
+        findings.add(Check.NO_EFFECT, (*where, "expect", "max_refusals"), message)
 
 
 def check_max_age(

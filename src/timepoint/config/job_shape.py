@@ -121,6 +121,17 @@ class ExpectShape(Shape):
         "Statuses that mean: nothing there yet. Such an answer counts as an accepted answer without rows.", [404]
     )
 
+    min_series_ratio: Annotated[float, Field(ge=0, le=1)] | None = described(
+        "The share of the series on the page that an answer must hold, if ten or more are there. Without it an answer "
+        "must hold any; `0` believes everything.",
+        0.5,
+    )
+    max_refusals: Annotated[int, Field(ge=1, le=100)] | None = described(
+        "After so many runs in a row that were refused for `min_series_ratio` the answer is believed: the change is "
+        "real. Default: `1`, or `3` where `min_series_ratio` is set.",
+        3,
+    )
+
 
 class WalkShape(Shape):
     """A path, or a walk over arrays whose elements have names that stand elsewhere."""

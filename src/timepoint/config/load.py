@@ -18,7 +18,7 @@ from timepoint.clock import format_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.grid import check_effect, check_grid, check_max_age, check_times
+from timepoint.config.grid import check_effect, check_expect, check_grid, check_max_age, check_times
 from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
@@ -31,7 +31,7 @@ from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
 from timepoint.config.yaml import MAX_BYTES, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
-from timepoint.job import HttpPolling, Job
+from timepoint.job import GuardSpec, HttpPolling, Job
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, WalkSpec
@@ -207,6 +207,7 @@ class _Loader:
         if not plan.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
         check_times(parts.where, shape, shapes, self.findings)
+        check_expect(parts.where, shape, self.findings)
         check_max_age(parts.where, shape, shapes, rhythm, self.findings)
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
@@ -220,6 +221,7 @@ class _Loader:
             metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
             timeout=plan.timeout,
             window_is_asked=plan.window_is_asked,
+            guard=_guard(shape),
         )
 
     def _compile(self, where: Where, shape: JobShape, metrics: list[MetricMapping]) -> CompiledMapping | None:
@@ -245,6 +247,12 @@ class _Loader:
 
 def _walk(path: str, columns: str | list[str] | None) -> WalkSpec:
     return WalkSpec(path, tuple(columns) if isinstance(columns, list) else columns)
+
+
+def _guard(shape: JobShape) -> GuardSpec:
+    ratio = shape.expect.min_series_ratio if shape.expect else None
+    refusals = shape.expect.max_refusals if shape.expect else None
+    return GuardSpec(ratio, refusals or (3 if ratio else 1))
 
 
 def _polled(shape: JobShape, plan: Plan) -> str:

@@ -112,6 +112,10 @@ class ChangeSet:
     counts: Counts = field(default_factory=Counts)
     commit: int = 0
 
+    def series_count(self) -> int:
+        """How many series the run held."""
+        return sum(len(changes.updates) + len(changes.new) for changes in self.metrics.values())
+
     def apply(self, lane: LaneState) -> None:
         """Brings a lane in memory to what was committed. Call it once, after ``Store.commit`` has returned."""
         assert self.commit, "BUG: a change set is applied before it was committed"

@@ -131,6 +131,12 @@ class JobDesk:
             self.publish()
         self._shown_version = lane.version
 
+    def series_on_page(self) -> int:
+        """How many series of the job's metrics were in the newest accepted run."""
+        lane = self.load()
+        metrics = (lane.metric(spec) for spec in self._job.metrics.values())
+        return sum(len(metric.series) for metric in metrics if metric is not None)
+
     def standing(self) -> dict[str, MetricStanding]:
         """What each metric of the job shows, by name."""
         lane = self.load()

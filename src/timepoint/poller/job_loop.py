@@ -90,7 +90,7 @@ class JobLoop:
                 error = "the clock of this machine has not been set: what it says would move the watermark"
                 report = skipped(self.job.name, fire_time, now, "clock", error)
             else:
-                report = await self._pipeline.run(fire_time)
+                report = await self._pipeline.run(fire_time, refused=self.tally.refusals)
         except Exception as error:  # noqa: BLE001 - one bad job costs one job; the report carries it to the log
             report = RunReport(self.job.name, fire_time, now)
             report.close(Outcome.STORE_ERROR, "bug", f"{type(error).__name__}: {error}")

@@ -76,7 +76,7 @@ class HttpOrigin:
     def read(self, material: Material, context: RunContext) -> MappedRun:
         answer: Answer = material.content
         if answer.empty:  # the status says that there is nothing: there is no body that a mapping could miss a path in
-            return MappedRun({name: {} for name in self._metrics})
+            return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True)
         run = self._polling.mapping.start(context)
         document = decode(answer, self._polling.request)
         try:

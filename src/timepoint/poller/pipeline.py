@@ -39,6 +39,7 @@ from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Outcome, Rejects, Window
 from timepoint.poller import schedule
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.report import NOTHING_NEW, RunReport, skipped
 from timepoint.poller.timing import Pace, Timing
@@ -68,11 +69,14 @@ class Pipeline:
     timing: Timing
     pace: Pace
 
-    async def run(self, fire_time: int) -> RunReport:
-        """One run. Never raises for what a source, a mapping or a store does."""
+    async def run(self, fire_time: int, *, refused: int = 0) -> RunReport:
+        """One run. Never raises for what a source, a mapping or a store does.
+
+        ``refused`` is how many runs before it were refused in a row, since their answers held too few series.
+        """
         clock = self.timing.clock
         began, started = clock.now(), clock.monotonic()
-        report = RunReport(self.job.name, fire_time, began)
+        report = RunReport(self.job.name, fire_time, began, refused_before=refused)
         try:
             windows = await self._plan(fire_time)
             if not windows:
@@ -145,6 +149,8 @@ class Pipeline:
         report.rejects.update(change_set.rejects)
         if points and change_set.rejects.total >= points:
             raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
+        if not mapped.is_declared_empty:
+            self._check_series(change_set.series_count(), report)
         with _taking(report, "commit", clock), _closing(Outcome.STORE_ERROR, "commit"):
             desk.commit(change_set)
         report.committed += 1
@@ -152,6 +158,13 @@ class Pipeline:
         report.dropped += mapped.dropped
         report.points += points
         report.counts.add(change_set.counts)
+
+    def _check_series(self, found: int, report: RunReport) -> None:
+        """Refuses an answer with too few series. One refusal too many and all windows of the run are believed."""
+        why = refusal(self.job.guard, found, self.desk.series_on_page(), report.refused_before)
+        if why:
+            report.is_refused = True
+            raise _Failed(Outcome.SOURCE_ERROR, "expect", why)
 
     async def _publish(self, report: RunReport) -> None:
         def work() -> None:

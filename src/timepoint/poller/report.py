@@ -43,7 +43,8 @@ class RunReport:
     or calls of a function. ``rows``, ``points``, ``counts`` and ``rejects`` are sums over the windows; of a window
     whose answer could not be used only the rejects count. ``stages`` holds seconds by stage, ``duration`` those of the
     whole run. ``standing`` is the job's after the run, None if it is not known. ``bug`` is an error that nobody
-    foresaw.
+    foresaw. ``is_refused`` says that an answer held too few series to be believed, ``refused_before`` how many runs
+    in a row had been refused for that.
     """
 
     job_name: str
@@ -65,6 +66,8 @@ class RunReport:
     duration: float = 0.0
     standing: Mapping[str, MetricStanding] | None = None
     bug: BaseException | None = None
+    is_refused: bool = False
+    refused_before: int = 0
 
     @property
     def failed(self) -> bool:

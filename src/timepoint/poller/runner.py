@@ -297,7 +297,7 @@ class Runner:
 
 
 def _rhythm(job: Job) -> Rhythm:
-    return Rhythm(job.schedule.every, job.timeout, job.window.step, job.window.delay)
+    return Rhythm(job.schedule.every, job.timeout, job.window.longest_step, job.window.delay)
 
 
 def _sources(jobs: Iterable[Job]) -> list[SourceSpec]:

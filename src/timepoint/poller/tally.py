@@ -23,7 +23,8 @@ class JobTally:
     ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
     it is newer. ``due`` is the newest fire time whose run should have begun, ``accepted`` that of the newest accepted
-    run, over restarts. ``next_begin``, ``last_success`` and ``running_since`` are in milliseconds.
+    run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed. ``next_begin``,
+    ``last_success`` and ``running_since`` are in milliseconds.
     """
 
     name: str
@@ -37,6 +38,7 @@ class JobTally:
     last: RunReport | None = None
     skip: RunReport | None = None
     consecutive_failures: int = 0
+    refusals: int = 0
     runs: int = 0
     failures: dict[Outcome, int] = field(default_factory=dict)
     rejects: Rejects = field(default_factory=Rejects)
@@ -59,6 +61,10 @@ class JobTally:
             self.standing = report.standing
         if report.committed:
             self.accepted = report.fire_time
+        if report.is_refused:
+            self.refusals += 1
+        elif report.committed:
+            self.refusals = 0
         if report.outcome is Outcome.SKIPPED:
             if report.failed:
                 self.skip = report
@@ -94,6 +100,7 @@ class JobTally:
             "points": self.points,
             "response_bytes": self.response_bytes,
             "consecutive_failures": self.consecutive_failures,
+            "refusals": self.refusals,
         }
 
     def take_up(self, sums: Mapping[str, Any]) -> None:
@@ -105,6 +112,7 @@ class JobTally:
         self.points = int(sums["points"])
         self.response_bytes = int(sums["response_bytes"])
         self.consecutive_failures = int(sums["consecutive_failures"])
+        self.refusals = int(sums["refusals"])
 
     def status(self) -> dict[str, Any]:
         """The entry of the job in the status of the poller. Instants in milliseconds."""
