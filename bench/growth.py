@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import fresh
 from bench.bodies import Shape, make_bodies
-from bench.setting import Setting, medians
+from bench.setting import Setting
 from bench.table import Row, judged
 
 EXPONENT = 1.05
@@ -42,8 +42,7 @@ def rows(setting: Setting) -> list[Row]:
 def _measure(setting: Setting, size: int) -> dict[str, Any]:
     shape = [size, setting.growth_points, 2]
     make_bodies(setting.work, Shape(*shape), 2)
-    repeats = setting.repeats if size < setting.most_series else 1
-    return medians(fresh.call("bench.poll:poll", work=str(setting.work), shape=shape, count=2) for _ in range(repeats))
+    return setting.median(lambda: fresh.call("bench.poll:poll", work=str(setting.work), shape=shape, count=2))
 
 
 def _exponent(costs: dict[int, float]) -> float:

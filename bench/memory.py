@@ -13,11 +13,13 @@ from pathlib import Path
 
 from bench.bodies import Shape, make_bodies
 from bench.client import count_series
-from bench.exporter import METRIC, write_config
+from bench.exporter import JOB, METRIC, write_config
 from bench.processes import PeakMemory, Program, free_port, timepoint, wait_for
 from bench.setting import Setting
 from bench.source import Source
 from bench.table import Row, judged
+from timepoint.errors import PublishError
+from timepoint.exposition.publish import read_published, snapshot_path
 
 MIB = 1024 * 1024
 IDLE, PEAK, MOST = 120, 300, 1.2 * 1024
@@ -69,6 +71,15 @@ def rows(setting: Setting) -> list[Row]:
     ]
 
 
+def _commits(page: Path) -> int:
+    """How many runs have come to a page."""
+    time.sleep(0.5)
+    try:
+        return read_published(page).commit
+    except PublishError:
+        return 0
+
+
 def _run(setting: Setting, shape: Shape, step: int) -> Used:
     """Runs the exporter over a first and a steady poll. ``step`` in milliseconds decides how soon the second comes."""
     bodies = make_bodies(setting.work, shape, 2)
@@ -78,8 +89,9 @@ def _run(setting: Setting, shape: Shape, step: int) -> Used:
             config, port = write_config(directory / "config.yaml", shape, source.url, step), free_port()
             program = Program(timepoint("run", config, directory / "data", port), directory / "run.log", port)
             with program, PeakMemory(program) as watched:
-                wait_for(lambda: source.asked > len(bodies), "the exporter does not poll", 300)
-                time.sleep(1)
+                page = snapshot_path(directory / "data" / "published", JOB)
+                wait_for(lambda: _commits(page) == len(bodies), "the exporter does not poll", 300)
+                time.sleep(3)  # until the server has read it, and the poller's heartbeat has come
                 rest = program.memory()
                 if count_series(port, METRIC) != shape.pods:
                     log = (directory / "run.log").read_text(encoding="utf-8")
