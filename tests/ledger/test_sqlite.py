@@ -15,6 +15,7 @@ import pytest
 from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives, gauge, instants
 from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.ledger import sqlite
+from timepoint.ledger.reading import file_fault
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database, FileFormat
 from timepoint.ledger.sqlite_store import SqliteStore
@@ -161,6 +162,20 @@ def test_damaged_first_page_is_refused(path: Path) -> None:
     content[:100] = bytes(100)
     path.write_bytes(content)
     assert "or its first page is damaged" in refused(path)
+
+
+def test_making_that_a_power_cut_ended_begins_anew(path: Path) -> None:
+    """A second page without the first, and the journal that says the file was empty: SQLite empties it again."""
+    magic, records, nonce, pages_before = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 0, 7, 0
+    sector, page = 512, 4096
+    numbers = (records, nonce, pages_before, sector, page)
+    header = magic + b"".join(number.to_bytes(4, "big") for number in numbers)
+    path.with_name(path.name + "-journal").write_bytes(header.ljust(sector, b"\0"))
+    path.write_bytes(bytes(page) + b"\x0d".ljust(page, b"\0"))
+    assert file_fault(path, LEDGER) is None
+    store = open_store(path)
+    assert store.newest_commit() == 0
+    store.close()
 
 
 def test_file_held_by_another_process_is_refused(path: Path) -> None:

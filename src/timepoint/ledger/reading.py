@@ -52,7 +52,9 @@ def file_fault(path: Path, file_format: FileFormat) -> str | None:
         what = "not there" if head is None else "empty"
         has_log = _size(companion(path, "-wal"))
         return f"it is {what}, and its log {companion(path, '-wal').name} holds something" if has_log else None
-    return None if head == MAGIC else f"it is no {file_format.name}, or its first page is damaged"
+    if head == MAGIC or _size(companion(path, "-journal")):  # a journal: its making was cut short, SQLite empties it
+        return None
+    return f"it is no {file_format.name}, or its first page is damaged"
 
 
 @contextmanager

@@ -258,7 +258,7 @@ def _prepare_file(path: Path, file_format: FileFormat) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise DataDirectoryError(f"{path}: it is no plain file; move it away or name another directory")
         head = os.pread(descriptor, len(MAGIC), 0)
-        if head and head != MAGIC:
+        if head and head != MAGIC and not _has_journal(path):
             raise DataDirectoryError(
                 f"{path}: it is no {file_format.name}, or its first page is damaged; "
                 "restore a backup, or move it away to begin a new one"
@@ -274,6 +274,17 @@ def _prepare_file(path: Path, file_format: FileFormat) -> None:
                 os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
+
+
+def _has_journal(path: Path) -> bool:
+    """Whether a transaction of before the log's time was cut short, as only the making of the file can be.
+
+    A power cut may then leave later pages and not the first; SQLite empties the file again when it opens it.
+    """
+    try:
+        return path.with_name(path.name + "-journal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _why_not_opened(error: OSError) -> str:
