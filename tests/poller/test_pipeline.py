@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from timepoint.poller.report import RunReport
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import InlineWorker
 from timepoint.request.answer import Answer
+from timepoint.request.redact import Redactor
 from timepoint.testing import FakeClock, FakeSource, MemoryStore, published_page, read_samples
 
 HOUR = 60 * MINUTE
@@ -194,6 +196,24 @@ async def test_a_body_that_is_no_document_is_a_source_error(bench: MakeBench, bo
     report = await bench(lambda _: body).run()
     assert (report.outcome, report.reason) == (Outcome.SOURCE_ERROR, "not_a_document")
     assert report.error.startswith("http"), "it says which answer that was"
+
+
+async def test_what_the_request_hid_is_in_no_report(bench: MakeBench) -> None:
+    """An API that says back what it was told does not get it into rejects, errors or their causes."""
+    mask = Redactor(["canary-token"]).mask_quoted
+
+    def echo(body: bytes) -> Answer:
+        return Answer(200, "application/json", body, "https://fake.example/", mask=mask)
+
+    rows = [{"pod": "a", "t": "canary-token", "v": 1}, {"pod": "b", "t": 1, "v": "x" * 53 + "canary-token"}]
+    report = await bench(lambda _: echo(json.dumps(rows).encode())).run()
+    assert report.rejects.total
+    assert "canary" not in repr(report)
+
+    for body in (b"canary-token", b'"canary-token"', b'["' + b"x" * 52 + b"canary-token"):
+        report = await bench(lambda _, body=body: echo(body)).run()
+        assert (report.outcome, report.reason) == (Outcome.SOURCE_ERROR, "not_a_document")
+        assert "canary" not in repr(report)
 
 
 async def test_a_split_run_commits_window_by_window(bench: MakeBench) -> None:

@@ -21,6 +21,16 @@ def test_a_secret_is_masked_however_it_is_written(secret: str) -> None:
         assert redactor.mask(f"<{written}>") == f"<{MASK}>"
 
 
+def test_what_is_left_of_a_secret_beside_a_cut_is_masked() -> None:
+    """A text that was cut may end or begin in the middle of a secret, also of an escaped one."""
+    redactor = Redactor(["abcdefghij", 'klm"nopq'])
+    assert redactor.mask_quoted("found 'x abcdef...'") == f"found 'x {MASK}...'"
+    assert redactor.mask_quoted("$['fghij... abcd…'") == f"$['fghij... {MASK}…'"
+    assert redactor.mask_quoted("in the middle...fghij'") == f"in the middle...{MASK}'"
+    assert redactor.mask_quoted('{"k": "klm\\\\"nop...') == f'{{"k": "{MASK}...'
+    assert redactor.mask_quoted("abcdef, abc... klm") == "abcdef, abc... klm"
+
+
 def test_the_longer_secret_first() -> None:
     """Of two secrets of which one begins the other the longer one is masked whole."""
     assert Redactor(["abcd", "abcdefgh"]).mask("abcdefgh abcd") == f"{MASK} {MASK}"

@@ -214,7 +214,7 @@ def _decode_slowly(body: bytes, location: Location, rejects: Rejects) -> Any:
         )
     except (ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        shown = show(body[:_SHOWN].decode("utf-8", "replace"))
+        shown = show(body[: 4 * _SHOWN].decode("utf-8", "replace"))
         raise ContentError(
             "not_a_document", f"the body is not JSON ({why[:_SHOWN]}); it begins with {shown}"
         ) from error

@@ -125,7 +125,8 @@ class MappingRun:
         where = location_text(location)
         if metric is not None:
             where = self._cell_text(self._mapping.plans[metric], where, problem)
-        self.rejects.add(problem.reason, f"{printable(where)}: {problem.shown[:_SHOWN]}", problem.count)
+        shown = problem.shown if len(problem.shown) <= _SHOWN else f"{problem.shown[:_SHOWN]}..."
+        self.rejects.add(problem.reason, f"{printable(where)}: {shown}", problem.count)
 
     def rescue(self, raw: Any, location: tuple[Any, ...]) -> Any:
         """The value of a part that the fast decoder refused, NOTHING if it is no JSON at all."""

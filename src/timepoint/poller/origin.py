@@ -78,12 +78,18 @@ class HttpOrigin:
         if answer.empty:  # the status says that there is nothing: there is no body that a mapping could miss a path in
             return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True)
         run = self._polling.mapping.start(context)
-        document = decode(answer, self._polling.request)
+        refused = None
         try:
-            run.add(document)
+            run.add(decode(answer, self._polling.request))
         except ContentError as error:
-            raise ContentError(error.reason, f"{answer.url}: {error}") from error
-        return run.finish()
+            named = str(error) if str(error).startswith(answer.url) else f"{answer.url}: {error}"
+            refused = ContentError(error.reason, answer.mask(named))
+        if refused is not None:
+            raise refused  # outside of the handler, so that no text with a secret hangs on it as context
+        mapped = run.finish()
+        for examples in mapped.rejects.examples.values():
+            examples[:] = map(answer.mask, examples)
+        return mapped
 
 
 class FunctionOrigin:

@@ -5,7 +5,8 @@ Owns: that one value object. Must not know: how it was fetched or what it means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Answer:
 
     ``content_type`` is the header as sent ("" if there was none). ``body`` is decompressed; ``url`` is fit to be shown.
     ``attempts`` counts the tries that it took, ``wire_bytes`` the size of the body as it came. ``empty`` says that the
-    status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``.
+    status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``. ``mask`` takes
+    what the request had to hide out of a text that quotes the body: an API may say back what it was told.
     """
 
     status: int
@@ -24,6 +26,7 @@ class Answer:
     attempts: int = 1
     wire_bytes: int = 0
     empty: bool = False
+    mask: Callable[[str], str] = field(default=str, compare=False)
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.content_type!r}, {len(self.body)} bytes, {self.url!r})"

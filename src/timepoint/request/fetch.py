@@ -132,7 +132,7 @@ class HttpFetcher:
             failure = self._too_slow(error, at_deadline=budget == left)
         except (ClientError, OSError, SourceError) as error:
             failure = self._transport.explain(error)
-        failure.args = (redactor.mask(str(failure)),)
+        failure.args = (redactor.mask_quoted(str(failure)),)
         raise failure  # outside of the handlers, so that no error of the HTTP library hangs on it as context
 
     def _too_slow(self, error: TimeoutError, *, at_deadline: bool) -> SourceError:
@@ -164,7 +164,8 @@ class HttpFetcher:
             raise await self._refused(response, redactor)
         check_type(content_type, request.decode)
         body = await response.read(self._source.max_body)
-        return Answer(response.status, content_type, body, prepared.shown, wire_bytes=response.wire_bytes)
+        wire_bytes, mask = response.wire_bytes, redactor.mask_quoted
+        return Answer(response.status, content_type, body, prepared.shown, wire_bytes=wire_bytes, mask=mask)
 
     async def _refused(self, response: Response, redactor: Redactor) -> StatusError:
         text = f"status {response.status} {redactor.excerpt(response.reason.encode(), cut=False)}".rstrip()

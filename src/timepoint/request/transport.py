@@ -145,9 +145,8 @@ class Response:
         coding = ",".join(self.headers.getall("Content-Encoding", []))
         decoding = decoder(coding, limit)
         if decoding is None:
-            raise ContentError(
-                "encoding", f"the body has the Content-Encoding {coding[:40]!r}, and was asked for without"
-            )
+            shown = coding if len(coding) <= _SHOWN_CODING else f"{coding[:_SHOWN_CODING]}..."
+            raise ContentError("encoding", f"the body has the Content-Encoding {shown!r}, and was asked for without")
         if (self._response.content_length or 0) > limit:
             raise _too_large(limit)
         try:
