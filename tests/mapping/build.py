@@ -120,3 +120,28 @@ def _rules(entry: dict[str, Any]) -> Rules:
         unit=None if unit is None else UnitSpec(unit["from"], unit["to"]),
         combine=entry.pop("combine", None),
     )
+
+
+PODS = """
+rows: {pod: "$.{cluster}.{app}.{namespace}[*]"}
+metrics:
+  pod_energy_joules_total:
+    type: counter
+    value: $pod.energy_consumed
+    time: {start: "{window.start}", step: 5m}
+    unit: {from: Wh, to: joules}
+    labels: {pod_name: $pod.name}
+"""
+CART = '{app="checkout",cluster="cluster-a",namespace="shop",pod_name="cart"}'
+
+
+def pods(*energies: Any) -> Any:
+    """A document of the pod-energy API: one pod for each list of energies."""
+    names = ["cart", "till", "stock"]
+    rows = [{"name": name, "energy_consumed": energy} for name, energy in zip(names, energies, strict=False)]
+    return {"cluster-a": {"checkout": {"shop": rows}}}
+
+
+def gauge(entry: str, job: str = "") -> str:
+    """A mapping of the elements of an array to one gauge."""
+    return f'{{rows: {{v: "$[*]"}}, metrics: {{x: {{{entry}}}}}{", " + job if job else ""}}}'
