@@ -80,11 +80,16 @@ def test_rejects_and_windows_go_to_standard_error(tmp_path: Path) -> None:
 
 
 def test_a_given_window_leaves_out_what_is_outside(tmp_path: Path) -> None:
-    """As in a run, points beyond the window that was asked for are rejects."""
+    """As in a run, points after the window that was asked for are left to others, and points before it are rejects."""
     window = ("--window-start", "2025-01-01T00:00Z", "--window-end", "2025-01-01T00:05Z")
     result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), *window)
 
     assert 'pod_energy_joules_total{app="shop",pod_name="cart-1"} 10.0' in result.stdout
+    assert "left for other windows: 5 points" in result.stderr
+
+    window = ("--window-start", "2025-01-01T02:00Z", "--window-end", "2025-01-01T03:00Z")
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), *window)
+
     assert "outside_window" in result.stderr
 
 

@@ -58,16 +58,19 @@ class Model:
         for text in set(self.series) - self.on_page:
             if self.stamp - self.series[text].seen_at > FORGET_AFTER:
                 del self.series[text]
-        present = {text for text, points in answer.items() if self._take(text, points, window, keep_from, fire_time)}
+        present = {text for text, points in answer.items() if self._take(text, points, window, overlap, fire_time)}
         for text in present:
             self.series[text].seen_at = self.stamp
         self.on_page = present
         self.kept_from = keep_from
         self.watermark = max(window.end, self.watermark or 0)
 
-    def _take(self, text: str, points: dict[Interval, float], window: Window, keep_from: int, fire_time: int) -> bool:
-        inside = {interval for interval in points if lies_in(interval, window, fire_time)}
-        self.tally["outside_window"] += len(points) - len(inside)
+    def _take(self, text: str, points: dict[Interval, float], window: Window, overlap: int, fire_time: int) -> bool:
+        keep_from = max(window.end - overlap, self.kept_from or 0)
+        oldest = window.start if self.watermark is None else -math.inf
+        inside = {interval for interval in points if lies_in(interval, window, fire_time, oldest)}
+        for interval in points.keys() - inside:
+            self.tally[whose(interval, window, overlap, fire_time + 1000)] += 1
         good = {interval for interval in inside if math.isfinite(points[interval]) and points[interval] >= 0}
         self.tally["bad"] += len(inside) - len(good)
         old = self.series.get(text)
@@ -76,7 +79,9 @@ class Model:
             self._count(mine, (start, end), points[start, end], is_new=old is None)
         if not inside or (old is None and not mine.counted):
             return False
-        mine.known = {i: value for i, value in mine.known.items() if i[1] > keep_from or i[0] >= keep_from}
+        forgettable = sorted((end, start) for start, end in mine.known if end <= keep_from and start < keep_from)
+        for end, start in forgettable[:-1]:
+            del mine.known[start, end]
         mine.page = max(mine.page, mine.exact)
         self.series[text] = mine
         return True
@@ -87,9 +92,9 @@ class Model:
             mine.known[interval] = value
             if self.revises:
                 mine.counted[interval] = value
-        elif not is_new and self.kept_from is not None and interval[0] < self.kept_from:
+        elif not is_new and self.kept_from is not None and interval[0] < self.kept_from >= interval[1]:
             self.tally["too_old"] += 1
-        elif any(overlap(interval, other) for other in mine.known):
+        elif any(share(interval, other) for other in mine.counted):
             self.tally["overlap"] += 1
         else:
             self.tally["new"] += 1
@@ -97,15 +102,23 @@ class Model:
             mine.known[interval] = mine.counted[interval] = value
 
 
-def lies_in(interval: Interval, window: Window, fire_time: int) -> bool:
-    """Whether a run may use a point: what it asked for, and what is about the fire time itself."""
+def lies_in(interval: Interval, window: Window, fire_time: int, oldest: float) -> bool:
+    """Whether a run may use a point: what ends in its window, and what is about the fire time itself."""
     start, end = interval
     if start == end:
         return window.start <= start < window.end or start == fire_time
-    return window.start <= start and end <= window.end
+    return start >= oldest and window.start < end <= window.end
 
 
-def overlap(one: Interval, other: Interval) -> bool:
+def whose(interval: Interval, window: Window, overlap: int, now: int) -> str:
+    """What a point is called that a run may not use."""
+    start, end = interval
+    if start > window.end:
+        return "ahead" if start <= now else "outside_window"
+    return "unused" if end >= window.start or start >= window.start - overlap else "outside_window"
+
+
+def share(one: Interval, other: Interval) -> bool:
     """Whether they share a millisecond; an instant is one millisecond long."""
     return max(one[0], other[0]) < min(max(one[1], one[0] + 1), max(other[1], other[0] + 1))
 
@@ -206,7 +219,7 @@ class LaneLife(RuleBasedStateMachine):
 
     def compare(self, change_set: ChangeSet) -> None:
         counts, rejects, tally = change_set.counts, change_set.rejects.counts, self.model.tally
-        found = {name: getattr(counts, name) for name in ("new", "late", "seen", "revised")}
+        found = {name: getattr(counts, name) for name in ("new", "late", "seen", "revised", "ahead", "unused")}
         found["outside_window"] = rejects.get("outside_window", 0)
         assert found == {name: tally[name] for name in found}
         # A bad value at a refused time may be called either: its value is not looked at when its time is enough.

@@ -185,9 +185,44 @@ async def test_an_answer_of_rejects_alone_is_a_mapping_error(bench: MakeBench) -
 
 async def test_points_that_are_all_outside_the_window_are_a_mapping_error(bench: MakeBench) -> None:
     """A wrong time zone must not move the watermark over data that was never used."""
-    b = bench(lambda window: ones(Window(window.start + 2 * HOUR, window.end + 2 * HOUR)))
+    hours = -2 * HOUR
+    b = bench(lambda window: ones(Window(window.start + hours, window.end + hours)))
     report = await b.run()
     assert (report.outcome, report.rejects.counts) == (Outcome.MAPPING_ERROR, {"outside_window": 6})
+    hours = 2 * HOUR
+    report = await b.run()
+    assert (report.outcome, report.rejects.counts) == (Outcome.MAPPING_ERROR, {"outside_window": 6})
+    b.source.answer = lambda window: [{"pod": "a", "t": window.end + MINUTE, "v": 1}]
+    report = await b.run()
+    assert (report.outcome, report.reason, report.rejects.total) == (Outcome.MAPPING_ERROR, "all_rejected", 0)
+    assert "all of its 1 points begin after the end of the window" in report.error
+
+
+async def test_an_inclusive_end_alone_is_an_empty_answer(bench: MakeBench) -> None:
+    """A series that begins where the window ends gives its first point to the next run, and fails none."""
+    b = bench(lambda window: [{"pod": "a", "t": window.end, "v": 1}])
+    assert (await b.run()).outcome is Outcome.OK
+    assert b.samples() == {}
+    await b.clock.advance(minutes=30)
+    b.source.answer = lambda window: ones(Window(window.start, window.end + 5 * MINUTE))
+    report = await b.run()
+    assert (report.outcome, report.points, report.rejects.total) == (Outcome.OK, 7, 0)
+    assert b.samples() == {TOTAL: 6}
+
+
+async def test_an_interval_across_two_windows_of_a_run_counts_once(bench: MakeBench) -> None:
+    """Both windows are answered with it; it counts in the one in which it ends."""
+    b = bench(max_span="10m")
+    first = b.clock.now() - 40 * MINUTE
+
+    def answer(window: Window) -> list[dict[str, Any]]:
+        starts = range(first + 2 * MINUTE, first + 32 * MINUTE, 5 * MINUTE)
+        return [{"pod": "a", "t": t, "v": 1} for t in starts if t < window.end and t + 5 * MINUTE > window.start]
+
+    b.source.answer = answer
+    report = await b.run()
+    assert (report.outcome, report.committed, report.rejects.total) == (Outcome.OK, 3, 0)
+    assert b.samples() == {TOTAL: 5}, "the sixth ends after the last window"
 
 
 @pytest.mark.parametrize("body", ["{", "<html>", '{"a": 1'])

@@ -143,8 +143,10 @@ def _preview(job: Job, question: Question, format_: str) -> None:
         click.echo("".join(f"{line}\n" for line in point_lines(mapped)), nl=False)
         rejects = mapped.rejects
     else:
-        page, rejects = _page(job, question, mapped, format_)
+        page, rejects, left = _page(job, question, mapped, format_)
         click.echo(page, nl=False)
+        if left:
+            click.echo(f"left for other windows: {left} points", err=True)
         for line in _missed(page, mapped, question):
             click.echo(line, err=True)
     for line in reject_lines(rejects):
@@ -208,8 +210,8 @@ def _from_file(path: Path) -> Material:
     return Material(Answer(200, content_type, path.read_bytes(), str(path)))
 
 
-def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tuple[bytes, Rejects]:
-    """What the page would show once counters have shown their first zero, and all rejects, the ledger's included."""
+def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tuple[bytes, Rejects, int]:
+    """What the page shows once counters have shown their first zero; all rejects; how many points are not its own."""
     from timepoint.exposition.formats import OPENMETRICS, TEXT
     from timepoint.exposition.render import render_families
     from timepoint.ledger.change import RunFacts
@@ -236,7 +238,7 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     rejects.update(mapped.rejects)
     rejects.update(changes.rejects)
     chosen = OPENMETRICS if format_ == "openmetrics" else TEXT
-    return render_families(families, chosen, later), rejects
+    return render_families(families, chosen, later), rejects, changes.counts.unused + changes.counts.ahead
 
 
 def _hull(mapped: MappedRun, window: Window) -> Window:

@@ -44,8 +44,10 @@ class Counts:
 
     ``new`` points were counted; ``late`` of them lie before the watermark. ``seen`` ones had been counted before with
     the same value, ``revised`` ones with another. ``stale`` readings of a cumulative counter came after a newer one and
-    say nothing. ``unused`` points lie outside the window of a request that does not name it. ``resets`` counts new
-    starts of a cumulative source. ``born``, ``returned``, ``left`` and ``forgotten`` count series.
+    say nothing. ``unused`` points belong to another window, or lie outside the window of a request that does not name
+    it; ``ahead`` ones begin after the end of a window that was asked for. Points of gauges are among these two.
+    ``resets`` counts new starts of a cumulative source. ``born``, ``returned``, ``left`` and ``forgotten`` count
+    series.
     """
 
     new: int = 0
@@ -54,6 +56,7 @@ class Counts:
     revised: int = 0
     stale: int = 0
     unused: int = 0
+    ahead: int = 0
     resets: int = 0
     born: int = 0
     returned: int = 0

@@ -51,11 +51,9 @@ class _Plans:
             lane = self._metric.lane
             usable = lane.reach.for_counters(offered)
             plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
-            plan.unused = len(offered) - len(usable)
-            if lane.reach.asked and plan.unused:
-                inside = set(usable)
-                plan.refused.extend(("outside_window", i) for i in range(len(offered)) if i not in inside)
-                plan.unused = 0
+            rest = lane.reach.rest(offered, usable)
+            plan.unused, plan.ahead = rest.unused, rest.ahead
+            plan.refused.extend(("outside_window", i) for i in rest.outside)
             plan.kept = lane.intern(plan.kept)
             plan.offered = offered
             plan.example = text
@@ -74,6 +72,7 @@ class _Plans:
             counts.stale += plan.series * plan.stale
             passed = plan.series + plan.passed
             counts.unused += passed * plan.unused
+            counts.ahead += passed * plan.ahead
             for reason, index, number in plan.refusals():
                 self._metric.refuse(reason, plan.example, plan.offered, index, number * passed)
 

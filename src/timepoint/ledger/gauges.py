@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import fsum, inf, isnan, nan
 
 from timepoint.clock import format_duration
+from timepoint.ledger.grid import Rest
 from timepoint.ledger.lane_run import UNKNOWN, MetricRun
 from timepoint.ledger.state import NO_TIMES, SeriesState
 from timepoint.model import MetricType, Points, SeriesPoints, Times, series_text, split_series_text
@@ -22,7 +23,7 @@ class _GaugeGrid:
     """A grid as gauges see it: which points may be used, and how many series have it."""
 
     usable: list[int]
-    outside: list[int]
+    rest: Rest
     whole: slice | None
     example: str
     series: int = 0
@@ -34,7 +35,7 @@ def show_gauges(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None:
     takes_last = pick is _PICKS[Points.LAST]
     grids: dict[Times, _GaugeGrid] = {}
     last: Times | None = None
-    grid = _GaugeGrid([], [], None, "")
+    grid = _GaugeGrid([], Rest((), 0, 0), None, "")
     newest_index = -1
     for text, points in offered.items():
         if points.times is not last:
@@ -53,18 +54,18 @@ def show_gauges(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None:
     for times, grid in grids.items():
         if grid.usable:
             metric.saw(times.ends[grid.usable[-1]])
-        if grid.outside and metric.lane.reach.asked:
-            metric.refuse("outside_window", grid.example, times, grid.outside[0], len(grid.outside) * grid.series)
-        else:
-            metric.changes.counts.unused += len(grid.outside) * grid.series
+        rest, counts = grid.rest, metric.changes.counts
+        counts.unused += rest.unused * grid.series
+        counts.ahead += rest.ahead * grid.series
+        if rest.outside:
+            metric.refuse("outside_window", grid.example, times, rest.outside[0], len(rest.outside) * grid.series)
 
 
 def _grid(metric: MetricRun, times: Times, text: str) -> _GaugeGrid:
     usable = metric.lane.reach.for_gauges(times)
-    inside = set(usable)
-    outside = [i for i in range(len(times)) if i not in inside]
     contiguous = bool(usable) and usable[-1] - usable[0] + 1 == len(usable)
-    return _GaugeGrid(usable, outside, slice(usable[0], usable[-1] + 1) if contiguous else None, text)
+    rest = metric.lane.reach.rest(times, usable)
+    return _GaugeGrid(usable, rest, slice(usable[0], usable[-1] + 1) if contiguous else None, text)
 
 
 def _show(metric: MetricRun, text: str, value: float) -> None:

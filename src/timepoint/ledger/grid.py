@@ -22,29 +22,48 @@ Refusal = tuple[str, int]
 """A reason, and the index of the offered interval that it hits."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The points of a grid that a run does not use.
+
+    ``outside`` are the indices of those that nobody asks for. ``ahead`` counts those that begin after the end of the
+    window, ``unused`` the others: another window's, or of a request that does not name its window.
+    """
+
+    outside: Sequence[int]
+    ahead: int
+    unused: int
+
+
 class Reach:
     """Which points of a run may be used (R15).
 
-    Windows of one run are contiguous, so their union is one range. An interval must lie in it whole, an instant inside
-    it, start included. An instant at the fire time is always in: so come points of metrics without ``time``.
+    Windows of one run are contiguous, so their union is one range [start, end). An instant belongs to the range that it
+    lies in, start included; an interval to the one in which it ends, end included. So of ranges that touch each point
+    belongs to one, an interval across their seam too. An interval that begins before ``oldest``, the start of all that
+    was ever asked for, belongs to none. An instant at the fire time is always in: so come points of metrics without
+    ``time``.
     """
 
-    __slots__ = ("_settled", "asked", "end", "fire_time", "start")
+    __slots__ = ("_latest", "_oldest", "_overlapped", "_settled", "asked", "end", "fire_time", "start")
 
-    def __init__(self, facts: RunFacts) -> None:
+    def __init__(self, facts: RunFacts, oldest: float) -> None:
         self.start = facts.windows[0].start
         self.end = facts.windows[-1].end
         self.fire_time = facts.fire_time
         self.asked = facts.window_is_asked
         self._settled = facts.fire_time - facts.delay
+        self._latest = max(facts.fire_time, facts.now)
+        self._overlapped = self.start - facts.overlap
+        self._oldest = min(oldest, self.start)
 
     def for_counters(self, times: Times) -> list[int]:
         """Indices of the points that a counter may use, ascending."""
-        begin, end, fire = self.start, self.end, self.fire_time
+        begin, end, fire, oldest = self.start, self.end, self.fire_time, self._oldest
         return [
             i
             for i, (s, e) in enumerate(zip(times.starts, times.ends, strict=True))
-            if (s >= begin and (e <= end if s < e else e < end)) or s == e == fire
+            if (s >= oldest and begin < e <= end if s < e else begin <= s < end or s == fire)
         ]
 
     def for_gauges(self, times: Times) -> list[int]:
@@ -58,6 +77,28 @@ class Reach:
         settled, fire = self._settled, self.fire_time
         starts = times.starts
         return [i for i, end in enumerate(times.ends) if end <= settled or starts[i] == end == fire]
+
+    def rest(self, times: Times, used: Sequence[int]) -> Rest:
+        """What becomes of the points that are not ``used``.
+
+        APIs answer a little more than was asked for, each time: the point at the end that they take for inclusive, the
+        intervals that reach into the window or out of it, what is not settled yet. Those are other windows' points and
+        no mistake. What lies before the window, and before what ``overlap`` would ask for again, is one; and so is what
+        begins in the future.
+        """
+        if len(used) == len(times) or not self.asked:
+            return Rest((), 0, len(times) - len(used))
+        outside, ahead, unused, taken = [], 0, 0, set(used)
+        for i, (start, end) in enumerate(zip(times.starts, times.ends, strict=True)):
+            if i in taken:
+                continue
+            if start > self._latest or (end < self.start and start < self._overlapped):
+                outside.append(i)
+            elif start > self.end:
+                ahead += 1
+            else:
+                unused += 1
+        return Rest(outside, ahead, unused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +125,8 @@ class Plan:
     ``fresh`` are offered indices to count, ascending. ``seen`` pairs an offered index with the known one of the same
     interval. ``stale`` offered intervals lie behind the newest reading. ``late`` of the fresh ones lie before the
     watermark. ``kept`` are the intervals to remember and ``sources`` where their values come from: i is offered[i],
-    ~j is known[j]; the newest one is kept whatever its age if ``keeps_newest``. ``newest`` is the newest end of any
-    used point, ``is_used`` False if no point may be used. ``unused`` points lie outside of a window that was not asked
-    for.
+    ~j is known[j]. ``newest`` is the newest end of any used point, ``is_used`` False if no point may be used.
+    ``unused`` and ``ahead`` are as in ``Rest``.
 
     ``series`` counts the series that were counted by the plan, ``passed`` those that it fits but that were not counted;
     ``example`` is one of them.
@@ -104,8 +144,8 @@ class Plan:
     sources: list[int] = field(default_factory=list)
     newest: int | None = None
     is_used: bool = False
-    keeps_newest: bool = False
     unused: int = 0
+    ahead: int = 0
     series: int = 0
     passed: int = 0
     example: str = ""
@@ -127,7 +167,11 @@ class Plan:
 
 
 def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
-    """What a delta counter does with a grid: each interval once, none twice, no two that overlap."""
+    """What a delta counter does with a grid: each interval once, none twice, no two that overlap.
+
+    An interval that begins before ``kept_from`` and ends after it was not counted, or it would be known. Whether it
+    overlaps one that is forgotten is known from the newest of these, which is remembered.
+    """
     plan = Plan(is_used=bool(usable))
     place = {interval: j for j, interval in enumerate(zip(known.starts, known.ends, strict=True))}
     taken = _Disjoint(place)
@@ -136,7 +180,7 @@ def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memo
         j = place.get((start, end))
         if j is not None:
             plan.seen.append((i, j))
-        elif memory.kept_from is not None and start < memory.kept_from:
+        elif memory.kept_from is not None and start < memory.kept_from and (end <= memory.kept_from or not place):
             plan.refused.append(("too_old", i))
         elif not taken.take(start, end):
             plan.refused.append(("overlap", i))
@@ -148,7 +192,7 @@ def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memo
 
 def plan_cumulative(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
     """What a cumulative counter does with a grid: readings in the order of their ends, none behind the newest."""
-    plan = Plan(is_used=bool(usable), keeps_newest=True)
+    plan = Plan(is_used=bool(usable))
     place = {interval: j for j, interval in enumerate(zip(known.starts, known.ends, strict=True))}
     newest = known.ends[-1] if len(known) else None
     for i in usable:
@@ -178,9 +222,8 @@ def _finish(plan: Plan, known: Times, offered: Times, memory: Memory) -> None:
             *((offered.ends[i], offered.starts[i], i) for i in plan.fresh),
         ]
     )
-    kept = [r for r in merged if r[0] > memory.keep_from or r[1] >= memory.keep_from]
-    if plan.keeps_newest and not kept:
-        kept = merged[-1:]
+    old = sum(end <= memory.keep_from and start < memory.keep_from for end, start, _ in merged)
+    kept = merged[max(0, old - 1) :]
     plan.kept = Times((start for _, start, _ in kept), (end for end, _, _ in kept))
     plan.sources = [source for _, _, source in kept]
     _simplify(plan)

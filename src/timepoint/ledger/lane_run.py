@@ -6,6 +6,8 @@ among those on the page, those that left it, and those never seen. Must not know
 
 from __future__ import annotations
 
+from math import inf
+
 from timepoint.clock import format_instant
 from timepoint.ledger.change import Counts, MetricChanges, RunFacts
 from timepoint.ledger.grid import Memory, Reach
@@ -27,7 +29,7 @@ class LaneRun:
 
     def __init__(self, lane: LaneState, facts: RunFacts) -> None:
         self.facts = facts
-        self.reach = Reach(facts)
+        self.reach = Reach(facts, _oldest(lane))
         self.stamp = _stamp(lane, facts)
         self.rejects = Rejects()
         keep_from = self.reach.end - facts.overlap
@@ -40,6 +42,13 @@ class LaneRun:
     def intern(self, times: Times) -> Times:
         """One object for equal grids, so that series share it and the next run finds its plan by identity."""
         return self.grids.setdefault(times, times)
+
+
+def _oldest(lane: LaneState) -> float:
+    """Before which nothing was ever asked for; a lane that an older release has filled does not know."""
+    if lane.asked_from is not None:
+        return lane.asked_from
+    return inf if lane.watermark is None else -inf
 
 
 def _stamp(lane: LaneState, facts: RunFacts) -> int:

@@ -28,7 +28,7 @@ class SeriesState:
     started anew, and ``value`` is ``carry`` + the newest reading + ``debt``. ``debt`` is never negative.
 
     ``recent`` holds the values counted for ``times``, as packed float64 in the machine's byte order: all intervals that
-    a later run may read again, and at least the newest reading of a cumulative counter. Series on one grid share one
+    a later run may read again, and the newest one before them. Series on one grid share one
     ``times`` object. Gauges have none. ``recent`` is ``bytes`` and not an array since it is compared with a slice of
     the next run's bytes, and so is 30 bytes smaller.
 
@@ -94,7 +94,8 @@ class LaneState:
 
     ``version`` is the number of the lane's newest commit, 0 before the first: a change set is only committed onto the
     version it was decided on. ``watermark`` is the end of the newest window committed. ``kept_from``: every counted
-    interval that ends later is in its series' ``recent``; an older one cannot be told from a counted one.
+    interval that ends later is in its series' ``recent``, and so is the newest of the others; older ones cannot be told
+    from counted ones.
 
     ``asked_from`` is the start of the earliest window ever asked for, noted before the first answer: until there is a
     watermark it says what is missing. None for a lane that an older release has filled.
