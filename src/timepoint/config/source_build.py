@@ -145,9 +145,9 @@ class SourceBuilder:
         """Where a credential comes from; ``where`` is the key of its text, ``_file`` is added for its file."""
         if text is None:
             last = where[-1]
-            return SecretSource(
-                file=self._file(file, (*where[:-1], f"{last}_file") if isinstance(last, str) else where)
-            )
+            at = (*where[:-1], f"{last}_file") if isinstance(last, str) else where
+            _, written = self.findings.hidden.get(at, ("", ""))
+            return SecretSource(file=self._file(file, at), written=written)
         if not text and where[-1] == "password" and where not in self.findings.hidden:
             return SecretSource(text=Secret(""))  # many APIs take their key as the user name, without a password
         if not text:

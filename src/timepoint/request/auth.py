@@ -93,26 +93,27 @@ def read_secret(source: SecretSource) -> Secret:
         return source.text
     if source.file is None:
         raise SourceError("secret", "a credential is neither given nor has it a file")
-    text = _read(source.file).rstrip("\r\n")
+    text = _read(source.file, source.shown).rstrip("\r\n")
     if not text:
-        raise SourceError("secret", f"the secret file {source.file} is empty")
+        raise SourceError("secret", f"the secret file {source.shown} is empty")
     return Secret(text)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, shown: str) -> str:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block the whole loop
-            raise SourceError("secret", f"the secret file {path} is not a regular file")
+            raise SourceError("secret", f"the secret file {shown} is not a regular file")
         with path.open("rb") as file:
             content = file.read(MAX_SECRET_FILE + 1)
         if len(content) > MAX_SECRET_FILE:
-            raise SourceError("secret", f"the secret file {path} is larger than {MAX_SECRET_FILE} bytes")
+            raise SourceError("secret", f"the secret file {shown} is larger than {MAX_SECRET_FILE} bytes")
         return content.decode()
     except OSError as error:
-        raise SourceError("secret", f"the secret file {path} cannot be read: {error.strerror}") from error
+        # The error itself holds the path.
+        raise SourceError("secret", f"the secret file {shown} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         # The error itself quotes the bytes.
-        raise SourceError("secret", f"the secret file {path} is not UTF-8 text") from None
+        raise SourceError("secret", f"the secret file {shown} is not UTF-8 text") from None
 
 
 def _checked(name: str, value: Secret) -> Secret:

@@ -18,10 +18,20 @@ from timepoint.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a credential comes from: given (by ``${ENV}``), or a file that is read anew for every request."""
+    """Where a credential comes from: given (by ``${ENV}``), or a file that is read anew for every request.
+
+    ``written`` is what the config calls the file if the environment says where it is: whoever puts a password where the
+    name of its file belongs shall not find it in a log.
+    """
 
     text: Secret | None = None
-    file: Path | None = None
+    file: Path | None = field(default=None, repr=False)
+    written: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The file as errors may name it."""
+        return self.written or str(self.file)
 
 
 @dataclass(frozen=True, slots=True)
