@@ -142,3 +142,16 @@ def test_the_answer_is_that_of_the_api() -> None:
 
     assert {name: json.loads(numbers) for name, numbers in shown} == {name: values[name] for name, _ in shown}
     assert len(shown) == 3
+
+
+def test_the_sums_are_the_truth() -> None:
+    """The energy by namespace that Prometheus told is what all pods used in the three windows, to the last digit."""
+    command = TUTORIAL.read_text("utf-8").split("min_over_time(pod_energy_joules_total[1h]))'\n")[1].split("```")[0]
+    told = {name: float(value) for name, value in re.findall(r'namespace="(\w+)"\} => (\S+)', command)}
+    begin, end = FakeClock("2026-11-22T15:20:00Z").now(), FakeClock("2026-11-22T16:50:00Z").now()
+    world = World(lifetime=HOUR)
+    truth: dict[str, float] = {}
+    for pod in world.pods(begin, end):
+        truth[pod.namespace] = truth.get(pod.namespace, 0.0) + world.energy(pod, begin, end) * 3600
+
+    assert told == truth
