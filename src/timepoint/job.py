@@ -15,6 +15,9 @@ from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.model import MetricSpec, Window
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
 
+MAX_SERIES = 1_000_000
+"""What one exporter is built and measured for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSpec:
@@ -62,6 +65,7 @@ class FunctionPolling:
 class Job:
     """One job, ready to run. ``timeout`` bounds a whole run, in milliseconds.
 
+    ``max_series`` is how many series of the job the ledger holds at most, on the page or since they left it.
     ``window_is_asked`` says that the request names its window; points outside it are then not used (R15).
     """
 
@@ -72,4 +76,5 @@ class Job:
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     timeout: int = 5 * MINUTE
     window_is_asked: bool = True
+    max_series: int = MAX_SERIES
     guard: GuardSpec = field(default_factory=GuardSpec)

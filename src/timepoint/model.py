@@ -92,7 +92,8 @@ class MetricSpec:
     ``temporality`` is set for counter, histogram and summary, None for all other types. ``max_age`` is how long a value
     may be shown after the run that gave it; ``zero_first`` how long a counter series new to the page shows 0;
     ``forget_after`` how long the total of a series that left the page is kept. ``horizons`` are the forecast distances
-    of a gauge (R13), empty for a metric that looks at the past.
+    of a gauge (R13), empty for a metric that looks at the past. ``max_series`` is how many series it may have, 0 for no
+    limit of its own; ``sums_overflow``: what is beyond a limit is added up in one series, ``OVERFLOW``.
     """
 
     family: FamilySpec
@@ -103,6 +104,8 @@ class MetricSpec:
     forget_after: int = 0
     on_revision: OnRevision = OnRevision.DEBT
     horizons: tuple[int, ...] = ()
+    max_series: int = 0
+    sums_overflow: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -182,12 +185,31 @@ class Rejects:
         return sum(self.counts.values())
 
 
+OVERFLOW = '{overflow="true"}'
+"""The text of the series in which those beyond a limit are added up."""
+
+
+@dataclass(slots=True)
+class Refused:
+    """Series for which there was no room: how many, and the texts of the first of them."""
+
+    count: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    KEEP = 1000
+
+    def add(self, text: str) -> None:
+        self.count += 1
+        if len(self.texts) < Refused.KEEP:
+            self.texts.append(text)
+
+
 @dataclass(slots=True)
 class MappedRun:
     """What the documents of one run came to: per metric name, per series text, its points; and what was not usable.
 
     ``dropped`` counts rows that a relabel rule dropped on purpose. ``is_declared_empty``: the answer itself said that
-    there is nothing, by its status.
+    there is nothing, by its status. ``refused`` holds, per metric, rows for whose new series there was no room.
     """
 
     series: dict[str, dict[str, SeriesPoints]]
@@ -195,6 +217,7 @@ class MappedRun:
     rows: int = 0
     dropped: int = 0
     is_declared_empty: bool = False
+    refused: dict[str, Refused] = field(default_factory=dict)
 
 
 _ESCAPE = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})

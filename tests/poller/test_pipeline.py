@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -417,3 +418,38 @@ async def test_a_hole_in_the_data_does_not_hold_up_a_catch_up(bench: Callable[..
     assert (await made.run()).is_refused
     report = await made.pipeline.run(made.clock.now(), refused=1)
     assert (report.outcome, report.committed) == (Outcome.EMPTY, 24)
+
+
+def with_budget(directory: Path, answer: Callable[[Window], Any], **budget: Any) -> Bench:
+    """A pipeline whose job, or whose metric, has a budget."""
+    job = http_job(directory)
+    [(name, spec)] = job.metrics.items()
+    sums = budget.pop("sums_overflow", False)
+    metrics = {name: replace(spec, sums_overflow=sums)}
+    return Bench(directory, replace(job, metrics=metrics, **budget), answer)
+
+
+async def test_a_flood_of_new_series_costs_the_existing_ones_nothing(tmp_path: Path) -> None:
+    """Page and ledger stay within the budget; the report names the label that makes them so many."""
+    made = with_budget(tmp_path, lambda window: pods(window, 3), max_series=5)
+    await made.run()
+    made.source.answer = lambda window: [*pods(window, 500)[::-1], *pods(window, 3)]
+    await made.clock.advance(minutes=30)
+    report = await made.run()
+    samples = {name: value for name, value in made.samples().items() if name.startswith("energy")}
+    assert report.outcome is Outcome.OK
+    assert len(samples) == 5
+    assert [samples[f'energy_joules_total{{pod="pod-{number}"}}'] for number in range(3)] == [12, 12, 12]
+    assert report.rejects.counts["series_budget"] == 495
+    assert "the label pod has 495 values" in report.rejects.examples["series_budget"][0]
+
+
+async def test_the_overflow_keeps_the_sum_of_a_counter(tmp_path: Path) -> None:
+    """With one series for the rest, the sum over the page is the sum of the answer, run after run."""
+    made = with_budget(tmp_path, lambda window: pods(window, 40), max_series=5, sums_overflow=True)
+    for _ in range(2):
+        await made.run()
+        await made.clock.advance(minutes=30)
+    samples = {name: value for name, value in made.samples().items() if name.startswith("energy")}
+    assert len(samples) == 6
+    assert sum(samples.values()) == 2 * 6 * 40

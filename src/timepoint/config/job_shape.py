@@ -198,6 +198,16 @@ class JobShape(RulesShape):
     forget_after: PositiveDuration | None = described(
         "How long the total of a counter series that is gone is kept. Default: `7d`.", "30d"
     )
+    max_series: Annotated[int, Field(ge=1)] | None = described(
+        "How many series of the job are kept at most, on the page or since they left it. Those that are kept work on, "
+        "new ones beyond it are rejects. Default: `1000000`.",
+        100000,
+    )
+    overflow: Literal["drop", "aggregate"] | None = described(
+        "What becomes of the values of series beyond `max_series`. `aggregate` adds them up in one series with the "
+        'label `overflow="true"`, for counters of amounts (`delta`) and gauges with `combine: sum`. Default: `drop`.',
+        "aggregate",
+    )
     metrics: dict[str, MetricShape] = required(
         "The metrics that the job makes, by name.",
         {"pod_energy_joules_total": {"type": "counter", "temporality": "delta", "value": "$pod.energy"}},

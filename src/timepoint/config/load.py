@@ -31,7 +31,7 @@ from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
 from timepoint.config.yaml import MAX_BYTES, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
-from timepoint.job import GuardSpec, HttpPolling, Job
+from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, WalkSpec
@@ -208,6 +208,9 @@ class _Loader:
             check_effect(parts.where, shape, shapes.values(), self.findings)
         check_times(parts.where, shape, shapes, self.findings)
         check_expect(parts.where, shape, self.findings)
+        if shape.overflow == "aggregate" and not any(builder.can_sum(shape) for builder in parts.metrics.values()):
+            message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"
+            self.findings.add(Check.NO_EFFECT, (*parts.where, "overflow"), message)
         check_max_age(parts.where, shape, shapes, rhythm, self.findings)
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
@@ -221,6 +224,7 @@ class _Loader:
             metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
             timeout=plan.timeout,
             window_is_asked=plan.window_is_asked,
+            max_series=shape.max_series or MAX_SERIES,
             guard=_guard(shape),
         )
 

@@ -150,6 +150,12 @@ class MetricBuilder:
             return ("value", "bounds") if given & {"value", "bounds"} else ("buckets", "sum", "count")
         return NEEDED[self.type]
 
+    def can_sum(self, job: JobShape) -> bool:
+        """Whether the values of different series may be added up: amounts, and what the config itself adds up."""
+        if self.type is _COUNTER:
+            return self.shape.temporality == "delta"
+        return self.type in (_GAUGE, _UNKNOWN) and (self.shape.combine or job.combine) == "sum"
+
     def build(self, job: JobShape, policy: Policy) -> MetricMapping:
         """The declaration and the mapping of a metric that was found sound."""
         shape = self.shape
@@ -164,6 +170,8 @@ class MetricBuilder:
             forget_after=shape.forget_after or job.forget_after or _FORGET_AFTER,
             on_revision=OnRevision(shape.on_revision or "debt"),
             horizons=tuple(shape.horizon or ()),
+            max_series=shape.max_series or 0,
+            sums_overflow=job.overflow == "aggregate" and self.can_sum(job),
         )
         return MetricMapping(
             metric=metric,

@@ -205,6 +205,9 @@ class MetricShape(RulesShape):
     max_age: PositiveDuration | None = described("As at the job, for this metric.", "2h")
     zero_first: Duration | None = described("As at the job, for this counter.", "2m")
     forget_after: PositiveDuration | None = described("As at the job, for this counter.", "30d")
+    max_series: Annotated[int, Field(ge=1)] | None = described(
+        "As at the job, for this metric. Default: what the job allows.", 10000
+    )
     on_revision: Literal["debt", "ignore"] | None = described(
         "What a changed value of a timepoint that was already counted does. `debt`: a rise is added, a fall is owed "
         "and paid by later increments. `ignore`: nothing. Default: `debt`.",

@@ -21,13 +21,14 @@ from timepoint.mapping.parts import sink_of
 from timepoint.mapping.plans import MetricPlan, check_defaults, plan_metric
 from timepoint.mapping.program import Program, build_program
 from timepoint.mapping.selectors import TooDeepError
+from timepoint.mapping.sinks import NumberSink
 from timepoint.mapping.spec import MappingSpec, SpecError, SpecProblem
 from timepoint.mapping.spine import find_spine
-from timepoint.mapping.texts import Key, Text, TextMemory, groups_of
+from timepoint.mapping.texts import Admission, Key, Text, TextMemory, groups_of
 from timepoint.mapping.times import CellProblem
 from timepoint.mapping.unusable import show
 from timepoint.mapping.walks import Walks, build_walks
-from timepoint.model import MappedRun, Rejects, Window
+from timepoint.model import OVERFLOW, MappedRun, Refused, Rejects, Window
 
 _SHOWN = 160
 _LANES = 4096  # whose texts are remembered at a time; lanes that were discovered come and go
@@ -35,11 +36,12 @@ _LANES = 4096  # whose texts are remembered at a time; lanes that were discovere
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run tells the mapping: its window, its fire time, and literal labels of its lane."""
+    """What a run tells the mapping: its window, its fire time, literal labels of its lane, how many series are new."""
 
     window: Window
     fire_time: int
     labels: MappingOf[str, str] = field(default_factory=dict)
+    admission: Admission | None = None
 
 
 class Mapping:
@@ -69,7 +71,9 @@ class Mapping:
         if lane not in self._memories:
             if len(self._memories) >= _LANES:
                 self._memories.pop(next(iter(self._memories)))
-            self._memories[lane] = [TextMemory(self.plans[group[0]], context.labels) for group in self.groups]
+            self._memories[lane] = [
+                TextMemory([self.plans[place] for place in group], context.labels) for group in self.groups
+            ]
         return MappingRun(self, context, self._memories[lane])
 
 
@@ -86,10 +90,19 @@ class MappingRun:
         self.texts: list[dict[Key, Text]] = [memory.texts for memory in memories]
         self.names: list[Callable[[Key], Text]] = [memory.make for memory in memories]
         self.takes = [sink.take for sink in self._sinks]
+        self._admit(context.admission)
         self.parts: Parts | None = None
         self.rejects = Rejects()
         self.rows = 0
         self.dropped = 0
+
+    def _admit(self, admission: Admission | None) -> None:
+        for memory, group in zip(self._memories, self._mapping.groups, strict=True):
+            sinks = [sink for place in group if isinstance(sink := self._sinks[place], NumberSink)]
+            memory.begin_run(admission, _summing(sinks))
+        for place, plan in enumerate(self._mapping.plans):
+            if admission is not None and admission.sums and plan.name not in admission.sums:
+                self.takes[place] = _without_overflow(self.takes[place])
 
     def add(self, document: Any) -> None:
         """Maps one document: a JSON-like value, or a ``msgspec.Raw``. Raises ContentError or MappingError."""
@@ -113,9 +126,15 @@ class MappingRun:
             plan.name: sink.finish(self.rejects, plan.name)
             for plan, sink in zip(self._mapping.plans, self._sinks, strict=True)
         }
+        refused: dict[str, Refused] = {}
         for group, memory in zip(self._mapping.groups, self._memories, strict=True):
-            memory.end_run(self.dropped + max(len(series[self._mapping.plans[place].name]) for place in group))
-        return MappedRun(series, self.rejects, self.rows, self.dropped)
+            names = [self._mapping.plans[place].name for place in group]
+            memory.end_run(self.dropped + max(len(series[name]) for name in names))
+            for name in names if memory.refused.count else ():
+                refused[name] = Refused(memory.refused.count, list(memory.refused.texts))
+            if memory.drops_refused:
+                self.dropped -= memory.refused.count * len(group)
+        return MappedRun(series, self.rejects, self.rows, self.dropped, refused=refused)
 
     def problem(self, metric: int | None, location: tuple[Any, ...], problem: CellProblem) -> None:
         """Counts a row's problem at the node where it was found."""
@@ -147,6 +166,23 @@ class MappingRun:
         if cell.walk is plan.walk and cell.capture is None:
             return row + cell.path.rest + index
         return f"{row} {cell.path.text}{index}"
+
+
+def _summing(sinks: list[NumberSink]) -> Callable[[], None]:
+    def sum_up() -> None:
+        for sink in sinks:
+            sink.sum_up()
+
+    return sum_up
+
+
+def _without_overflow(take: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes the rows of a metric that is not added up, beside one in the same rows that is."""
+
+    def take_some(text: str, *cells: Any) -> Any:
+        return () if text == OVERFLOW else take(text, *cells)
+
+    return take_some
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from operator import lt
 from timepoint.clock import format_instant
 from timepoint.mapping.nodes import printable
 from timepoint.mapping.times import Moment, TimeReader
-from timepoint.model import Rejects, SeriesPoints, Times
+from timepoint.model import OVERFLOW, Rejects, SeriesPoints, Times
 
 _JOINS: dict[str, Callable[[list[float]], float]] = {
     "sum": sum,
@@ -40,6 +40,10 @@ class _Gathered:
         self.ends: list[int] = []
         self.values: list[float] = []
         self.doubled: list[tuple[int, tuple[int, int]]] = []
+
+    @property
+    def columns(self) -> tuple[list[int], list[int], list[float]]:
+        return self.starts, self.ends, self.values
 
 
 class SeriesOf:
@@ -72,8 +76,24 @@ class SeriesOf:
     def _gathered_of(self, text: str) -> _Gathered:
         return self._gathered.setdefault(text, _Gathered())
 
+    def sum_up(self) -> None:
+        """Makes one point of all those of the series ``OVERFLOW`` that have one interval."""
+        gathered, block = self._gathered.get(OVERFLOW), self.blocks.pop(OVERFLOW, None)
+        sums: dict[tuple[int, int], float] = {}
+        for columns in (block and (block.times.starts, block.times.ends, block.values), gathered and gathered.columns):
+            for start, end, value in zip(*columns, strict=True) if columns else ():
+                sums[end, start] = sums.get((end, start), 0.0) + (0.0 if isnan(value) else value)
+        if sums:
+            summed = self._gathered[OVERFLOW] = _Gathered()
+            for (end, start), value in sorted(sums.items()):
+                summed.starts.append(start)
+                summed.ends.append(end)
+                summed.values.append(value)
+
     def finish(self, times: TimeReader, rejects: Rejects, name: str) -> dict[str, SeriesPoints]:
         """All series, each ascending and without repetition."""
+        if OVERFLOW in self._gathered:
+            self.sum_up()
         series = self.blocks
         for text, gathered in self._gathered.items():
             block = series.get(text)

@@ -74,6 +74,10 @@ class NumberSink:
             return (problem,)
         return _NONE
 
+    def sum_up(self) -> None:
+        """Keeps what is added up in one series small."""
+        self._series.sum_up()
+
     def finish(self, rejects: Rejects, name: str) -> dict[str, SeriesPoints]:
         return self._series.finish(self._time, rejects, name)
 

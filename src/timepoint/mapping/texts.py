@@ -6,12 +6,13 @@ documents, values, times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from timepoint.mapping.labels import label_value
 from timepoint.mapping.plans import MetricPlan
-from timepoint.model import escape_label_value, series_text
+from timepoint.model import OVERFLOW, Refused, escape_label_value, series_text
 
 Key = tuple[Any, ...]
 Text = str | bool  # a series text, or False for a row that relabeling drops
@@ -19,6 +20,11 @@ Text = str | bool  # a series text, or False for a row that relabeling drops
 _ROTATION = 16  # runs
 _SLACK = 1000  # keys
 _REMEMBERED = 10_000  # values of one label
+_SUM_UP = 4096  # rows
+
+
+def _nothing() -> None:
+    """Nothing is added up."""
 
 
 def groups_of(plans: list[MetricPlan]) -> list[list[int]]:
@@ -36,6 +42,19 @@ def groups_of(plans: list[MetricPlan]) -> list[list[int]]:
     return list(groups.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many series texts may be made in a run that nobody knew before: a bound on memory, not the budget itself.
+
+    ``rooms`` is by the name of the metric; ``is_known`` says of a metric's name and a text whether the series exists;
+    metrics in ``sums`` take all that is beyond in one series, ``OVERFLOW``.
+    """
+
+    rooms: Mapping[str, int]
+    is_known: Callable[[str, str], bool]
+    sums: frozenset[str] = frozenset()
+
+
 class TextMemory:
     """The series texts of one metric, or of a group with the same, by what its rows' labels depend on.
 
@@ -43,19 +62,51 @@ class TextMemory:
     when most of what is remembered was not used) the memory begins anew and takes over only what is asked for again.
     """
 
-    def __init__(self, plan: MetricPlan, lane: Mapping[str, str]) -> None:
+    def __init__(self, plans: Sequence[MetricPlan], lane: Mapping[str, str]) -> None:
+        self.refused = Refused()
+        self._names = [plan.name for plan in plans]
+        self._admission: Admission | None = None
+        self._room = 0
+        self._sum_up: Callable[[], None] = _nothing
         self.texts: dict[Key, Text] = {}
         self._before: dict[Key, Text] = {}
         self._runs = 0
-        self._make = _maker(plan, lane)
+        self._make = _maker(plans[0], lane)
+
+    def begin_run(self, admission: Admission | None, sum_up: Callable[[], None]) -> None:
+        """``sum_up`` is called now and then while rows are refused, so that what they add up to stays small."""
+        self.refused = Refused()
+        self._admission, self._sum_up = admission, sum_up
+        self._room = max(admission.rooms[name] for name in self._names) if admission is not None else 0
+
+    @property
+    def drops_refused(self) -> bool:
+        """Whether refused rows were dropped, and not added up."""
+        return self._admission is not None and self._admission.sums.isdisjoint(self._names)
 
     def make(self, key: Key) -> Text:
         """The text of a key that is not in ``texts`` yet."""
         text = self._before.get(key)
         if text is None:
             text = self._make(key)
+        if self._admission is not None and text is not False and not self._admits(self._admission, str(text)):
+            return self._refuse(self._admission, str(text))
         self.texts[key] = text
         return text
+
+    def _admits(self, admission: Admission, text: str) -> bool:
+        if any(admission.is_known(name, text) for name in self._names):
+            return True
+        self._room -= 1
+        return self._room >= 0
+
+    def _refuse(self, admission: Admission, text: str) -> Text:
+        self.refused.add(text)
+        if admission.sums.isdisjoint(self._names):
+            return False
+        if self.refused.count % _SUM_UP == 0:
+            self._sum_up()
+        return OVERFLOW
 
     def end_run(self, used: int) -> None:
         """Forgets what is no longer used; ``used`` is about how many keys this run has asked for."""

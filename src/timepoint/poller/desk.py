@@ -16,6 +16,7 @@ from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import publish, read_published, snapshot_path
 from timepoint.failpoints import failpoint
 from timepoint.job import Job
+from timepoint.ledger.budget import Budget
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
 from timepoint.ledger.shown import shown
@@ -59,6 +60,10 @@ class JobDesk:
         lane, now = self.load(), self._clock.now()
         self._store.note_attempt(self._job.name, LANE, now, window.start)
         lane.note_attempt(now, window.start)
+
+    def budget(self) -> Budget:
+        """How many new series the job may take now. Raises StoreError."""
+        return Budget(self.load(), self._job.metrics, self._job.max_series)
 
     def decide(self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool) -> ChangeSet:
         job = self._job

@@ -140,7 +140,10 @@ class Pipeline:
         """From an answer to a commit, in the worker, and at the end of it in the report."""
         clock, desk = self.timing.clock, self.desk
         with _taking(report, "map", clock), _closing(Outcome.MAPPING_ERROR, "mapping"):
-            mapped = self.origin.read(material, RunContext(window, report.fire_time))
+            budget = desk.budget()
+            context = RunContext(window, report.fire_time, admission=budget.admission())
+            mapped = self.origin.read(material, context)
+            budget.fit(mapped)
         report.rejects.update(mapped.rejects)
         points = _count_points(mapped)
         if not points and mapped.rows and mapped.rejects.total:
