@@ -40,9 +40,13 @@ Answer = Callable[[Asked], Pieces]
 
 @dataclass
 class HostileApi:
-    """Gives the nth answer of a path to its nth request, the last one for ever. ``asked`` holds what came."""
+    """Gives the nth answer of a path to its nth request, the last one for ever. ``asked`` holds what came.
 
-    answers: dict[str, list[Answer]]
+    ``otherwise`` answers on paths without answers of their own.
+    """
+
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    otherwise: Answer | None = None
     asked: dict[str, list[Asked]] = field(default_factory=dict)
     port: int = 0
     _socket: socket.socket | None = None
@@ -57,6 +61,10 @@ class HostileApi:
     def ended(self) -> threading.Event:
         """Is set when the API ends: what an answer that hangs waits for."""
         return self._ended
+
+    def has_answered(self, count: int) -> bool:
+        """Whether so many requests have come."""
+        return sum(map(len, list(self.asked.values()))) >= count
 
     @contextmanager
     def running(self) -> Iterator[HostileApi]:
@@ -87,7 +95,7 @@ class HostileApi:
             asked = read_request(reader)
             with self._lock:
                 seen = self.asked.setdefault(asked.path, [])
-                answers = self.answers[asked.path]
+                answers = self.answers.get(asked.path) or [self.otherwise or good]
                 answer = answers[min(len(seen), len(answers) - 1)]
                 seen.append(asked)
             for piece in answer(asked):
@@ -98,6 +106,8 @@ class HostileApi:
 def read_request(reader: Any) -> Asked:
     """One request from a connection."""
     line = reader.readline().decode("latin-1")
+    if not line.endswith(" HTTP/1.1\r\n"):
+        raise ValueError("no request, but perhaps a handshake of TLS")
     headers = {}
     while (header := reader.readline().decode("latin-1").strip()) != "":
         name, _, value = header.partition(":")

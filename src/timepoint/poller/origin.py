@@ -78,14 +78,12 @@ class HttpOrigin:
         if answer.empty:  # the status says that there is nothing: there is no body that a mapping could miss a path in
             return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True)
         run = self._polling.mapping.start(context)
-        refused = None
         try:
             run.add(decode(answer, self._polling.request))
         except ContentError as error:
             named = str(error) if str(error).startswith(answer.url) else f"{answer.url}: {error}"
-            refused = ContentError(error.reason, answer.mask(named))
-        if refused is not None:
-            raise refused  # outside of the handler, so that no text with a secret hangs on it as context
+            # Without its cause, whose text is not masked. Kept in no variable, whose frame would keep the body, too.
+            raise ContentError(error.reason, answer.mask(named)) from None
         mapped = run.finish()
         for examples in mapped.rejects.examples.values():
             examples[:] = map(answer.mask, examples)
