@@ -22,6 +22,7 @@ from tests.mapping.build import (
     values,
 )
 from timepoint.clock import DAY, HOUR
+from timepoint.model import Window
 
 
 class TestPodEnergy:
@@ -245,6 +246,26 @@ class TestTimes:
         mapped = run_both(config, rows[::-1] if newest_first else rows)
         assert [value for _, _, value in points(mapped)["x"]] == [0, 1, 2, 3, 4, 5]
         assert mapped.rejects.total == 0
+
+    @pytest.mark.parametrize(
+        ("hours", "stamps"),
+        [((0, 0.5), ["02:00"]), ((1, 1.5), ["02:00"]), ((0.5, 1.5), ["02:30", "02:00"]), ((1, 2), ["02:00", "02:30"])],
+    )
+    def test_the_window_tells_which_hour_it_is(self, hours: tuple[float, float], stamps: list[str]) -> None:
+        """A doubled local time that a series has once is the instant that was asked for (R6c)."""
+        midnight = 1_729_987_200_000  # 2024-10-27T00:00:00Z, the first 02:00 in Berlin
+        window = Window(*(midnight + round(hour * HOUR) for hour in hours))
+        rows = [{"t": f"2024-10-27 {stamp}", "v": place} for place, stamp in enumerate(stamps)]
+        config = gauge("value: $v.v, time: {at: $v.t, timezone: Europe/Berlin, interval: 30m}")
+        starts = [start for start, _, _ in points(run(mapping_of(config), rows, window=window))["x"]]
+        assert starts == list(range(window.start, window.end, HOUR // 2))
+
+    def test_a_list_from_a_doubled_start_begins_in_the_window(self) -> None:
+        """The start of implied times, too, is the doubled instant that was asked for (R6c)."""
+        second = 1_729_990_800_000  # 2024-10-27T01:00:00Z, the second 02:00 in Berlin
+        config = gauge("value: $v.v, time: {start: $v.t, step: 30m, timezone: Europe/Berlin}")
+        mapped = run(mapping_of(config), [{"t": "2024-10-27 02:00", "v": [1, 2]}], window=Window(second, second + HOUR))
+        assert [start for start, _, _ in points(mapped)["x"]] == [second, second + HOUR // 2]
 
     def test_skipped_hour_is_a_reject(self) -> None:
         """A local time that does not exist is a reject (R6c)."""

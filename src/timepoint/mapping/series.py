@@ -98,7 +98,7 @@ class SeriesOf:
         for text, gathered in self._gathered.items():
             block = series.get(text)
             if gathered.doubled:
-                _choose_meanings(gathered)
+                _choose_meanings(gathered, times)
             if block is not None:
                 gathered.starts[:0] = block.times.starts
                 gathered.ends[:0] = block.times.ends
@@ -145,16 +145,23 @@ def _shown(start: int, end: int) -> str:
     return format_instant(end) if start == end else f"{format_instant(start)}..{format_instant(end)}"
 
 
-def _choose_meanings(gathered: _Gathered) -> None:
-    """R6c: a doubled local time is the earlier instant, then the later; the other way round if newest first."""
+def _choose_meanings(gathered: _Gathered, times: TimeReader) -> None:
+    """R6c: a doubled local time is the earlier instant, then the later; the other way round if newest first.
+
+    One that its series has only once is the later instant if only that lies in the window: an answer for the second of
+    the two hours does not hold the first.
+    """
     places: dict[tuple[int, int], list[tuple[int, tuple[int, int]]]] = {}
     for place, later in gathered.doubled:
         places.setdefault((gathered.starts[place], gathered.ends[place]), []).append((place, later))
     falls = gathered.ends[0] > gathered.ends[-1]
     for found in places.values():
         if len(found) == 1:
-            continue
-        changed = found[:1] if falls else found[1:]
+            place, later = found[0]
+            is_earlier = times.is_asked(gathered.starts[place], gathered.ends[place]) or not times.is_asked(*later)
+            changed = [] if is_earlier else found
+        else:
+            changed = found[:1] if falls else found[1:]
         for place, later in changed:
             gathered.starts[place], gathered.ends[place] = later
     gathered.doubled.clear()

@@ -161,6 +161,11 @@ class TimeReader:
             found = _remember(self._somes, key, self.intern(some), _REMEMBERED_LISTS)
         return found
 
+    def is_asked(self, start: int, end: int) -> bool:
+        """Whether an interval ends in the window of the run, or an instant lies in it."""
+        window = self._window
+        return window.start < end <= window.end if start < end else window.start <= start < window.end
+
     def intern(self, times: Times) -> Times:
         """The one object for equal times, so that what depends on them alone is computed once."""
         if len(self._interned) >= _REMEMBERED:
@@ -242,7 +247,9 @@ class TimeReader:
     def _grid(self, cells: tuple[Any, ...], length: int) -> Times:
         nodes = dict(zip(self._plan.cells, cells, strict=True))
         zone = self._zone(nodes)
-        start, _ = self._stamp("start", nodes, zone)
+        start, later = self._stamp("start", nodes, zone)
+        if later is not None and not self._window.start <= start < self._window.end:
+            start = later if self._window.start <= later < self._window.end else start
         step = self._length("step", nodes)
         skipped = 0
         if self._plan.constants.get("start") == "{window.start}":
