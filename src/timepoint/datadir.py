@@ -5,6 +5,7 @@ Must not know: what stands in the files.
 
     lock                       held by flock for as long as any process of the exporter lives
     ledger.sqlite              the ledger
+    quarantine/<time>/         what an operator had moved aside; never read again
     published/                 one checksummed file per job: what it shows
 
 The lock belongs to the open file, which forked processes share: it is free when the last of them has ended, by whatever
@@ -13,12 +14,13 @@ means, and never by deleting a file.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +47,10 @@ class Layout:
     @property
     def ledger(self) -> Path:
         return self.path / "ledger.sqlite"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine"
 
     @property
     def published(self) -> Path:
@@ -86,6 +92,39 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def looked_at(layout: Layout) -> Iterator[str | None]:
+    """Keeps an exporter from starting while somebody looks, and changes nothing.
+
+    Gives who holds the directory, in words, or None if nobody does. Raises DataDirectoryError if that cannot be seen.
+    """
+    try:
+        fd = os.open(layout.lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise _unusable(layout.path, error) from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield f"in use by another timepoint{_holder(fd)}"
+        else:
+            yield None
+    finally:
+        os.close(fd)
+
+
+def foreign_fault(path: Path) -> str | None:
+    """Why the directory must not be trusted with the ledger; None if it may be."""
+    try:
+        _refuse_foreign(path)
+    except DataDirectoryError as error:
+        return str(error)
+    return None
 
 
 def _unusable(path: Path, error: OSError) -> DataDirectoryError:
@@ -132,8 +171,12 @@ def _lock(path: Path, fd: int, clock: Clock, sleep: Callable[[float], None]) -> 
 
 def _in_use(path: Path, fd: int) -> str:
     """The sentence for whoever started a second instance. The process number is what the holder wrote, for people."""
-    holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
-    by = f" (process {holder})" if holder.isdigit() else ""
+    by = _holder(fd)
     return (
         f"data directory {str(path)!r} is in use by another timepoint{by}: stop it, or choose another with --data-dir"
     )
+
+
+def _holder(fd: int) -> str:
+    holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+    return f" (process {holder})" if holder.isdigit() else ""

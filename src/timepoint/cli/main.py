@@ -6,7 +6,8 @@ and ``--version`` must not wait for an HTTP server or a schema (0.04 s; with the
 
     exit code   means
     0           done; a server was told to end and did
-    1           it did not work: a taken port, a job that failed in ``poll --once``, a source that did not answer
+    1           it did not work: a taken port, a job that failed in ``poll --once``, a source that did not answer; or
+                ``doctor`` found something
     2           the command line or the config file is wrong; nothing was started
     75          the data directory is in use by another process; try later (EX_TEMPFAIL of sysexits.h)
 """
@@ -30,6 +31,7 @@ _COMMANDS = {
     "preview": "timepoint.cli.preview:preview",
     "poll": "timepoint.cli.poll:poll",
     "serve": "timepoint.cli.serve:serve",
+    "doctor": "timepoint.cli.doctor:doctor",
     "schema": "timepoint.cli.schema:schema",
     "demo": "timepoint.cli.demo:demo",
 }

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from timepoint.errors import StoreError
 from timepoint.ledger import invariants
+from timepoint.ledger.lane_rows import read_lane
 from timepoint.ledger.reading import companion, file_fault, opened_to_read
 from timepoint.ledger.schema import LEDGER
+from timepoint.ledger.state import LaneState
 
 KEEP = 10
 """How many findings of one check are told; the others are counted."""
@@ -95,7 +97,7 @@ def examine(path: Path, *, in_use: bool) -> Examination:
 
     A ledger of 100,000 series takes about a second.
     """
-    file = Check("file", "it is a ledger of this release or an older one")
+    file = Check("file", "the ledger's file is one, or there is none yet")
     examination = Examination(path.exists() or path.is_symlink(), [file])
     fault = file_fault(path, LEDGER)
     if fault is not None:
@@ -119,8 +121,10 @@ def _examine(connection: sqlite3.Connection, path: Path, examination: Examinatio
     if application != LEDGER.application_id:
         file.find(f"{path}: it is an SQLite file of another program (application id {application})")
         return
+    release = Check("release", "this release or an older one wrote it")
+    examination.checks.append(release)
     if version > LEDGER.version:
-        file.find(f"{path}: a newer release wrote it (version {version}, this one knows {LEDGER.version})")
+        release.find(f"{path}: a newer release wrote it (version {version}, this one knows {LEDGER.version})")
         return
     for name, promise, search in (*_OF_SQLITE, *invariants.OF_THE_LEDGER):
         check = Check(name, promise)
@@ -210,3 +214,9 @@ _OF_SQLITE: tuple[tuple[str, str, Search], ...] = (
     ("references", "every row belongs to a row that is there", _dangling),
     ("tables", "the tables are those of the version that the file names", _other_tables),
 )
+
+
+def load_lane(path: Path, job: str, lane: str, *, in_use: bool) -> LaneState:
+    """A lane as it was last committed, read without a trace. Raises StoreError."""
+    with opened_to_read(path, in_use=in_use) as connection:
+        return read_lane(connection, path, job, lane)

@@ -5,11 +5,13 @@ sees it. Must not know: what is read.
 
 A live ledger is read through SQLite's own ``mode=ro`` in one read transaction: the writer goes on beside it, and this
 side can neither write nor checkpoint. A ledger that nobody uses and whose log is empty is read ``immutable``: no lock,
-no ``-shm``. One with a log (or a journal) needs recovery, which writes: that is done on a copy.
+no ``-shm``. One with a log (or a journal) needs recovery, which writes, and one whose exporter runs but has not opened
+it may be opened at any moment: these are copied, and the copy is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -64,17 +66,23 @@ def opened_to_read(path: Path, *, in_use: bool) -> Iterator[sqlite3.Connection]:
     Raises StoreError, also for an sqlite3.Error of the block.
     """
     try:
-        if in_use:
-            with _connected(path, "mode=ro") as connection:
-                yield connection
-        elif any(_size(companion(path, suffix)) for suffix in ("-wal", "-journal")):
-            with _copied(path) as copy, _connected(copy, "mode=rw") as connection:
-                yield connection
-        else:
-            with _connected(path, "immutable=1") as connection:
-                yield connection
+        with contextlib.ExitStack() as stack:
+            yield stack.enter_context(_connected(*_choose(path, stack, in_use=in_use)))
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
+
+
+def _choose(path: Path, stack: contextlib.ExitStack, *, in_use: bool) -> tuple[Path, str]:
+    """Which file is opened, and how. ``-shm`` is there as long as somebody has the ledger open."""
+    shared = companion(path, "-shm")
+    live = (path, "mode=ro")
+    if in_use and shared.exists():
+        return live
+    if in_use or any(_size(companion(path, suffix)) for suffix in ("-wal", "-journal")):
+        copy = stack.enter_context(_copied(path))
+        was_opened = in_use and shared.exists()  # while it was copied: then the copy may be torn
+        return live if was_opened else (copy, "mode=rw")
+    return path, "immutable=1"
 
 
 @contextmanager

@@ -98,8 +98,7 @@ class JobDesk:
         failpoint("before_publish")
         lane, now = self.load(), self._clock.now()
         self.page_is_old = True
-        families = shown(self._job.metrics, (lane,), now)
-        publish(self._published, JobSnapshot(self._job.name, families, lane.version, now, self._fingerprint))
+        publish(self._published, render(self._job, lane, now))
         self._shown_version = lane.version
         self.page_is_old = False
         failpoint("after_publish")
@@ -146,6 +145,11 @@ class JobDesk:
         """What each metric of the job shows, by name."""
         lane = self.load()
         return {name: _standing(lane.metric(spec), spec) for name, spec in self._job.metrics.items()}
+
+
+def render(job: Job, lane: LaneState, now: int) -> JobSnapshot:
+    """What a lane shows, for the server. Pure."""
+    return JobSnapshot(job.name, shown(job.metrics, (lane,), now), lane.version, now, fingerprint(job.metrics))
 
 
 def behind_text(job: str, version: int, commit: int) -> str:

@@ -1,0 +1,160 @@
+"""Published pages, compared with the ledger that they were rendered from.
+
+Owns: what must be true of the files that the server reads. Must not know: how a ledger is read, repairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from timepoint.errors import PublishError, StoreError
+from timepoint.exposition.publish import pack, published_paths, read_published, unpack
+from timepoint.exposition.segment import PublishedJob
+from timepoint.job import Job
+from timepoint.ledger.examine import Check
+from timepoint.ledger.state import LaneState
+from timepoint.poller.desk import fingerprint, render
+from timepoint.poller.runner import POLLER
+
+Line = tuple[str, bytes, int | None, int | None]
+"""Family, sample line, from when, until when."""
+
+BESIDE = "*.snapshot.new"
+"""What a write that was interrupted leaves."""
+
+
+@dataclass(slots=True)
+class Pages:
+    """The files of a directory: those that are whole, by job, and why the others are not, by path."""
+
+    whole: dict[str, PublishedJob] = field(default_factory=dict)
+    damaged: dict[Path, str] = field(default_factory=dict)
+    poller: PublishedJob | None = None
+
+
+def read_pages(directory: Path) -> Pages:
+    """Every page of a directory, verified."""
+    pages = Pages()
+    for path in published_paths(directory):
+        try:
+            page = read_published(path)
+        except PublishError as error:
+            pages.damaged[path] = str(error)
+            continue
+        if page.job_name == POLLER:
+            pages.poller = page
+        else:
+            pages.whole[page.job_name] = page
+    return pages
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What pages are compared with. ``versions`` are the newest commits of each job, None if the ledger is unreadable.
+
+    ``load`` reads a lane, None if this release cannot (an older one wrote it). ``jobs`` are those of the config, None
+    if none was given.
+    """
+
+    versions: Mapping[str, int] | None
+    load: Callable[[str], LaneState] | None
+    jobs: Mapping[str, Job] | None
+    in_use: bool
+
+
+def check_pages(directory: Path, pages: Pages, beside: Beside) -> list[Check]:
+    """The promises of the published directory, each with what was found."""
+    searches: list[tuple[str, str, Iterator[str]]] = [
+        ("pages_whole", "every published page is whole, to the last bit", iter(pages.damaged.values())),
+        ("leftovers", "no write was interrupted", _leftovers(directory)),
+        ("pages_known", "every page is of a job that is known", _strangers(pages, beside)),
+        ("pages_not_ahead", "no page shows a commit that the ledger does not have", _ahead(pages, beside)),
+        ("pages_not_behind", "every page shows the newest commit of its job", _behind(pages, beside)),
+        ("pages_match", "every page is what the ledger renders to", _different(pages, beside)),
+    ]
+    checks = []
+    for name, promise, search in searches:
+        check = Check(name, promise)
+        for finding in search:
+            check.find(finding)
+        checks.append(check)
+    return checks
+
+
+def _leftovers(directory: Path) -> Iterator[str]:
+    if directory.parent.joinpath("ledger.sqlite.new").exists():
+        yield "ledger.sqlite.new: an import was interrupted; it holds nothing that is used"
+    for path in sorted(directory.glob(BESIDE)):
+        yield f"published/{path.name}: a page was being written; the one before it is in place"
+
+
+def _strangers(pages: Pages, beside: Beside) -> Iterator[str]:
+    for name, page in pages.whole.items():
+        if beside.jobs is not None and name not in beside.jobs:
+            yield f"job {name}: it is not in the config; the page goes when the exporter starts"
+        elif beside.versions is not None and name not in beside.versions and page.commit == 0 and page.families:
+            continue  # published before the job's first attempt
+        elif beside.versions is not None and name not in beside.versions:
+            yield f"job {name}: the ledger knows nothing of it"
+
+
+def _ahead(pages: Pages, beside: Beside) -> Iterator[str]:
+    for name, page in pages.whole.items():
+        version = (beside.versions or {}).get(name, 0)
+        if beside.versions is not None and page.commit > version:
+            yield (
+                f"job {name}: its page shows commit {page.commit}, but the newest of it in the ledger is {version}: "
+                "the ledger or its -wal file was lost, or replaced by an older one"
+            )
+
+
+def _behind(pages: Pages, beside: Beside) -> Iterator[str]:
+    for name, version in (beside.versions or {}).items():
+        page = pages.whole.get(name)
+        if beside.in_use or (beside.jobs is not None and name not in beside.jobs):
+            continue
+        if page is not None and page.commit < version:
+            yield f"job {name}: its page shows commit {page.commit} of {version}"
+        elif page is None and beside.jobs is not None:
+            yield f"job {name}: it has no page"
+
+
+def _different(pages: Pages, beside: Beside) -> Iterator[str]:
+    """Needs the config, and a page that was rendered by this release from this config: others cannot be compared."""
+    for name, page in pages.whole.items():
+        job = (beside.jobs or {}).get(name)
+        if job is None or beside.load is None or name not in (beside.versions or {}):
+            continue
+        if page.fingerprint != fingerprint(job.metrics):
+            continue
+        try:
+            lane = beside.load(name)
+        except StoreError as error:
+            yield f"job {name}: {error}"
+            continue
+        if lane.version != page.commit:
+            continue
+        extra, missing = difference(page, job, lane)
+        if extra or missing:
+            lines = sorted(line[1].decode().strip() for line in extra or missing)
+            which = "does not come from the ledger" if extra else "is missing"
+            yield f"job {name}: {len(extra)} lines too many, {len(missing)} too few; {lines[0]} {which}"
+
+
+def difference(page: PublishedJob, job: Job, lane: LaneState) -> tuple[set[Line], set[Line]]:
+    """The lines of a page that its lane does not render to, and those that are missing from it."""
+    again = unpack(b"".join(pack(render(job, lane, page.rendered_at))))
+    shown, expected = _lines(page), _lines(again)
+    return shown - expected, expected - shown
+
+
+def _lines(page: PublishedJob) -> set[Line]:
+    return {
+        (family.spec.name, line, batch.visible_from, batch.visible_until)
+        for family in page.families
+        for batch in family.batches
+        for line in b"".join(batch.lines.plain()).split(b"\n")
+        if line
+    }

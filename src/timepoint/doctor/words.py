@@ -1,0 +1,109 @@
+"""A report as a person reads it.
+
+Owns: the words and their order. Pure. Must not know: how anything was found, colours, terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from timepoint.clock import DAY, HOUR, MINUTE, SECOND, format_duration
+from timepoint.doctor.report import JobReport, Report, readable
+from timepoint.ledger.examine import Check, LaneFacts
+
+_KIB = 1024
+
+
+def text_lines(report: Report) -> Iterator[str]:
+    """The lines of a report, most important last, where the eye is when a command ends."""
+    yield f"{report.data_dir}: {report.in_use or 'not in use'}"
+    if report.trouble:
+        yield f"its exporter polls nothing: {report.trouble}"
+    facts = report.facts
+    if facts is not None:
+        closed = "closed properly" if facts.is_clean else "in use, or not closed properly"
+        sizes = f"{_size(facts.size)}, log {_size(facts.log)}, free {_size(facts.free)}"
+        counts = f"{_count(facts.commits, 'commit')}, opened {_count(facts.opened, 'time')}"
+        yield f"ledger: version {facts.version}, {counts}, {closed}; {sizes}"
+    elif not report.fails("file"):
+        yield "ledger: none yet; a start makes it"
+    if report.jobs:
+        yield ""
+        yield "Jobs"
+        for job in report.jobs:
+            yield from _job(job, report.at)
+    yield ""
+    yield "Checks"
+    for check in report.checks:
+        yield from _check(check)
+    if report.next_steps:
+        yield ""
+        yield "Next steps"
+        for number, step in enumerate(report.next_steps, 1):
+            yield f"  {number}. {step}"
+    yield ""
+    broken = sum(not check.is_kept for check in report.checks)
+    if broken:
+        yield f"{broken} of {_count(len(report.checks), 'check')} found something."
+    else:
+        yield f"All {len(report.checks)} checks are well."
+
+
+def _job(job: JobReport, now: int) -> Iterator[str]:
+    yield f"  {job.name}{' (not in the config)' if job.configured is False else ''}"
+    if not job.lanes:
+        yield "    the ledger knows nothing of it yet"
+    for lane in job.lanes:
+        yield from _lane(lane, now)
+    if job.page is not None:
+        page = job.page
+        yield (
+            f"    page: commit {page.commit}, rendered {_ago(page.rendered_at, now)}, "
+            f"{_count(page.series, 'sample')}, {_size(page.size)}"
+        )
+    else:
+        yield "    page: none"
+
+
+def _lane(lane: LaneFacts, now: int) -> Iterator[str]:
+    if lane.lane:
+        yield f"    lane {lane.lane}"
+    if lane.version:
+        yield f"    data up to {readable(lane.watermark)}, {_ago(lane.watermark, now)} (commit {lane.version})"
+        yield f"    last accepted run {_ago(lane.last_accepted, now)}, last asked {_ago(lane.last_attempt, now)}"
+    else:
+        yield f"    no accepted run yet, last asked {_ago(lane.last_attempt, now)}"
+    debt = f", debt {lane.debt:g}" if lane.debt else ""
+    yield f"    {lane.series} series on the page, {lane.absent} kept until forgotten{debt}; {_size(lane.size)}"
+
+
+def _check(check: Check) -> Iterator[str]:
+    yield f"  {'ok  ' if check.is_kept else 'FAIL'}  {check.name}: {check.promise}"
+    for finding in check.findings:
+        yield f"          {finding}"
+    if check.count > len(check.findings):
+        yield f"          and {check.count - len(check.findings)} more"
+
+
+def _ago(at: int | None, now: int) -> str:
+    """How far an instant is from now, with two units at most."""
+    if at is None:
+        return "never"
+    length = abs(now - at)
+    unit = next((small for large, small in ((2 * DAY, HOUR), (2 * HOUR, MINUTE)) if length >= large), SECOND)
+    words = format_duration(length // unit * unit)
+    return f"{words} ago" if at <= now else f"{words} in the future"
+
+
+def _size(count: int) -> str:
+    if count < _KIB:
+        return f"{count} B"
+    size, unit = count / _KIB, "KiB"
+    for larger in ("MiB", "GiB"):
+        if size >= _KIB:
+            size, unit = size / _KIB, larger
+    return f"{size:.1f} {unit}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
