@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from timepoint.config.kinds import DURATION_PATTERN, SIZE_PATTERN
+from timepoint.config.kinds import DURATION_PATTERN, SIZE_PATTERN, SPAN_PATTERN, STEP_PATTERN
 from timepoint.config.metric_build import NEEDED, TYPES_OF
 from timepoint.config.schema import json_schema
 from timepoint.model import MetricType
@@ -113,7 +113,13 @@ _PLACES = {
     "Walk": "A walk: `rows.NAME`",
     "Metric": "A metric: `metrics.NAME`",
 }
-_PATTERNS = {DURATION_PATTERN: "duration", SIZE_PATTERN: "size", r"^\$": "path"}
+_PATTERNS = {
+    DURATION_PATTERN: "duration",
+    STEP_PATTERN: "duration, `day`, `week`, `month`, `quarter` or `year`",
+    SPAN_PATTERN: "duration, or a number of days, weeks, months, quarters or years",
+    SIZE_PATTERN: "size",
+    r"^\$": "path",
+}
 _WORDS = {
     "": "JSON",
     "integer": "whole number",

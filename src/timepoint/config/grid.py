@@ -9,31 +9,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from timepoint.clock import format_duration
+from timepoint.clock import DAY, HOUR, format_duration
 from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_shape import MetricShape, TimeShape
 from timepoint.config.places import Findings, Path
-from timepoint.mapping.stamps import parse_length
+from timepoint.mapping.stamps import Length, parse_length
 from timepoint.mapping.unusable import Unusable
+from timepoint.request.spec import WindowSpec
 
 
-def check_grid(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], findings: Findings) -> None:
+def check_grid(
+    where: Path, job: JobShape, metrics: Mapping[str, MetricShape], window: WindowSpec, findings: Findings
+) -> None:
     """Adds what is wrong between the window's ``step`` and the ``step`` of times that begin at the window."""
-    step = (job.window.step if job.window else None) or 0
     times = {(*where, "time"): job.time}
     times.update({(*where, "metrics", name, "time"): shape.time for name, shape in metrics.items()})
     for at, time in times.items():
         length = _step_from_window(time)
-        if length is None or (step and step % length == 0):
-            continue
-        shown = format_duration(length)
-        have = f"is {format_duration(step)}" if step else "is not set"
-        message = (
-            f"values every {shown} from the start of the window need a window that is a multiple of {shown}: "
-            f"window.step {have}, write window: {{step: {shown}}}"
+        complaint = _misfit(window, length, time) if time and length else None
+        if complaint:
+            findings.add(Check.WINDOW_GRID, (*at, "step"), complaint)
+
+
+def _misfit(window: WindowSpec, length: Length, time: TimeShape) -> str | None:
+    """What is wrong with a list of values every ``length`` from the start of the window."""
+    if not _fills(window, length):
+        step = window.step if isinstance(window.step, Length) else format_duration(window.step)
+        have = f"is {step}" if window.step else "is not set"
+        return (
+            f"values every {length} from the start of the window need a window that is a multiple of {length}: "
+            f"window.step {have}, write window: {{step: {length}}}"
         )
-        findings.add(Check.WINDOW_GRID, (*at, "step"), message)
+    zone, own = time.timezone or "UTC", window.timezone if isinstance(window.step, Length) else "UTC"
+    if length.exact is None and zone != own and not zone.startswith("$"):
+        return f"is a {length} of {zone}, and windows are of {own}: write timezone: {own} beside it"
+    return None
+
+
+def _fills(window: WindowSpec, length: Length) -> bool:
+    """Whether every window holds a whole number of lengths, on days of 23 and of 25 hours, too."""
+    step = window.step
+    if isinstance(step, Length):
+        if length.exact is not None:
+            return (DAY if window.timezone == "UTC" else HOUR) % length.exact == 0
+        if length.months:
+            return step.months % length.months == 0 and step.months > 0
+        return length.days == 1 or (step.days > 0 and step.days % length.days == 0)
+    if length.exact is None:  # 24 hours are a day where clocks are never moved
+        return length == Length(days=1) and step > 0 and step % DAY == 0 and not window.align
+    return step > 0 and step % length.exact == 0
 
 
 def check_effect(where: Path, job: JobShape, metrics: Iterable[MetricShape], findings: Findings) -> None:
@@ -46,6 +71,16 @@ def check_effect(where: Path, job: JobShape, metrics: Iterable[MetricShape], fin
         if getattr(job.window, key, None) is not None:
             message = "has no effect, since the request does not name the window, as in {window.start}"
             findings.add(Check.WINDOW_UNUSED, (*where, "window", key), message)
+
+
+def check_once(where: Path, window: WindowSpec, findings: Findings) -> None:
+    """Adds an ``overlap`` of windows that are themselves what counters count."""
+    if window.asks_once and window.overlap:
+        message = (
+            "would count twice: a counter without time counts the window as a whole. Leave it out, or say under time "
+            "when each value is"
+        )
+        findings.add(Check.WINDOW, (*where, "window", "overlap"), message)
 
 
 def check_times(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], findings: Findings) -> None:
@@ -84,11 +119,11 @@ def check_max_age(
             findings.add(Check.MAX_AGE, at, message)
 
 
-def _step_from_window(time: TimeShape | None) -> int | None:
-    """The exact step of a time that begins at the window, None for any other time."""
+def _step_from_window(time: TimeShape | None) -> Length | None:
+    """The step of a time that begins at the window, None for any other time."""
     if time is None or time.step is None or time.start is None or not time.start.startswith("{window."):
         return None
     try:
-        return parse_length(time.step).exact
+        return parse_length(time.step)
     except Unusable:
         return None

@@ -5,8 +5,8 @@ Owns: the checks of schedules, windows, requests and their templates. Must not k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from fractions import Fraction
@@ -22,6 +22,7 @@ from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.places import Findings, Path
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.job import ScheduleSpec
+from timepoint.mapping.stamps import Length
 from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_problems, uses_window
 from timepoint.secret import Secret
@@ -78,7 +79,7 @@ class JobBuilder:
         request = self._request(shape, source)
         return Plan(
             schedule=schedule,
-            window=self._window(shape.window),
+            window=self._window(shape.window, shape.request.timezone),
             request=request,
             window_is_asked=_asks_for_window(request),
             timeout=shape.timeout or min(_TIMEOUT, gaps.longest),
@@ -119,17 +120,22 @@ class JobBuilder:
             self._add(Check.ZONE, key, message)
         return message is None
 
-    def _window(self, shape: WindowShape | None) -> WindowSpec:
+    def _window(self, shape: WindowShape | None, zone_of_request: str | None) -> WindowSpec:
         if shape is None:
             return WindowSpec()
-        step = shape.step or 0
-        if step and shape.overlap is not None and shape.overlap % step:
-            message = f"must be a multiple of step, {format_duration(step)}"
-            self._add(Check.WINDOW, "window.overlap", message)
-        if shape.max_span is not None and shape.max_span < step:
-            self._add(Check.WINDOW, "window.max_span", f"must not be shorter than step, {format_duration(step)}")
-        given = {name: value for name, value in shape.model_dump().items() if value is not None}
-        return WindowSpec(**given)
+        given = {name: getattr(shape, name) for name in WindowShape.model_fields}
+        given["timezone"] = shape.timezone or zone_of_request
+        window = WindowSpec(**{name: value for name, value in given.items() if value is not None})
+        for key, message in _window_complaints(window):
+            self._add(Check.WINDOW, f"window.{key}", message)
+        if shape.timezone is None:
+            is_known = zone_complaint(window.timezone) is None  # else the finding is the request's
+        else:
+            is_known = self._check_zone(shape.timezone, "window.timezone")
+            if not isinstance(window.step, Length) and not isinstance(window.max_span, Length):
+                message = "is for steps of the calendar, and a duration such as 1d is always 24 hours: write step: day"
+                self._add(Check.WINDOW, "window.timezone", message)
+        return window if is_known else replace(window, timezone="UTC")
 
     def _request(self, job: JobShape, source: SourceSpec | None) -> RequestSpec:
         shape = job.request
@@ -198,6 +204,24 @@ def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findin
     if len(periods) > 1 and not alone and share > 1:
         message = f"the jobs {', '.join(periods)} together ask more often than this allows: make their periods longer"
         findings.add(Check.MIN_INTERVAL, ("sources", source.name, "min_interval"), message)
+
+
+def _window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
+    """The keys of a window that do not fit together, and why."""
+    step, span = window.step, window.max_span
+    shown = str(step) if isinstance(step, Length) else format_duration(step)
+    if isinstance(step, int) and step and window.overlap % step:
+        yield "overlap", f"must be a multiple of step, {shown}"
+    if window.align and not step:
+        yield "align", "moves the steps of a window, and there are none: write step, too"
+    elif window.align and window.align >= (step.shortest if isinstance(step, Length) else step):
+        yield "align", f"must be shorter than step, {shown}"
+    reach = span.longest if isinstance(span, Length) else span
+    if span and reach < window.longest_step:
+        hint = ""
+        if isinstance(step, Length) and not isinstance(span, Length):
+            hint = f", which may have {format_duration(step.longest)}: write max_span: {step}"
+        yield "max_span", f"must not be shorter than step, {shown}{hint}"
 
 
 def _asks_for_window(request: RequestSpec) -> bool:

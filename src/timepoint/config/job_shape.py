@@ -18,6 +18,8 @@ from timepoint.config.kinds import (
     PathOrTexts,
     PositiveDuration,
     Shape,
+    Span,
+    Step,
     Text,
     Texts,
     described,
@@ -87,25 +89,44 @@ class WindowShape(Shape):
 
     place: ClassVar[str] = "the window of a job"
 
-    step: PositiveDuration | None = described(
-        "The grid of the API's timepoints: start and end of a window are multiples of it. Default: no grid.", "5m"
+    step: Step | None = described(
+        "The grid of the API's timepoints: windows begin and end on it. A duration is counted from 1970 in UTC, so "
+        "`1d` is 24 hours; a `day` is one of the calendar of `timezone`, which may have 23 or 25. A `week` begins on "
+        "Monday. Default: no grid.",
+        "5m",
+        "day",
+    )
+    align: Duration | None = described(
+        "By how much later the steps begin: `6h` with `step: day` for days from six to six on the clock on the wall. "
+        "Default: `0s`.",
+        "6h",
+    )
+    timezone: FilledText | None = described(
+        "The calendar of a `step` or `max_span` in days, weeks, months, quarters or years. Default: the `timezone` of "
+        "the request, or `UTC`.",
+        "Europe/Berlin",
     )
     delay: Duration | None = described(
         "How old data must be before the API no longer changes it. Default: `0s`.", "10m"
     )
     overlap: Duration | None = described(
-        "How much of what was already asked for is asked for again, to see late and revised values. Default: `0s`.",
+        "How much of what was already asked for is asked for again, to see late and revised values; with a step of the "
+        "calendar as many whole steps as it takes. Default: `0s`.",
         "1h",
     )
     catch_up: PositiveDuration | None = described(
-        "How far back a run reaches after failed runs or a downtime. Default: `7d`.", "2d"
+        "How far back a run reaches after failed runs or a downtime, widened to whole steps. Default: `7d`.", "2d"
     )
     initial: Duration | None = described(
-        "How far back the very first run reaches. Default: the period of the job, or `step` if that is longer.", "24h"
+        "How far back the very first run reaches, widened to whole steps. Default: the period of the job, or `step` if "
+        "that is longer.",
+        "24h",
     )
-    max_span: PositiveDuration | None = described(
-        "The longest range that the API answers at once; a longer window becomes several requests. Default: no limit.",
+    max_span: Span | None = described(
+        "The longest range that the API answers at once; a longer window becomes several requests, of as many whole "
+        "steps as fit in. `7 days` and `1 month` are of the calendar, `7d` is 168 hours. Default: no limit.",
         "1d",
+        "7 days",
     )
 
 

@@ -11,15 +11,29 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, NoReturn
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from timepoint.clock import format_duration, parse_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import FromEnvironment
 from timepoint.config.yaml import Written
+from timepoint.mapping.stamps import Length, parse_length
 
 DURATION_PATTERN = "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$"
+_UNITS = "day|week|month|quarter|year"
+STEP_PATTERN = f"^({_UNITS}|{DURATION_PATTERN[2:-2]})$"
+SPAN_PATTERN = f"^(([1-9][0-9]{{0,3}} )?({_UNITS})s?|{DURATION_PATTERN[2:-2]})$"
+_SPAN = re.compile(f"(?:([1-9][0-9]{{0,3}}) )?({_UNITS})s?")
 SIZE_PATTERN = "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$"
 _SIZE = re.compile(r"([0-9]+)([KMG]?)i?B")
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
@@ -108,6 +122,22 @@ def _as_positive_duration(value: Any) -> int:
     return _as_duration(value) or refuse(Check.DURATION, "must be longer than 0")
 
 
+def _as_step(value: Any) -> int | Length:
+    if not isinstance(value, str) or not (match := _SPAN.fullmatch(value)):
+        return _as_positive_duration(value)
+    if value != match[2]:
+        refuse(Check.DURATION, f"{value!r} is no step: write {match[2]}, or a duration such as 1h")
+    return parse_length(value)
+
+
+def _as_span(value: Any) -> int | Length:
+    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return _as_positive_duration(value)
+    unit, count = parse_length(match[2]), int(match[1] or 1)
+    return Length(days=unit.days * count, months=unit.months * count)
+
+
 def _as_size(value: Any) -> int:
     text = as_text(value)
     match = _SIZE.fullmatch(text)
@@ -187,6 +217,16 @@ PathOrNumber = Annotated[
 ]
 Duration = Annotated[int, BeforeValidator(_as_duration), WithJsonSchema(_DURATION_SCHEMA)]
 PositiveDuration = Annotated[int, BeforeValidator(_as_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Step = Annotated[
+    int | InstanceOf[Length],
+    BeforeValidator(_as_step),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": STEP_PATTERN}),
+]
+Span = Annotated[
+    int | InstanceOf[Length],
+    BeforeValidator(_as_span),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": SPAN_PATTERN}),
+]
 Size = Annotated[int, BeforeValidator(_as_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
 Json = Annotated[Any, BeforeValidator(as_json), WithJsonSchema({})]
 

@@ -10,7 +10,7 @@ stand or fall alone, and what stands is looked at further.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from timepoint.clock import format_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.grid import check_effect, check_expect, check_grid, check_max_age, check_times
+from timepoint.config.grid import check_effect, check_expect, check_grid, check_max_age, check_once, check_times
 from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
@@ -34,8 +34,11 @@ from timepoint.errors import ConfigError, Problem
 from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.engine import compile_mapping
-from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, WalkSpec
+from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
+from timepoint.model import Temporality
 from timepoint.request.spec import SourceSpec
+
+_WINDOW = TimeSpec(start="{window.start}", end="{window.end}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,12 @@ class _Loader:
             builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
         ]
         shapes = {name: builder.shape for name, builder in parts.metrics.items()}
-        check_grid(parts.where, shape, shapes, self.findings)
+        window = plan.window
+        if plan.window_is_asked and shape.time is None:
+            metrics = [_of_its_window(mapped) for mapped in metrics]
+            window = replace(window, asks_once=any(map(_counts_windows, metrics)))
+        check_grid(parts.where, shape, shapes, window, self.findings)
+        check_once(parts.where, window, self.findings)
         if not plan.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
         check_times(parts.where, shape, shapes, self.findings)
@@ -219,7 +227,7 @@ class _Loader:
         return Job(
             name=parts.name,
             schedule=plan.schedule,
-            window=plan.window,
+            window=window,
             polling=HttpPolling(source, plan.request, mapping),
             metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
             timeout=plan.timeout,
@@ -251,6 +259,17 @@ class _Loader:
 
 def _walk(path: str, columns: str | list[str] | None) -> WalkSpec:
     return WalkSpec(path, tuple(columns) if isinstance(columns, list) else columns)
+
+
+def _of_its_window(mapped: MetricMapping) -> MetricMapping:
+    """A counter without a time counts what the request asked for: its interval is the window."""
+    if mapped.metric.temporality is None or mapped.own.time is not None:
+        return mapped
+    return replace(mapped, own=replace(mapped.own, time=_WINDOW))
+
+
+def _counts_windows(mapped: MetricMapping) -> bool:
+    return mapped.own.time is _WINDOW and mapped.metric.temporality is Temporality.DELTA
 
 
 def _guard(shape: JobShape) -> GuardSpec:

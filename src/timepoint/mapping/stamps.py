@@ -249,6 +249,13 @@ class Length:
             return self.exact
         return (31 * self.months + self.days) * DAY + HOUR + self.milliseconds
 
+    @property
+    def shortest(self) -> int:
+        """At least so many milliseconds long: a month of 28 days, a day without the hour that clocks leave out."""
+        if self.exact is not None:
+            return self.exact
+        return (28 * self.months + self.days) * DAY - HOUR + self.milliseconds
+
     def __str__(self) -> str:
         """As the config says it: ``day``, ``2 weeks``, ``90m``."""
         if self.exact is not None:

@@ -118,7 +118,7 @@ class FunctionOrigin:
             call.is_wanted = False
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
-        return collect(material.content, self._metrics, context.fire_time)
+        return collect(material.content, self._metrics, context.fire_time, context.window)
 
 
 class _Call:

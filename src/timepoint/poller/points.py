@@ -17,7 +17,7 @@ from math import inf, isfinite
 
 from timepoint.mapping.labels import check_label_name, label_value
 from timepoint.mapping.unusable import Unusable, show
-from timepoint.model import MappedRun, MetricSpec, Rejects, SeriesPoints, Temporality, Times, series_text
+from timepoint.model import MappedRun, MetricSpec, Rejects, SeriesPoints, Temporality, Times, Window, series_text
 
 Instant = datetime | float
 """A datetime with a zone, or seconds since the epoch, as in PromQL."""
@@ -30,7 +30,8 @@ _NOT_LABELS = ("__",)
 class Point:
     """One value of one series: over the interval from ``start`` to ``end``, or at the instant ``at``.
 
-    ``metric`` is the name of a metric of the job. Without a time the point is an instant at the fire time of the run.
+    ``metric`` is the name of a metric of the job. Without a time a point of a counter is about the window that the
+    function was called with, which must then not overlap what was counted; any other is an instant at the fire time.
     """
 
     metric: str
@@ -44,7 +45,7 @@ class Point:
 Interval = tuple[int, int]
 
 
-def collect(points: Iterable[object], metrics: Mapping[str, MetricSpec], fire_time: int) -> MappedRun:
+def collect(points: Iterable[object], metrics: Mapping[str, MetricSpec], fire_time: int, window: Window) -> MappedRun:
     """The points of one call as columns. Never raises for a bad point."""
     found: dict[str, dict[str, dict[Interval, float]]] = {name: {} for name in metrics}
     rejects = Rejects()
@@ -52,7 +53,7 @@ def collect(points: Iterable[object], metrics: Mapping[str, MetricSpec], fire_ti
     rows = 0
     for rows, point in enumerate(points, 1):
         try:
-            series, interval, value = _read(point, metrics, fire_time, texts, found)
+            series, interval, value = _read(point, metrics, (fire_time, window), texts, found)
         except Unusable as error:
             rejects.add(error.reason, f"point {rows - 1}: {error.shown}")
             continue
@@ -71,7 +72,7 @@ def collect(points: Iterable[object], metrics: Mapping[str, MetricSpec], fire_ti
 def _read(
     point: object,
     metrics: Mapping[str, MetricSpec],
-    fire_time: int,
+    context: tuple[int, Window],
     texts: _SeriesTexts,
     found: dict[str, dict[str, dict[Interval, float]]],
 ) -> tuple[dict[Interval, float], Interval, float]:
@@ -82,7 +83,7 @@ def _read(
     if spec is None:
         raise Unusable("unknown_metric", f"{show(point.metric)} is not a metric of this job")
     text = texts.of(point.labels)
-    interval = _interval(point, fire_time)
+    interval = _interval(point, *context, counts=spec.temporality is not None)
     value = _value(point.value, spec)
     return found[point.metric].setdefault(text, {}), interval, value
 
@@ -116,14 +117,14 @@ def _name(name: object) -> str:
     return name
 
 
-def _interval(point: Point, fire_time: int) -> Interval:
+def _interval(point: Point, fire_time: int, window: Window, *, counts: bool) -> Interval:
     if point.at is not None:
         if point.start is not None or point.end is not None:
             raise Unusable("not_a_time", "a point has either at, or start and end")
         at = _instant(point.at)
         return at, at
     if point.start is None and point.end is None:
-        return fire_time, fire_time
+        return (window.start, window.end) if counts else (fire_time, fire_time)
     if point.start is None or point.end is None:
         raise Unusable("not_a_time", "a point with a start needs an end, and the other way round")
     start, end = _instant(point.start), _instant(point.end)
