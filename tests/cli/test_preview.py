@@ -79,6 +79,55 @@ def test_rejects_and_windows_go_to_standard_error(tmp_path: Path) -> None:
     assert "rejected" not in result.stdout
 
 
+def test_the_next_run_is_told_in_words(tmp_path: Path) -> None:
+    """Beside what this run asks for stands what the next one would, if this one is accepted."""
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), "--at", "2025-01-01T12:00Z")
+
+    assert (
+        "  the run at 2025-01-01T12:30:00Z would ask for 2025-01-01T11:50:00Z..2025-01-01T12:20:00Z\n" in result.stderr
+    )
+
+
+def test_a_catch_up_is_told_in_words(tmp_path: Path) -> None:
+    """From a watermark: what is asked for, in how many windows, and what is lost for good."""
+    config = write_config(tmp_path, CONFIG.replace("delay: 10m", "delay: 10m, max_span: 1d, catch_up: 2d"))
+    when = ("--at", "2025-01-31T12:00Z")
+
+    result = call("preview", config, "--response", write_answer(tmp_path), *when, "--watermark", "2025-01-30T12:00Z")
+
+    assert "run after the watermark 2025-01-30T12:00:00Z, fire time 2025-01-31T12:00:00Z\n" in result.stderr
+    assert "  window 2025-01-30T12:00:00Z..2025-01-31T11:50:00Z\n" in result.stderr
+    assert "never" not in result.stderr
+
+    result = call("preview", config, "--response", write_answer(tmp_path), *when, "--watermark", "2025-01-01T12:00Z")
+
+    assert (
+        "  2025-01-01T12:00:00Z..2025-01-29T11:50:00Z would never be asked for: catch_up reaches back 2d\n"
+        in result.stderr
+    )
+    assert result.stderr.count("  window ") == 2
+
+
+def test_a_watermark_that_is_reached_asks_for_nothing(tmp_path: Path) -> None:
+    """Then the next run is told all the same."""
+    now = ("--at", "2025-01-31T12:00Z", "--watermark", "2025-01-31T11:50Z")
+
+    result = call("preview", write_config(tmp_path), "--response", write_answer(tmp_path), *now)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "there is no window to ask for" in result.stderr
+    assert "would ask for 2025-01-31T11:50:00Z..2025-01-31T12:20:00Z" in result.stderr
+
+
+def test_a_watermark_and_a_window_exclude_each_other(tmp_path: Path) -> None:
+    """One says how the window is found, the other gives it."""
+    window = ("--window-start", "2025-01-01T00:00Z", "--window-end", "2025-01-01T00:05Z")
+
+    result = call("preview", write_config(tmp_path), *window, "--watermark", "2025-01-01T00:00Z")
+
+    assert result.exit_code == 2
+
+
 def test_a_given_window_leaves_out_what_is_outside(tmp_path: Path) -> None:
     """As in a run, points after the window that was asked for are left to others, and points before it are rejects."""
     window = ("--window-start", "2025-01-01T00:00Z", "--window-end", "2025-01-01T00:05Z")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, load, load_offline
+from timepoint.cli.plan import given_up_line, next_run_line, window_lines
 from timepoint.clock import SystemClock, format_instant
 from timepoint.errors import MappingError, SourceError
 from timepoint.model import MappedRun, Rejects, SeriesPoints, Window
@@ -34,7 +35,9 @@ _CONTENT_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to preview. ``windows`` are those that a first run at the fire time would ask for, or the one given.
+    """What to preview. ``windows`` are those that a run at the fire time would ask for, or the one given.
+
+    The run is the first one, or the one after ``watermark``.
 
     ``response`` is a file that stands for the answer, None to ask the API. ``window_given`` says that the window comes
     from the command line.
@@ -44,6 +47,7 @@ class Question:
     windows: Sequence[Window]
     window_given: bool
     response: Path | None
+    watermark: int | None
 
 
 @click.command()
@@ -63,6 +67,12 @@ class Question:
     "--at", type=InstantType(), metavar="TIME", help="The fire time; without it the last one of the schedule."
 )
 @click.option(
+    "--watermark",
+    type=InstantType(),
+    metavar="TIME",
+    help="How far the job has come; without it the run is the first one. Shows what is caught up after a downtime.",
+)
+@click.option(
     "--format",
     "format_",
     type=click.Choice(["text", "openmetrics", "points"]),
@@ -77,32 +87,36 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
     window_start: int | None,
     window_end: int | None,
     at: int | None,
+    watermark: int | None,
     format_: str,
 ) -> None:
-    """Show what a first run of a job would give, and touch nothing.
+    """Show what a run of a job would ask for and give, and touch nothing.
 
     Asks the API once (for the newest window, if a run would ask for several), or reads FILE as the answer: then no
     credentials are needed, and all its points are taken unless a window is given. What the page would show goes to
-    standard output; windows and rejects, with the JSON paths of the first few, to standard error. Neither the ledger
-    nor the data directory is read or written.
+    standard output; what this run and the next one would ask for, and rejects, with the JSON paths of the first few,
+    to standard error. Neither the ledger nor the data directory is read or written.
 
     \b
     Examples:
       timepoint preview energy.yaml --job pod_energy
       timepoint preview energy.yaml --response answer.json --format points
       timepoint preview energy.yaml --window-start 2025-01-31T12:00Z --window-end 2025-01-31T13:00Z
+      timepoint preview energy.yaml --watermark 2025-01-28T12:00Z --at 2025-01-31T13:00Z
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     if (window_start is None) != (window_end is None):
         raise click.UsageError("--window-start and --window-end belong together")
     if window_start is not None and window_end is not None and window_start >= window_end:
         raise click.UsageError("--window-start must be before --window-end")
+    if window_start is not None and watermark is not None:
+        raise click.UsageError("--watermark says how a window is found, and --window-start gives one: leave one out")
     given = Window(window_start, window_end) if window_start is not None and window_end is not None else None
     loaded = load(config) if response is None else load_offline(config)
     jobs = _chosen(loaded.jobs, job_name, one_needed=response is not None)
     failed = False
     for job in jobs:
         try:
-            _preview(job, _question(job, given, at, response), format_)
+            _preview(job, _question(job, given or watermark, at, response), format_)
         except (SourceError, MappingError) as error:
             click.echo(f"{job.name}: {error}", err=True)
             failed = True
@@ -122,13 +136,16 @@ def _chosen(jobs: Sequence[Job], name: str | None, *, one_needed: bool) -> Seque
     return jobs
 
 
-def _question(job: Job, given: Window | None, at: int | None, response: Path | None) -> Question:
-    from timepoint.poller.schedule import last_fire, period
-    from timepoint.request.window import plan_windows
+def _question(job: Job, given: Window | int | None, at: int | None, response: Path | None) -> Question:
+    """What to ask. ``given`` is the window, or the watermark from which it follows."""
+    from timepoint.poller.plan import windows_of_run
+    from timepoint.poller.schedule import last_fire
 
     fire_time = last_fire(job.schedule, job.name, SystemClock().now()) if at is None else at
-    windows = [given] if given else plan_windows(job.window, period(job.schedule, fire_time), fire_time, None)
-    return Question(fire_time, windows, given is not None, response)
+    if isinstance(given, Window):
+        return Question(fire_time, [given], window_given=True, response=response, watermark=None)
+    windows = windows_of_run(job, fire_time, given)
+    return Question(fire_time, windows, window_given=False, response=response, watermark=given)
 
 
 def _preview(job: Job, question: Question, format_: str) -> None:
@@ -155,13 +172,17 @@ def _preview(job: Job, question: Question, format_: str) -> None:
 
 def _told(job: Job, question: Question) -> Iterator[str]:
     whose = "given" if question.window_given else "first run"
+    if question.watermark is not None:
+        whose = f"run after the watermark {format_instant(question.watermark)}"
     yield f"{job.name}: {whose}, fire time {format_instant(question.fire_time)}"
-    for window in question.windows:
-        yield f"  window {format_instant(window.start)}..{format_instant(window.end)}"
+    yield from given_up_line(job, question.windows, question.watermark)
+    yield from window_lines(question.windows)
     if len(question.windows) > 1 and question.response is None:
         yield f"  asked for the newest of these {len(question.windows)} windows alone"
     if not question.windows:
         yield "  there is no window to ask for at this fire time"
+    if not question.window_given:
+        yield next_run_line(job, question.fire_time, question.windows, question.watermark)
 
 
 def _missed(page: bytes, mapped: MappedRun, question: Question) -> Iterator[str]:

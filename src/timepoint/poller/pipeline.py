@@ -38,14 +38,13 @@ from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Outcome, Rejects, Window
-from timepoint.poller import schedule
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
+from timepoint.poller.plan import windows_of_run
 from timepoint.poller.report import NOTHING_NEW, RunReport, skipped
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import Worker, paused_collector
-from timepoint.request.window import plan_windows
 
 # An origin keeps the deadline itself if it can, and then knows better what it waited for: it speaks first.
 _GRACE = 0.25
@@ -98,14 +97,7 @@ class Pipeline:
             raise _Failed(Outcome.SKIPPED, "busy", busy)
         with _closing(Outcome.STORE_ERROR, "load"):
             lane = await self.worker.do(self.desk.load)
-        job = self.job
-        period = schedule.period(job.schedule, fire_time)
-        windows = plan_windows(job.window, period, fire_time, lane.watermark, lane.asked_from)
-        if job.window_is_asked:
-            return windows
-        # The request does not name its window: one answer serves all of it, and there is always something to ask.
-        windows = windows or plan_windows(job.window, period, fire_time, None)
-        return [Window(windows[0].start, windows[-1].end)] if windows else []
+        return windows_of_run(self.job, fire_time, lane.watermark, lane.asked_from)
 
     async def _run_windows(self, windows: list[Window], report: RunReport, deadline: float) -> None:
         for number, window in enumerate(windows, 1):
