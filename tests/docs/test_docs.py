@@ -153,7 +153,8 @@ def is_known(line: list[str]) -> bool:
         given, _, _ = command.make_parser(click.Context(command)).parse_args(list(line[1:]))
         for parameter in command.params:
             value = given.get(str(parameter.name))
-            if isinstance(parameter, click.Option) and isinstance(value, str):
+            is_file = isinstance(parameter.type, click.Path)  # the reader's, not ours
+            if isinstance(parameter, click.Option) and isinstance(value, str) and not is_file:
                 parameter.type_cast_value(click.Context(command), value)
     except click.UsageError:
         return False
