@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -337,6 +338,15 @@ async def test_a_page_that_could_not_be_published_is_tried_again(stage: Stage, j
         aside.rename(stage.published)
         await stage.clock.advance(minutes=2)
         assert stage.samples()[TOTAL] == 12
+
+
+async def test_a_page_that_somebody_deleted_is_put_back(stage: Stage, job: Job) -> None:
+    """It comes back at the next heartbeat, not after the next run half an hour later."""
+    async with stage.running(job):
+        assert stage.samples()[TOTAL] == 6
+        shutil.rmtree(stage.published)
+        await stage.clock.advance(seconds=10)
+        assert stage.samples()[TOTAL] == 6
 
 
 async def test_stopping_cancels_what_hangs(stage: Stage, job: Job) -> None:

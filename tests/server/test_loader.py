@@ -11,6 +11,7 @@ from timepoint.exposition.formats import TEXT
 from timepoint.exposition.publish import publish, snapshot_path
 from timepoint.model import FamilySpec, MetricType
 from timepoint.server.loader import SnapshotLoader
+from timepoint.server.status import POLLER
 
 
 def page(loader: SnapshotLoader) -> bytes:
@@ -105,15 +106,39 @@ def test_the_same_damage_is_not_read_at_every_look(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_no_longer_served(tmp_path: Path) -> None:
-    """The directory is the truth: a job that was taken away leaves the page."""
+    """The directory is the truth: a job that was taken away leaves the page, when it is sure that this is meant."""
     publish_job(tmp_path, "a")
-    loader = SnapshotLoader(tmp_path, ["a"], SetClock())
+    publish_poller(tmp_path)
+    clock = SetClock()
+    loader = SnapshotLoader(tmp_path, ["a"], clock)
     loader.refresh()
 
     snapshot_path(tmp_path, "a").unlink()
     loader.refresh()
+    clock.advance(9_000)
+    loader.refresh()
+    assert b"a_watts" in page(loader)
 
+    clock.advance(1_000)
+    loader.refresh()
     assert b"a_watts" not in page(loader)
+
+
+def test_a_directory_that_is_deleted_takes_no_job_away(tmp_path: Path) -> None:
+    """Without a sign of the poller nobody has withdrawn anything: what is held is served up to its max_age."""
+    publish_job(tmp_path, "a")
+    publish_poller(tmp_path)
+    clock = SetClock()
+    loader = SnapshotLoader(tmp_path, ["a"], clock)
+    loader.refresh()
+
+    snapshot_path(tmp_path, "a").unlink()
+    snapshot_path(tmp_path, POLLER).unlink()
+    for _ in range(3):
+        loader.refresh()
+        clock.advance(10_000)
+
+    assert b"a_watts" in page(loader)
 
 
 def test_a_heartbeat_counts_from_when_it_was_seen(tmp_path: Path) -> None:

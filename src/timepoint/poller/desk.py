@@ -103,6 +103,10 @@ class JobDesk:
         self.page_is_old = False
         failpoint("after_publish")
 
+    def page_is_gone(self) -> bool:
+        """Whether a page that was published is no longer there: nobody but this desk should take it away."""
+        return self._shown_version is not None and not snapshot_path(self._published, self._job.name).exists()
+
     def finish(self) -> None:
         """Brings the page to a commit that was the last before the end. Raises StoreError, PublishError."""
         if self._shown_version is not None and self.load().version != self._shown_version:

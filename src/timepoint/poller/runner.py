@@ -272,9 +272,9 @@ class Runner:
             self._beat_fails = False
 
     async def _publish_old_pages(self) -> None:
-        """Tries again what could not be published; the run that met it has said so."""
+        """Tries again what could not be published; the run that met it has said so. And what somebody has deleted."""
         for desk in self._desks:
-            if desk.page_is_old:
+            if desk.page_is_old or desk.page_is_gone():
                 with contextlib.suppress(PublishError, StoreError):
                     await self._worker.do(desk.publish)
 

@@ -31,6 +31,10 @@ INTERVAL = 0.2
 AHEAD = 3000
 """Milliseconds before something appears or vanishes by its age, at which the pages for that moment are made."""
 
+GRACE = 10.0
+"""Seconds for which a job's file may be gone before the job leaves the page: the poller brings a file back that was
+deleted by accident. Without a file of the poller itself there is nobody who took the job away, and it stays."""
+
 RETRY = 5.0
 """Seconds until a file that could not be read is tried again, if it has not changed before."""
 
@@ -64,7 +68,7 @@ class _File:
     """One file: the signature of the last snapshot in it that was whole, and that snapshot.
 
     ``trouble`` is why it could not be read at the last try, and with which signature; it is tried again at ``retry_at``
-    (seconds of the monotonic clock), since not every failure is damage.
+    (seconds of the monotonic clock), since not every failure is damage. ``gone_at`` is when the file was first missed.
     """
 
     path: Path
@@ -72,6 +76,7 @@ class _File:
     published: PublishedJob | None = None
     trouble: tuple[_Signature | None, str] | None = None
     retry_at: float = 0.0
+    gone_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -130,15 +135,26 @@ class SnapshotLoader:
                 log.exception("BUG: the published snapshots cannot be refreshed; those held stay")
 
     def _take(self, file: _File, signature: _Signature | None) -> bool:
-        """Reads the file if it is another one than before. A file that is gone is no longer served."""
+        """Reads the file if it is another one than before. A file that stays gone is no longer served."""
         if signature is None:
-            was_there = file.published is not None
-            file.signature = file.published = file.trouble = None
-            return was_there
+            return self._is_withdrawn(file)
+        file.gone_at = None
         if signature == file.signature or self._is_to_wait(file, signature):
             return False
         file.published = read_published(file.path)
         file.signature, file.trouble = signature, None
+        return True
+
+    def _is_withdrawn(self, file: _File) -> bool:
+        """Lets a file that is gone go, once it is sure that this is meant; says whether it did so now."""
+        if file.published is None:
+            file.signature = file.trouble = None
+            return False
+        now = self.clock.monotonic()
+        file.gone_at = now if file.gone_at is None else file.gone_at
+        if now - file.gone_at < GRACE or not self._files[POLLER].path.exists():
+            return False
+        file.signature = file.published = file.trouble = None
         return True
 
     def _is_to_wait(self, file: _File, signature: _Signature) -> bool:
