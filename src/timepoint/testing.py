@@ -180,7 +180,7 @@ def read_samples(page: str) -> dict[str, float]:
     Raises ValueError for a line that is neither a comment nor a sample, or for a sample that comes twice.
     """
     samples: dict[str, float] = {}
-    for line in page.splitlines():
+    for line in page.split("\n"):  # not splitlines(): a label may hold other ends of lines
         if not line or line.startswith("#"):
             continue
         match = _SAMPLE.fullmatch(line)

@@ -49,7 +49,13 @@ def test_an_integer_of_thousands_of_digits_is_no_label() -> None:
 
 @pytest.mark.parametrize(
     ("node", "expected"),
-    [("a\x00b", "a\ufffdb"), ("\ud800x", "\ufffdx"), ("a\x1b[1m", "a\ufffd[1m"), ("a\tb\nc", "a\tb\nc")],
+    [
+        ("a\x00b", "a\ufffdb"),
+        ("\ud800x", "\ufffdx"),
+        ("a\x1b[1m", "a\ufffd[1m"),
+        ("a\x9bb", "a\ufffdb"),
+        ("a\tb\nc", "a\tb\nc"),
+    ],
 )
 def test_control_bytes_and_lone_surrogates_are_replaced(node: Any, expected: Any) -> None:
     """What cannot be shown safely becomes U+FFFD; tab and line feed stay."""
@@ -146,3 +152,11 @@ def test_spread_of_nothing_gives_no_labels() -> None:
 def test_scalar_text_of_floats_is_shortest(node: Any, expected: Any) -> None:
     """Floats print in the shortest form that reads back the same."""
     assert scalar_text(node) == expected
+
+
+def test_a_long_name_is_cut_and_stays_itself() -> None:
+    """Keys of an object may be of any length; a label name of a megabyte is of no use to anybody."""
+    names = [sanitised_name("k" * 1000 + end) for end in "ab"]
+    assert [len(name) for name in names] == [256, 256]
+    assert names[0] != names[1]
+    assert all(LABEL_NAME.fullmatch(name) for name in names)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from timepoint.clock import MINUTE
 from timepoint.errors import StatusError, StoreError, TransportError
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.change import ChangeSet
-from timepoint.model import Outcome, Window
+from timepoint.model import Outcome, Window, split_series_text
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.origin import HttpOrigin
 from timepoint.poller.pipeline import Pipeline
@@ -453,3 +456,30 @@ async def test_the_overflow_keeps_the_sum_of_a_counter(tmp_path: Path) -> None:
     samples = {name: value for name, value in made.samples().items() if name.startswith("energy")}
     assert len(samples) == 6
     assert sum(samples.values()) == 2 * 6 * 40
+
+
+ODD = {
+    "quotes": 'say "hi" \\ and\nmore',
+    "controls": "a\x00b\x1bc\x7f\x9bd\re",
+    "half a surrogate pair": "\ud83d and \udc00",
+    "line separators": "a\u2028b\u2029c\x85",
+    "right to left": "\u202eabc\u200f",
+    "long": "é" * 1_000_000,
+    "long and odd": '"\\\n\x00' * 100_000,
+}
+
+
+async def test_odd_label_values_cost_nothing_but_themselves(bench: Callable[..., Bench], promtool: str) -> None:
+    """Whatever an API sends as text: the page is whole, UTF-8, as Prometheus wants it, and holds every pod once."""
+    made = bench(lambda window: [{**row, "pod": text} for text in (*ODD.values(), "plain") for row in ones(window)])
+    report = await made.run()
+    assert (report.outcome, report.rejects.total) == (Outcome.OK, 0)
+    page = published_page(made.published, made.clock.now())
+    check = partial(subprocess.run, [promtool, "check", "metrics"], input=page.encode(), capture_output=True)
+    checked = await asyncio.to_thread(check)
+    assert (checked.returncode, len(checked.stderr)) == (0, 0)
+    labels = [split_series_text(name.removeprefix("energy_joules_total"))[1]["pod"] for name in read_samples(page)]
+    assert len(labels) == len(ODD) + 1
+    assert max(map(len, labels)) == 256
+    assert not any(re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", label) for label in labels)
+    assert labels[0] == ODD["quotes"]

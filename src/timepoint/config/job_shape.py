@@ -219,6 +219,11 @@ class JobShape(RulesShape):
     forget_after: PositiveDuration | None = described(
         "How long the total of a counter series that is gone is kept. Default: `7d`.", "30d"
     )
+    label_length: Annotated[int, Field(ge=32, le=65536)] | None = described(
+        "The most characters of a label's value. A longer one is cut and ends with a hash, so that two values stay "
+        "two. Default: `256`.",
+        512,
+    )
     max_series: Annotated[int, Field(ge=1)] | None = described(
         "How many series of the job are kept at most, on the page or since they left it. Those that are kept work on, "
         "new ones beyond it are rejects. Default: `1000000`.",

@@ -34,6 +34,7 @@ from timepoint.errors import ConfigError, Problem
 from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.engine import compile_mapping
+from timepoint.mapping.labels import MAX_LENGTH
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
 from timepoint.model import Temporality
 from timepoint.request.spec import SourceSpec
@@ -242,6 +243,7 @@ class _Loader:
             rows={name: _walk(walk.path, walk.columns) for name, walk in (shape.rows or {}).items()},
             metrics=tuple(metrics),
             defaults=rules(shape),
+            label_length=shape.label_length or MAX_LENGTH,
             expect=ExpectSpec(
                 equal=(expect.equal if expect else None) or {},
                 present=tuple((expect.present if expect else None) or ()),

@@ -205,7 +205,7 @@ def compile_mapping(spec: MappingSpec) -> Mapping:
     problems: list[SpecProblem] = []
     walks = build_walks(spec.rows, problems)
     check_defaults(spec.defaults, walks, problems)
-    plans = [plan_metric(metric, walks, spec.defaults, problems) for metric in spec.metrics]
+    plans = [plan_metric(metric, walks, spec, problems) for metric in spec.metrics]
     expectation = compile_expect(spec.expect, problems)
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))

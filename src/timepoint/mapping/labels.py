@@ -20,7 +20,7 @@ RENAMED = {"job": "exported_job", "instance": "exported_instance"}
 _CONSTANTS = ("NaN", "Infinity", "-Infinity")
 _HASH_DIGITS = 16
 _INTEGRAL = 1e16  # from here on repr() itself turns to exponents
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -64,8 +64,11 @@ def _clean(text: str, limit: int) -> str:
     cleaned = _UNSAFE.sub("\ufffd", text)
     if len(cleaned) <= limit:
         return cleaned
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
-    return f"{cleaned[: max(0, limit - _HASH_DIGITS - 1)]}~{digest}"
+    return f"{cleaned[: max(0, limit - _HASH_DIGITS - 1)]}~{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
 
 
 def check_label_name(name: str) -> None:
@@ -81,13 +84,17 @@ def check_label_name(name: str) -> None:
 
 
 def sanitised_name(key: str) -> str:
-    """A label name made of any text: what a name may not have becomes ``_``, and a leading digit gets one before it."""
+    """A label name made of any text: what a name may not have becomes ``_``, and a leading digit gets one before it.
+
+    A name longer than 256 characters is cut and ends with sixteen digits of a hash.
+    """
     name = _NOT_IN_NAMES.sub("_", key) or "_"
-    return f"_{name}" if name[0].isdigit() else name
+    name = f"_{name}" if name[0].isdigit() else name
+    return name if len(name) <= MAX_LENGTH else f"{name[: MAX_LENGTH - _HASH_DIGITS - 1]}_{_digest(key)}"
 
 
-def spread(node: Any, limit: int = MAX_LENGTH) -> dict[str, str]:
-    """The labels that the scalar members of an object give (R9).
+def spread(node: Any) -> dict[str, str]:
+    """The labels that the scalar members of an object give (R9), their values as they stand.
 
     ``__name__`` is left out, and ``job`` and ``instance``, which belong to Prometheus' own target, get the prefix
     ``exported_``, as it names them itself. Null and empty members give no label, objects and arrays none either. Raises
@@ -107,7 +114,6 @@ def spread(node: Any, limit: int = MAX_LENGTH) -> dict[str, str]:
         if name in origin:
             raise Unusable("label_clash", f"the members {show(origin[name])} and {show(key)} are both label {name}")
         origin[name] = key
-        value = label_value(member, limit)
-        if value:
+        if member is not None and (value := scalar_text(member)):
             labels[name] = value
     return labels

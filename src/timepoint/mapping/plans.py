@@ -15,7 +15,7 @@ from timepoint.mapping.numbers import NumberReader
 from timepoint.mapping.paths import Filter, Index, Name, Path, PathError, is_path, parse_path
 from timepoint.mapping.relabel import Relabel, RelabelError, compile_relabel
 from timepoint.mapping.series import COMBINES
-from timepoint.mapping.spec import MetricMapping, Rules, SpecProblem, TimeSpec, Where
+from timepoint.mapping.spec import MappingSpec, MetricMapping, Rules, SpecProblem, TimeSpec, Where
 from timepoint.mapping.stamps import Length, StampReader, find_zone, parse_length
 from timepoint.mapping.times import TEMPLATES, TimePlan
 from timepoint.mapping.units import IDENTITY, Conversion, compile_unit
@@ -67,6 +67,7 @@ class MetricPlan:
     conversion: Conversion
     missing: tuple[Any, ...]
     combine: str | None
+    label_length: int
 
     @property
     def name(self) -> str:
@@ -94,15 +95,15 @@ class _Draft:
 
 
 def plan_metric(
-    mapping: MetricMapping, walks: Walks, defaults: Rules, problems: list[SpecProblem]
+    mapping: MetricMapping, walks: Walks, spec: MappingSpec, problems: list[SpecProblem]
 ) -> MetricPlan | None:
     """The plan of one metric, or None if a mistake keeps it from having one."""
+    defaults = spec.defaults
     draft = _Draft(mapping, walks, defaults, problems, ("metrics", mapping.metric.family.name))
     before = len(problems)
     own = mapping.own
     values = _value_cells(draft)
-    spec, time_where = _time_spec(draft)
-    time_cells, time = _time(draft, spec, time_where)
+    time_cells, time = _time(draft, *_time_spec(draft))
     own_labels = _label_cells(draft, own.labels, ("labels",))
     walk = _home(draft, [*values, *(time_cells if own.time is not None else ()), *own_labels[0].values()])
     missing = own.missing if own.missing is not None else defaults.missing or ()
@@ -127,6 +128,7 @@ def plan_metric(
         conversion=conversion,
         missing=missing,
         combine=_combine(draft),
+        label_length=spec.label_length,
     )
     return plan if len(problems) == before else None
 

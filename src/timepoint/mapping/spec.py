@@ -119,12 +119,13 @@ class ExpectSpec:
 
 @dataclass(frozen=True, slots=True)
 class MappingSpec:
-    """The whole mapping of a job. ``constants`` are literal labels of every series, for instance of a fan-out."""
+    """The whole mapping of a job. Label values longer than ``label_length`` characters are cut and end with a hash."""
 
     rows: Mapping[str, WalkSpec]
     metrics: tuple[MetricMapping, ...]
     defaults: Rules = field(default_factory=Rules)
     expect: ExpectSpec = field(default_factory=ExpectSpec)
+    label_length: int = 256
 
 
 @dataclass(frozen=True, slots=True)

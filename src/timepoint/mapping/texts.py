@@ -122,34 +122,38 @@ def _maker(plan: MetricPlan, lane: Mapping[str, str]) -> Callable[[Key], Text]:
     constants = {**lane, **plan.literals}
     if plan.relabels or plan.spread is not None or not set(names).isdisjoint(constants):
         return _general_maker(plan, lane)
-    return _plain_maker(names, constants)
+    return _plain_maker(names, constants, plan.label_length)
 
 
 def _general_maker(plan: MetricPlan, lane: Mapping[str, str]) -> Callable[[Key], Text]:
+    limit = plan.label_length
+
     def make(key: Key) -> Text:
         labels = dict(lane)
         raw = iter(key)
         for name in plan.captures:
-            labels[name] = label_value(str(next(raw)))
+            labels[name] = label_value(str(next(raw)), limit)
         if plan.spread is not None:
-            labels.update(next(raw))
+            labels.update((name, label_value(value, limit)) for name, value in next(raw))
         labels.update(plan.literals)
         for name, _ in plan.labels:
-            labels[name] = label_value(next(raw))
+            labels[name] = label_value(next(raw), limit)
         labels["__name__"] = plan.name
         kept = plan.relabel({name: value for name, value in labels.items() if value})
-        return False if kept is None else series_text(kept)
+        if kept is None:
+            return False
+        return series_text({name: label_value(value, limit) for name, value in kept.items()})  # rules join texts
 
     return make
 
 
-def _plain_maker(names: list[str], constants: Mapping[str, str]) -> Callable[[Key], Text]:
+def _plain_maker(names: list[str], constants: Mapping[str, str], limit: int) -> Callable[[Key], Text]:
     """The maker for labels that are known by name: their order is known too, and pairs repeat from row to row."""
     places = {name: place for place, name in enumerate(names)}
     columns: list[tuple[str, int, dict[Any, str]]] = [
         (name, places.get(name, -1), {}) for name in sorted([*names, *constants]) if not name.startswith("__")
     ]
-    fixed = {name: _pair(name, value) for name, value in constants.items()}
+    fixed = {name: _pair(name, value, limit) for name, value in constants.items()}
 
     def make(key: Key) -> Text:
         pairs = []
@@ -160,7 +164,7 @@ def _plain_maker(names: list[str], constants: Mapping[str, str]) -> Callable[[Ke
                 raw = key[place]
                 pair = known.get(raw)
                 if pair is None:
-                    pair = _pair(name, raw)
+                    pair = _pair(name, raw, limit)
                     if len(known) < _REMEMBERED:
                         known[raw] = pair
             if pair:
@@ -170,6 +174,6 @@ def _plain_maker(names: list[str], constants: Mapping[str, str]) -> Callable[[Ke
     return make
 
 
-def _pair(name: str, raw: Any) -> str:
-    value = label_value(raw if type(raw) is str else str(raw))
+def _pair(name: str, raw: Any, limit: int) -> str:
+    value = label_value(raw if type(raw) is str else str(raw), limit)
     return f'{name}="{escape_label_value(value)}"' if value else ""
