@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 
 from tests.docs.pages import ROOT, USER_PAGES, name
 from timepoint.mapping.reasons import REASONS
@@ -16,14 +16,17 @@ SOURCES = sorted((ROOT / "src" / "timepoint").rglob("*.py"))
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
+@cache
+def calls() -> list[tuple[str, ast.Call]]:
     """Every call in the program, by the last part of what is called."""
+    found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call):
                 called = node.func
                 last = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-                yield last, node
+                found.append((last, node))
+    return found
 
 
 def text_of(node: ast.expr) -> str | None:
