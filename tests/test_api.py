@@ -24,8 +24,10 @@ import pytest
 
 import timepoint
 from timepoint import Counter, Exporter, Gauge, JobWindow, Point
-from timepoint.clock import MINUTE, SystemClock
+from timepoint.clock import HOUR, MINUTE, SystemClock
+from timepoint.mapping.stamps import Length
 from timepoint.poller.runner import Runner
+from timepoint.request.spec import WindowSpec
 from timepoint.testing import FakeClock, fake_surroundings, published_page, read_samples
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,6 +228,10 @@ def test_run_refuses_a_program_with_threads(tmp_path: Path) -> None:
         ({"every": None, "cron": "0 * * * *", "timezone": "Berlin"}, "did you mean Europe/Berlin"),
         ({"delay": "10"}, "delay: '10' is not a duration"),
         ({"metrics": []}, "declares no metrics"),
+        ({"step": "2 days"}, "step: '2 days' is no step: write day"),
+        ({"step": "day", "max_span": "1d"}, "max_span: must not be shorter than step, day"),
+        ({"step": "5m", "overlap": "7m"}, "overlap: must be a multiple of step, 5m"),
+        ({"timezone": "Berlin"}, "timezone: 'Berlin' is not a time zone"),
         ({"name": "a/b"}, "is not a name here"),
         ({"metrics": [Counter("x", "X.")]}, "ends in _total"),
         ({"metrics": [Counter("x_total", "X.", unit="joules")]}, "call it x_joules_total"),
@@ -239,6 +245,14 @@ def test_what_cannot_work_is_refused_where_it_stands(options: dict[str, Any], me
     """A mistake in a declaration is a ValueError with a sentence about it."""
     with pytest.raises(ValueError, match=re.escape(message)):
         _exporter(**options)
+
+
+def test_a_function_may_be_called_for_days_of_a_calendar() -> None:
+    """The words of a window mean what they do in a config file."""
+    [job] = _exporter(step="day", align="6h", timezone="Europe/Berlin", max_span="7 days", delay="0s").jobs()
+    expected = WindowSpec(step=Length(days=1), align=6 * HOUR, timezone="Europe/Berlin", max_span=Length(days=7))
+    assert job.window == expected
+    assert job.metrics["x_joules_total"].max_age == 3 * 25 * HOUR
 
 
 def test_a_job_is_declared_once() -> None:

@@ -31,7 +31,8 @@ from typing import Any, TypeVar
 
 from timepoint.clock import DAY, MINUTE, format_duration, parse_duration
 from timepoint.config import load_config
-from timepoint.config.job_build import cron_gaps, zone_complaint
+from timepoint.config.job_build import cron_gaps, window_complaints, zone_complaint
+from timepoint.config.kinds import calendar_span, calendar_step
 from timepoint.config.names import (
     claims,
     grammar_complaint,
@@ -41,6 +42,7 @@ from timepoint.config.names import (
     unit_complaint,
 )
 from timepoint.job import FunctionPolling, GuardSpec, Job, ScheduleSpec
+from timepoint.mapping.stamps import Length
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
 from timepoint.poller.points import Point
 from timepoint.request.spec import WindowSpec
@@ -145,6 +147,7 @@ class Exporter:
         timezone: str = "UTC",
         jitter: str | None = None,
         step: str = "0s",
+        align: str = "0s",
         delay: str = "0s",
         overlap: str = "0s",
         catch_up: str = "7d",
@@ -158,22 +161,27 @@ class Exporter:
 
         The words are those of a config file: fire times stand on a grid (``every``) or follow ``cron`` in a
         ``timezone``; the window ends at the fire time less ``delay``, floored to ``step``, and begins where the last
-        accepted one ended, less ``overlap``, but at most ``catch_up`` earlier. A first run asks for ``initial``, or for
-        one period. A call that takes longer than ``timeout`` (default 5m, or one period if that is shorter) is given
-        up. An exception fails the run, and the next one asks for the same window and its own. ``name`` is the
-        function's unless given. A call without any point, where ten series or more are on the page, must come twice
-        before it is believed; ``min_series_ratio`` asks for a share of them, three times, and 0 believes everything.
+        accepted one ended, less ``overlap``, but at most ``catch_up`` earlier. A ``step`` may be a ``day``, ``week``,
+        ``month``, ``quarter`` or ``year`` of the ``timezone``, ``align`` moves its begin, and ``max_span`` may be so
+        many of them (``7 days``). A first run asks for ``initial``, or for one period. A call that takes longer than
+        ``timeout`` (default 5m, or one period if that is shorter) is given up. An exception fails the run, and the next
+        one asks for the same window and its own. ``name`` is the function's unless given. A call without any point,
+        where ten series or more are on the page, must come twice before it is believed; ``min_series_ratio`` asks for a
+        share of them, three times, and 0 believes everything.
         Raises ValueError for what cannot work.
         """
         schedule, longest = _schedule(every, cron, timezone, jitter)
         window = WindowSpec(
-            step=_duration("step", step),
+            step=_step(step),
             delay=_duration("delay", delay),
             overlap=_duration("overlap", overlap),
             catch_up=_duration("catch_up", catch_up),
             initial=_duration("initial", initial),
-            max_span=_duration("max_span", max_span),
+            max_span=calendar_span(max_span) or _duration("max_span", max_span),
+            align=_duration("align", align),
+            timezone=timezone,
         )
+        _check_window(window)
         if min_series_ratio is not None and not 0 <= min_series_ratio <= 1:
             raise ValueError(f"min_series_ratio is between 0 and 1, not {min_series_ratio}")
         guard = GuardSpec(min_series_ratio, 3 if min_series_ratio else 1)
@@ -189,7 +197,8 @@ class Exporter:
                 )
             job_name = name or str(getattr(function, "__name__", ""))
             how = f"polled {polled} by {job_name}{delayed}"
-            specs = [_complete(metric.spec(), longest, window.delay, how) for metric in metrics]
+            rhythm = max(longest, window.longest_step)
+            specs = [_complete(metric.spec(), rhythm, window.delay, how) for metric in metrics]
             self._add(
                 Job(
                     name=job_name,
@@ -287,6 +296,21 @@ def _duration(word: str, text: str) -> int:
         return parse_duration(text)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{word}: {error}") from error
+
+
+def _step(text: str) -> int | Length:
+    try:
+        return calendar_step(text) or _duration("step", text)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"step: {str(error).removeprefix('step: ')}") from error
+
+
+def _check_window(window: WindowSpec) -> None:
+    """Raises ValueError for what the config of a file refuses, too."""
+    if complaint := zone_complaint(window.timezone):
+        raise ValueError(f"timezone: {complaint}")
+    for key, complaint in window_complaints(window):
+        raise ValueError(f"{key}: {complaint}")
 
 
 def _schedule(every: str | None, cron: str | None, timezone: str, jitter: str | None) -> tuple[ScheduleSpec, int]:

@@ -126,7 +126,7 @@ class JobBuilder:
         given = {name: getattr(shape, name) for name in WindowShape.model_fields}
         given["timezone"] = shape.timezone or zone_of_request
         window = WindowSpec(**{name: value for name, value in given.items() if value is not None})
-        for key, message in _window_complaints(window):
+        for key, message in window_complaints(window):
             self._add(Check.WINDOW, f"window.{key}", message)
         if shape.timezone is None:
             is_known = zone_complaint(window.timezone) is None  # else the finding is the request's
@@ -206,7 +206,7 @@ def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findin
         findings.add(Check.MIN_INTERVAL, ("sources", source.name, "min_interval"), message)
 
 
-def _window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
+def window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
     """The keys of a window that do not fit together, and why."""
     step, span = window.step, window.max_span
     shown = str(step) if isinstance(step, Length) else format_duration(step)

@@ -122,20 +122,37 @@ def _as_positive_duration(value: Any) -> int:
     return _as_duration(value) or refuse(Check.DURATION, "must be longer than 0")
 
 
+def calendar_span(text: str) -> Length | None:
+    """The length of ``day``, ``7 days`` or ``1 month``; None if the text says no units of a calendar."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        return None
+    unit, count = parse_length(match[2]), int(match[1] or 1)
+    return Length(days=unit.days * count, months=unit.months * count)
+
+
+def calendar_step(text: str) -> Length | None:
+    """The length of ``day``, ``week``, ``month``, ``quarter`` or ``year``; None if the text says no calendar unit.
+
+    Raises ValueError with a sentence for several of them: nobody could tell where they begin.
+    """
+    match = _SPAN.fullmatch(text)
+    if match is not None and text != match[2]:
+        raise ValueError(f"{text!r} is no step: write {match[2]}, or a duration such as 1h")
+    return calendar_span(text)
+
+
 def _as_step(value: Any) -> int | Length:
-    if not isinstance(value, str) or not (match := _SPAN.fullmatch(value)):
-        return _as_positive_duration(value)
-    if value != match[2]:
-        refuse(Check.DURATION, f"{value!r} is no step: write {match[2]}, or a duration such as 1h")
-    return parse_length(value)
+    try:
+        length = calendar_step(value) if isinstance(value, str) else None
+    except ValueError as error:
+        refuse(Check.DURATION, str(error))
+    return length or _as_positive_duration(value)
 
 
 def _as_span(value: Any) -> int | Length:
-    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return _as_positive_duration(value)
-    unit, count = parse_length(match[2]), int(match[1] or 1)
-    return Length(days=unit.days * count, months=unit.months * count)
+    length = calendar_span(value) if isinstance(value, str) else None
+    return length or _as_positive_duration(value)
 
 
 def _as_size(value: Any) -> int:
