@@ -75,6 +75,14 @@ def test_a_secret_cannot_be_pickled() -> None:
         pickle.dumps(Secret("hunter2"))
 
 
+def test_an_example_stands_once() -> None:
+    """Rejects at one path are counted each, and the path is shown once."""
+    rejects = Rejects()
+    rejects.add("not_a_number", "$[0].v: 'x'")
+    rejects.add("not_a_number", "$[0].v: 'x'")
+    assert (rejects.counts, rejects.examples) == ({"not_a_number": 2}, {"not_a_number": ["$[0].v: 'x'"]})
+
+
 def test_rejects_keep_the_first_few_examples() -> None:
     """All rejects are counted; only the first examples of a reason are kept."""
     rejects = Rejects()

@@ -171,7 +171,7 @@ class Rejects:
         """Counts ``count`` rejects; ``where`` is the JSON path and, after a colon, what was found there."""
         self.counts[reason] = self.counts.get(reason, 0) + count
         examples = self.examples.setdefault(reason, [])
-        if len(examples) < Rejects.KEEP:
+        if len(examples) < Rejects.KEEP and where not in examples:  # metrics that share a path say it once
             examples.append(where)
 
     def update(self, other: Rejects) -> None:

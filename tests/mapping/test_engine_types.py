@@ -78,10 +78,25 @@ def test_bad_histogram_is_one_reject(change: dict[str, Any], reason: str) -> Non
 
 
 @pytest.mark.parametrize("key", ["buckets", "sum", "count"])
-def test_histogram_without_a_part_is_no_sample(key: str) -> None:
-    """A histogram whose buckets, sum or count are null is no sample."""
-    mapped = run_both(HISTOGRAM, _row(**{key: None}))
-    assert (values(mapped), mapped.rejects.total) == ({}, 0)
+@pytest.mark.parametrize("is_null", [True, False])
+def test_histogram_without_a_part_is_a_reject(key: str, is_null: bool) -> None:  # noqa: FBT001 (a case)
+    """A histogram whose buckets, sum or count are null or not there is not quiet about it."""
+    (row,) = _row(**{key: None})
+    mapped = run_both(HISTOGRAM, [row if is_null else {name: node for name, node in row.items() if name != key}])
+    assert (values(mapped), mapped.rejects.counts) == ({}, {"incomplete": 1})
+
+
+def test_histogram_without_any_part_is_no_sample() -> None:
+    """Where no part of a histogram is there, there is no histogram."""
+    mapped = run_both(HISTOGRAM, [*_row(), {"path": "/idle", "buckets": None, "sum": None}])
+    assert (len(values(mapped)), mapped.rejects.total) == (5, 0)
+
+
+def test_summary_without_quantiles_has_sum_and_count() -> None:
+    """The quantiles of a summary may be missing in a row."""
+    rows = [{"quantiles": {"0.5": 1}, "sum": 20, "count": 10}, {"sum": 2, "count": 1}]
+    config = SUMMARY.replace("count: $r.count", "count: $r.count, labels: {n: $r.count}")
+    assert values(run_both(config, rows))['wait_sum{n="1"}'] == [2.0]
 
 
 def test_observed_histogram_counts_its_values() -> None:

@@ -17,6 +17,7 @@ from math import inf, isfinite, isnan
 from typing import Any
 
 from timepoint.mapping.labels import scalar_text
+from timepoint.mapping.nodes import NOTHING
 from timepoint.mapping.numbers import NumberReader
 from timepoint.mapping.plans import MetricPlan
 from timepoint.mapping.rows import missing_test
@@ -118,17 +119,29 @@ class PartsSink(ABC):
         return sorted(pairs, key=lambda pair: pair[0])
 
 
+def _or_none(node: Any) -> Any:
+    return None if node is NOTHING else node
+
+
+def _complete(**parts: Any) -> bool:
+    """Whether all parts of a point are there; if none is, there is no point. Raises CellProblem if some are."""
+    lacking = [name for name, part in parts.items() if part is None]
+    if lacking and len(lacking) < len(parts):
+        raise CellProblem(lacking[0], "incomplete", f"there is no {' and no '.join(lacking)}")
+    return not lacking
+
+
 class HistogramSink(PartsSink):
     """A histogram that the body holds: buckets up to a bound, sum and count. A unit converts the bounds and the sum."""
 
     def lines(self, value: Any) -> list[Line]:
-        buckets_node, sum_node, count_node = value
-        if buckets_node is None:
-            return []
+        buckets_node, sum_node, count_node = map(_or_none, value)
         total = self._amount("sum", self._plan.reader, sum_node)
         count = self._amount("count", self._counts, count_node)
-        if total is None or count is None:
+        if not _complete(buckets=buckets_node, sum=total, count=count):
             return []
+        assert total is not None
+        assert count is not None
         buckets: list[tuple[float, float]] = []
         for bound, node in self._pairs("buckets", buckets_node):
             number = self._amount("buckets", self._counts, node)
@@ -166,11 +179,13 @@ class SummarySink(PartsSink):
     """A summary that the body holds: quantiles, sum and count. A unit converts the quantiles' values and the sum."""
 
     def lines(self, value: Any) -> list[Line]:
-        quantiles_node, sum_node, count_node = value
+        quantiles_node, sum_node, count_node = map(_or_none, value)
         total = self._amount("sum", self._plan.reader, sum_node)
         count = self._amount("count", self._counts, count_node)
-        if total is None or count is None:
+        if not _complete(sum=total, count=count):
             return []
+        assert total is not None
+        assert count is not None
         lines: list[Line] = [("_count", "", "", count), ("_sum", "", "", total)]
         for quantile, node in self._pairs("quantiles", quantiles_node) if quantiles_node is not None else ():
             if not 0 <= quantile <= 1:

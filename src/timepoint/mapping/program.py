@@ -140,7 +140,8 @@ class _Builder:
         found = [writer.fresh("v") for _ in values]
         for variable, expression in zip(found, values, strict=True):
             writer.line(f"{variable} = {expression}")
-        there = " and ".join(f"{variable} is not NOTHING" for variable in found) or "True"
+        # A point of several parts is there if any of them is: what lacks a part must not be quiet.
+        there = " or ".join(f"{variable} is not NOTHING" for variable in found) or "True"
         with writer.block(f"if {there}:"):
             writer.line(f"found{i} = True")
             cells = [self._cell(cell) for cell in plan.time_cells]

@@ -29,6 +29,7 @@ REASONS = MappingProxyType(
         "duplicate_key": "An object holds a key twice, so what it says is not certain; it is not used.",
         "undecodable": "A part of the body is not valid JSON, or is nested too deep.",
         "not_an_object": "The parts of a histogram, summary or stateset are not what they must be.",
+        "incomplete": "A histogram lacks its buckets, sum or count, or a summary its sum or count.",
         "not_cumulative": "The counts of a histogram's buckets fall, or do not end at its count.",
         "unknown_state": "The state is not one of those that the stateset declares.",
     }
