@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Self
 
 from tests.conftest import ROOT
@@ -127,10 +129,17 @@ class Api:
 class Nursery:
     """The process that forks pollers."""
 
-    def __init__(self, config: Path, data_dir: Path, mutant: str = "") -> None:
+    def __init__(self, config: Path, data_dir: Path, mutant: str, environ: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "tests.proof.nursery", str(config), str(data_dir)]
-        command += [str(data_dir / "poller.log"), mutant]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command += [str(config.with_name("poller.log")), mutant]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def start(self, failpoint: str | None = None) -> int:
         assert self.process.stdin is not None
@@ -138,8 +147,11 @@ class Nursery:
         self.process.stdin.flush()
         return int(_line(self.process.stdout))
 
-    def ended(self) -> int:
-        """The exit code of the poller; waits for it."""
+    def ended(self, within: float = 30.0) -> int:
+        """The exit code of the poller; waits for it. TimeoutError if it lives on."""
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], within)[0]:
+            raise TimeoutError(f"the poller still lives after {within:.0f} s")
         return int(_line(self.process.stdout))
 
     def close(self) -> None:
@@ -201,16 +213,19 @@ def lifetime(chance: random.Random) -> float:
 class Campaign:
     """A directory, an API, a nursery and an oracle; ``with`` ends them."""
 
-    def __init__(self, directory: Path, seed: int, mutant: str = "") -> None:
+    def __init__(
+        self, directory: Path, seed: int, *, mutant: str = "", environ: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.layout = Layout(directory)
-        self.layout.published.mkdir(parents=True)
+        self.layout.published.mkdir(parents=True, exist_ok=True)
         self.seed = seed
         self.chance = random.Random(seed)
         self.api = Api(seed)
-        config = directory / "config.yaml"
+        config = directory.with_name("config.yaml")
         config.write_text(CONFIG.replace("http://127.0.0.1:PORT", self.api.url))
-        self.nursery = Nursery(config, directory, mutant)
+        self.nursery = Nursery(config, directory, mutant, environ)
         self.oracle = Oracle(self.api.world, self.layout)
+        self.log = config.with_name("poller.log").read_text
         self.kills = 0
         self.recovered_in = 0.0
         self._begun = time.monotonic()
@@ -224,10 +239,31 @@ class Campaign:
 
     def live_and_die(self, seconds: float) -> None:
         """One life of the poller, and a look at what it left."""
+        with self.life():
+            time.sleep(seconds)
+
+    @contextmanager
+    def life(self, *, ends_itself: bool = False) -> Iterator[int]:
+        """A poller that lives while the block runs, then is killed; a look at what it left."""
         pid = self.nursery.start()
         with looking(self.oracle.look_at_files):
-            time.sleep(seconds)
-            os.kill(pid, signal.SIGKILL)
+            try:
+                yield pid
+            finally:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                code = self.nursery.ended()
+            if not ends_itself:
+                self.expect_death(code)
+        self.oracle.look_at_rest()
+
+    def die_at(self, failpoint: str, *, at_the_end: bool = False) -> None:
+        """One life of the poller until it comes to a failpoint; ``at_the_end`` tells it to stop, to get there."""
+        pid = self.nursery.start(failpoint)
+        with looking(self.oracle.look_at_files):
+            if at_the_end:
+                time.sleep(0.3)
+                os.kill(pid, signal.SIGTERM)
             self.expect_death(self.nursery.ended())
         self.oracle.look_at_rest()
 
@@ -285,7 +321,7 @@ def run(
     directory: Path, seed: int, kills: int, *, mutant: str = "", say: Callable[[str], Any] = lambda _: None
 ) -> Report:
     """Kills the poller so many times, then makes peace; ends at the first finding."""
-    with Campaign(directory, seed, mutant) as campaign:
+    with Campaign(directory, seed, mutant=mutant) as campaign:
         for kill in range(1, kills + 1):
             campaign.live_and_die(lifetime(campaign.chance))
             if campaign.oracle.findings:

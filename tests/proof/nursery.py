@@ -18,24 +18,32 @@ import sys
 from pathlib import Path
 
 from tests.proof import mutants
+from timepoint import log
 from timepoint.config import load_config
 from timepoint.datadir import Layout
+from timepoint.ledger import sqlite
 from timepoint.poller.main import poll_forever
+
+LOG_LIMIT = 256 * 1024
+"""The log is moved into the file when it is larger: in every second or third life instead of once in hundreds."""
 
 
 def main() -> None:
     """Forks until the standard input ends."""
     config, layout = Path(sys.argv[1]), Layout(Path(sys.argv[2]))
     mutants.apply(sys.argv[4] if len(sys.argv) > 4 else "")
+    sqlite.PASSIVE_ABOVE = LOG_LIMIT
+    sqlite.TRUNCATE_ABOVE = 2 * LOG_LIMIT
     jobs = load_config(config, {}).jobs
-    log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log_file = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            os.dup2(log, 2)
+            os.dup2(log_file, 2)
+            log.configure("warning")
             if order.get("failpoint"):
                 from timepoint import failpoints
 

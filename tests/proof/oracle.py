@@ -135,7 +135,7 @@ class Oracle:
 
     def _read(self) -> list[LaneState] | None:
         """The lanes, read from a copy: the poller that comes next must recover the file by itself."""
-        copy = self.layout.path / "copy"
+        copy = self.layout.path.with_name("copy")
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir()
         for file in self.layout.path.glob("ledger.sqlite*"):

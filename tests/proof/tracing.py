@@ -69,9 +69,10 @@ class Committers:
 class attached:  # noqa: N801 - used like a function, as the context managers of contextlib are
     """strace holds a process while the block runs."""
 
-    def __init__(self, pid: int, options: tuple[str, ...]) -> None:
+    def __init__(self, pid: int, options: tuple[str, ...], *, is_stopped: bool = True) -> None:
         self._pid = pid
-        self._wait_for("State:\tT", "the process does not stop itself")
+        if is_stopped:
+            self._wait_for("State:\tT", "the process does not stop itself")
         self._strace = subprocess.Popen(["strace", "-f", "-qq", "-p", str(pid), *options], stderr=subprocess.DEVNULL)
 
     def __enter__(self) -> None:
