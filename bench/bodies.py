@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLUSTERS, APPS, PODS_PER_NAMESPACE = 4, 25, 100
+MOST = 3
+"""Numbers are drawn for so many answers, however few of them are written, so that an answer is always the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Shape:
 
 
 def make_bodies(directory: Path, shape: Shape, count: int) -> list[Path]:
-    """The first ``count`` answers of this shape as files, written unless they are there."""
+    """The first ``count`` answers of this shape as files, written unless they are there; at most ``MOST``."""
     directory.mkdir(parents=True, exist_ok=True)
     name = f"{shape.pods}x{shape.points}-{shape.overlap}"
     paths = [directory / f"pods-{name}-{k}.json" for k in range(count)]
@@ -45,7 +47,7 @@ def _write(paths: list[Path], shape: Shape) -> None:
     beside = [path.with_suffix(".new") for path in paths]
     files = [path.open("w", encoding="ascii") for path in beside]
     chance = random.Random(shape.pods)
-    total = shape.new * len(paths) + shape.overlap
+    total = shape.new * MOST + shape.overlap
     for opening, pods in _namespaces(shape.pods, chance):
         for file in files:
             file.write(opening)
