@@ -7,7 +7,7 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.building import T0, Ledger, Point, counter, facts, fives, gauge, instants, series
+from tests.ledger.building import MINUTE, T0, Ledger, Point, counter, facts, fives, gauge, instants, series
 from timepoint.ledger.memory import MemoryStore
 
 
@@ -85,6 +85,15 @@ def test_points_of_the_future_are_rejects() -> None:
     ledger = delta_ledger()
     change_set = ledger.run(facts(0, 10, fire=20), {"": series((12, 14, 1), (20, 25, 2), (21, 26, 4))})
     assert (change_set.counts.ahead, change_set.rejects.counts) == (2, {"outside_window": 1})
+
+
+def test_time_that_is_passed_over_is_counted() -> None:
+    """A window that begins after the watermark, or after what a first run asked for, leaves a gap for ever."""
+    ledger = delta_ledger()
+    ledger.store.note_attempt("job", "", T0, T0)
+    ledger.restart()
+    gaps = [ledger.run(facts(start, end)).counts.given_up for start, end in ((5, 10), (10, 20), (15, 25), (35, 40))]
+    assert gaps == [5 * MINUTE, 0, 0, 10 * MINUTE]
 
 
 def test_gauges_follow_the_same_borders() -> None:

@@ -129,6 +129,18 @@ async def test_a_failed_run_loses_nothing_and_shows_the_last_state(bench: MakeBe
     assert b.samples() == {TOTAL: 18}
 
 
+async def test_what_catch_up_does_not_reach_is_said(bench: MakeBench) -> None:
+    """After a downtime of nine days two are lost, and the run says how much; a failed run does not."""
+    b = bench()
+    await b.run()
+    await b.clock.advance(days=9)
+    good, b.source.answer = b.source.answer, lambda _: StatusError(500, "the API is broken")
+    assert (await b.run()).counts.given_up == 0
+    b.source.answer = good
+    report = await b.run()
+    assert (report.outcome, report.counts.given_up) == (Outcome.OK, 2 * 24 * HOUR)
+
+
 async def test_first_runs_that_fail_are_caught_up(bench: MakeBench) -> None:
     """What a first run asked for stays due until it was answered, over a restart too."""
     b = bench(lambda _: StatusError(500, "the API is broken"))

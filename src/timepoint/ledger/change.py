@@ -47,7 +47,7 @@ class Counts:
     say nothing. ``unused`` points belong to another window, or lie outside the window of a request that does not name
     it; ``ahead`` ones begin after the end of a window that was asked for. Points of gauges are among these two.
     ``resets`` counts new starts of a cumulative source. ``born``, ``returned``, ``left`` and ``forgotten`` count
-    series.
+    series. ``given_up`` is data time, in milliseconds, that the lane passed over and will never ask for.
     """
 
     new: int = 0
@@ -62,6 +62,7 @@ class Counts:
     returned: int = 0
     left: int = 0
     forgotten: int = 0
+    given_up: int = 0
 
     def add(self, other: Counts) -> None:
         for name in Counts.__dataclass_fields__:

@@ -48,12 +48,19 @@ def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec]
         changes = _decide_metric(run, lane, spec, mapped.series.get(spec.family.name, {}))
         change_set.metrics[metric_key(spec)] = changes
         change_set.counts.add(changes.counts)
+    change_set.counts.given_up = _given_up(lane, run.reach.start)
     change_set.dropped = [
         key
         for key, state in lane.metrics.items()
         if key not in change_set.metrics and run.stamp - state.last_run > state.forget_after
     ]
     return change_set
+
+
+def _given_up(lane: LaneState, start: int) -> int:
+    """How much data time lies between where the lane was and where it goes on, out of the reach of ``catch_up``."""
+    due = lane.asked_from if lane.watermark is None else lane.watermark
+    return 0 if due is None else max(0, start - due)
 
 
 def _decide_metric(

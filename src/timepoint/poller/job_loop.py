@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from timepoint import log
-from timepoint.clock import MINUTE, format_instant
+from timepoint.clock import MINUTE, format_duration, format_instant
 from timepoint.job import Job
 from timepoint.model import Outcome
 from timepoint.poller import schedule
@@ -131,6 +131,7 @@ def log_run(report: RunReport) -> None:
         new=counts.new,
         revised=counts.revised,
         late=counts.late or None,
+        given_up=format_duration(counts.given_up) if counts.given_up else None,
         rejects=rejects.total,
         rejected=", ".join(
             f"{reason} {count} ({rejects.examples[reason][0]})" for reason, count in rejects.counts.items()

@@ -322,6 +322,15 @@ DECLARED: tuple[SelfMetric, ...] = (
     ),
     SelfMetric(
         FamilySpec(
+            "timepoint_job_given_up_seconds_total",
+            _COUNTER,
+            "Data time that will never be asked for, since it was further back than catch_up when the job ran again.",
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.counts.given_up / 1000),
+    ),
+    SelfMetric(
+        FamilySpec(
             "timepoint_job_revised_points_total", _COUNTER, "Counted points that came again with another value."
         ),
         _JOB,
