@@ -19,14 +19,7 @@ def text_lines(report: Report) -> Iterator[str]:
     yield f"{report.data_dir}: {report.in_use or 'not in use'}"
     if report.trouble:
         yield f"its exporter polls nothing: {report.trouble}"
-    facts = report.facts
-    if facts is not None:
-        closed = "closed properly" if facts.is_clean else "in use, or not closed properly"
-        sizes = f"{_size(facts.size)}, log {_size(facts.log)}, free {_size(facts.free)}"
-        counts = f"{_count(facts.commits, 'commit')}, opened {_count(facts.opened, 'time')}"
-        yield f"ledger: version {facts.version}, {counts}, {closed}; {sizes}"
-    elif not report.fails("file"):
-        yield "ledger: none yet; a start makes it"
+    yield from _ledger(report)
     if report.jobs:
         yield ""
         yield "Jobs"
@@ -47,6 +40,19 @@ def text_lines(report: Report) -> Iterator[str]:
         yield f"{broken} of {_count(len(report.checks), 'check')} found something."
     else:
         yield f"All {len(report.checks)} checks are well."
+    if all(job.configured is None for job in report.jobs):
+        yield "Without --config jobs and pages were not compared with what is configured."
+
+
+def _ledger(report: Report) -> Iterator[str]:
+    facts = report.facts
+    if facts is not None:
+        closed = "closed properly" if facts.is_clean else "in use, or not closed properly"
+        sizes = f"{_size(facts.size)}, log {_size(facts.log)}, free {_size(facts.free)}"
+        counts = f"{_count(facts.commits, 'commit')}, opened {_count(facts.opened, 'time')}"
+        yield f"ledger: version {facts.version}, {counts}, {closed}; {sizes}"
+    elif not report.fails("file"):
+        yield "ledger: none yet; a start makes it"
 
 
 def _job(job: JobReport, now: int) -> Iterator[str]:

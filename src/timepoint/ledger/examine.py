@@ -95,7 +95,7 @@ class Examination:
 def examine(path: Path, *, in_use: bool) -> Examination:
     """Reads the ledger in a file and checks all that its schema promises. Never raises for what the file holds.
 
-    A ledger of 100,000 series takes about a second.
+    A ledger of 100,000 series with 12 points each takes 2.4 s of CPU and 112 MiB.
     """
     file = Check("file", "the ledger's file is one, or there is none yet")
     examination = Examination(path.exists() or path.is_symlink(), [file])
