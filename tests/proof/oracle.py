@@ -205,7 +205,11 @@ class Oracle:
         path = snapshot_path(self.layout.published, lane.job)
         if not path.exists():
             return
-        page = read_published(path)
+        try:
+            page = read_published(path)
+        except PublishError as error:
+            self.blame(f"the page that was left cannot be read: {error}")
+            return
         if page.commit > lane.version:
             self.blame(f"the page of {lane.job} shows commit {page.commit}, the ledger is at {lane.version}")
         self.stale_pages += page.commit < lane.version

@@ -1,0 +1,85 @@
+"""The proof at any length, by command.
+
+    python -m tests.proof kills 10000 [--seed N] [--workers N] [--dir DIR]
+    python -m tests.proof mutants [--seed N]
+
+Ends with 1 if the oracle found anything (or, for mutants, if one of them passed). The other levels are tests; the
+variables TIMEPOINT_PROOF_* of ``docs/proof.md`` make them longer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.proof import campaign, mutants
+
+MUTANT_KILLS = 150
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.proof", description="Proves that each timepoint counts once."
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the API's truth and of the moments of the kills")
+    parser.add_argument("--dir", type=Path, help="where the data directories go; default: a temporary directory")
+    commands = parser.add_subparsers(dest="command", required=True)
+    kills = commands.add_parser("kills", help="kill the poller so many times")
+    kills.add_argument("kills", type=int)
+    kills.add_argument(
+        "--workers", type=int, default=1, help="so many loops at a time, each with its part of the kills"
+    )
+    commands.add_parser("mutants", help="see that the oracle finds each product that is wrong on purpose")
+    return parser.parse_args(arguments)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _kill(options: argparse.Namespace, directory: Path) -> bool:
+    share = -(-options.kills // options.workers)
+
+    def loop(number: int) -> campaign.Report:
+        return campaign.run(directory / f"{number}" / "data", options.seed + number, share, say=_say)
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        reports = list(pool.map(loop, range(options.workers)))
+    good = True
+    for report in reports:
+        _say(report.line())
+        if missing := campaign.not_met(report):
+            _say(f"it did not meet: {', '.join(missing)}")
+        good = good and not report.findings
+    _say(f"{sum(report.kills for report in reports)} kills: " + ("PASS" if good else "FOUND"))
+    return good
+
+
+def _run_mutants(options: argparse.Namespace, directory: Path) -> bool:
+    passed = []
+    for mutant in mutants.FOUND_BY_KILLS:
+        name = mutant.__name__
+        report = campaign.run(directory / name / "data", options.seed, MUTANT_KILLS, mutant=name)
+        first = report.findings[0] if report.findings else "PASSED, and must not"
+        _say(f"{name}: after {report.kills} kills: {first}")
+        if not report.findings:
+            passed.append(name)
+    return not passed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; its exit code."""
+    options = _options(arguments)
+    run = _kill if options.command == "kills" else _run_mutants
+    if options.dir is not None:
+        return int(not run(options, options.dir))
+    with tempfile.TemporaryDirectory(prefix="timepoint-proof-") as directory:
+        return int(not run(options, Path(directory)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
