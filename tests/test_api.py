@@ -25,6 +25,7 @@ import pytest
 import timepoint
 from timepoint import Counter, Exporter, Gauge, JobWindow, Point
 from timepoint.clock import HOUR, MINUTE, SystemClock
+from timepoint.job import GuardSpec
 from timepoint.mapping.stamps import Length
 from timepoint.poller.runner import Runner
 from timepoint.request.spec import WindowSpec
@@ -363,3 +364,24 @@ def _address(exporter: subprocess.Popen[bytes]) -> str:
         assert ready, log
         log += os.read(exporter.stderr.fileno(), 4096)
     return match[1].decode()
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"), [({"min_series_ratio": 50}, "between 0 and 1"), ({"max_series": 0}, "least 1")]
+)
+def test_limits_that_cannot_be(said: dict[str, Any], wrong: str) -> None:
+    """A share is no percentage, and a job without series makes nothing."""
+    with pytest.raises(ValueError, match=wrong):
+        Exporter().job(every="30m", metrics=[Counter("x_total", "Energy.")], **said)
+
+
+def test_limits_of_a_function() -> None:
+    """A function is believed as an API is, and has the same budget."""
+    exporter = Exporter()
+
+    @exporter.job(every="30m", metrics=[Counter("x_total", "Energy.")], min_series_ratio=0.5, max_series=7)
+    def energy(_window: JobWindow) -> list[Point]:
+        return []
+
+    [job] = exporter.jobs()
+    assert (job.guard, job.max_series) == (GuardSpec(0.5, 3), 7)

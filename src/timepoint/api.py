@@ -41,7 +41,7 @@ from timepoint.config.names import (
     suffix_complaint,
     unit_complaint,
 )
-from timepoint.job import FunctionPolling, GuardSpec, Job, ScheduleSpec
+from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
 from timepoint.poller.points import Point
@@ -156,6 +156,7 @@ class Exporter:
         timeout: str | None = None,
         name: str | None = None,
         min_series_ratio: float | None = None,
+        max_series: int = MAX_SERIES,
     ) -> Callable[[Function], Function]:
         """Makes a job of a function, which is called with a ``JobWindow`` and yields or returns ``Point`` objects.
 
@@ -167,8 +168,8 @@ class Exporter:
         ``timeout`` (default 5m, or one period if that is shorter) is given up. An exception fails the run, and the next
         one asks for the same window and its own. ``name`` is the function's unless given. A call without any point,
         where ten series or more are on the page, must come twice before it is believed; ``min_series_ratio`` asks for a
-        share of them, three times, and 0 believes everything.
-        Raises ValueError for what cannot work.
+        share of them, three times, and 0 believes everything. New series beyond ``max_series`` are rejects. Raises
+        ValueError for what cannot work.
         """
         schedule, longest = _schedule(every, cron, timezone, jitter)
         window = WindowSpec(
@@ -182,9 +183,7 @@ class Exporter:
             timezone=timezone,
         )
         _check_window(window)
-        if min_series_ratio is not None and not 0 <= min_series_ratio <= 1:
-            raise ValueError(f"min_series_ratio is between 0 and 1, not {min_series_ratio}")
-        guard = GuardSpec(min_series_ratio, 3 if min_series_ratio else 1)
+        guard = _guard(min_series_ratio, max_series)
         polled = (
             f"every {format_duration(schedule.every)}" if cron is None else f"at {' '.join(cron.split())} {timezone}"
         )
@@ -207,6 +206,7 @@ class Exporter:
                     polling=FunctionPolling(_with_datetimes(function)),
                     metrics={spec.family.name: spec for spec in specs},
                     timeout=_duration("timeout", timeout) if timeout else min(_TIMEOUT, longest),
+                    max_series=max_series,
                     guard=guard,
                 )
             )
@@ -339,6 +339,14 @@ def _family(name: str, kind: MetricType, help_text: str, unit: str) -> FamilySpe
     if complaint is not None:
         raise ValueError(f"{name}: {complaint}")
     return FamilySpec(name, kind, help_text.strip(), unit)
+
+
+def _guard(min_series_ratio: float | None, max_series: int) -> GuardSpec:
+    if min_series_ratio is not None and not 0 <= min_series_ratio <= 1:
+        raise ValueError(f"min_series_ratio is between 0 and 1, not {min_series_ratio}")
+    if max_series < 1:
+        raise ValueError(f"max_series is at least 1, not {max_series}")
+    return GuardSpec(min_series_ratio, 3 if min_series_ratio else 1)
 
 
 def _complete(spec: MetricSpec, period: int, delay: int, polled: str) -> MetricSpec:

@@ -15,7 +15,7 @@ import pytest
 from timepoint.clock import DAY, HOUR, MINUTE, SECOND
 from timepoint.config import Config, load_config
 from timepoint.errors import ConfigError
-from timepoint.job import GuardSpec, HttpPolling, Job
+from timepoint.job import HttpPolling, Job
 from timepoint.mapping.engine import RunContext
 from timepoint.model import FamilySpec, MetricSpec, MetricType, OnRevision, Points, Temporality, Window
 from timepoint.request.spec import SecretSource
@@ -484,44 +484,3 @@ def test_max_age_outlasts_the_step_of_the_window(tmp_path: Path) -> None:
     (job,) = load(tmp_path, text).jobs
     (metric,) = job.metrics.values()
     assert metric.max_age == 3 * DAY + 10 * MINUTE
-
-
-@pytest.mark.parametrize(
-    ("job", "guard"),
-    [
-        ("", GuardSpec(None, 1)),
-        ("expect: {absent: [$.error]}", GuardSpec(None, 1)),
-        ("expect: {min_series_ratio: 0.5}", GuardSpec(0.5, 3)),
-        ("expect: {min_series_ratio: 1, max_refusals: 7}", GuardSpec(1, 7)),
-        ("expect: {min_series_ratio: 0}", GuardSpec(0, 1)),
-        ("expect: {max_refusals: 2}", GuardSpec(None, 2)),
-    ],
-)
-def test_guard_of_a_job(tmp_path: Path, job: str, guard: GuardSpec) -> None:
-    """An answer without series must come twice unless the config says otherwise."""
-    assert small(tmp_path, job=job).guard == guard
-
-
-def test_budgets(tmp_path: Path) -> None:
-    """A job has what one exporter is built for; a metric has a limit of its own if it says so."""
-    job = small(tmp_path)
-    assert (job.max_series, metric_of(job).max_series) == (1_000_000, 0)
-    job = small(tmp_path, job="max_series: 500", metric="max_series: 20")
-    assert (job.max_series, metric_of(job).max_series) == (500, 20)
-
-
-@pytest.mark.parametrize(
-    ("metric", "sums"), [("combine: sum", True), ("combine: max", False), ("", False), ("horizon: 1h", False)]
-)
-def test_gauges_that_can_overflow(tmp_path: Path, metric: str, *, sums: bool) -> None:
-    """Values are added up where the config adds them up itself."""
-    assert metric_of(small(tmp_path, job="overflow: aggregate", metric=metric)).sums_overflow is sums
-
-
-def test_counters_that_can_overflow(tmp_path: Path) -> None:
-    """Amounts may be added up, readings not, since who reads what changes; and only if the job says so."""
-    asked = POD_ENERGY.replace("every: 30m", "every: 30m\n        overflow: aggregate")
-    assert not metric_of(load(tmp_path, POD_ENERGY).jobs[0]).sums_overflow
-    assert metric_of(load(tmp_path, asked).jobs[0]).sums_overflow
-    readings = asked.replace("temporality: delta", "temporality: cumulative")
-    assert not metric_of(load(tmp_path, readings).jobs[0]).sums_overflow

@@ -228,6 +228,20 @@ def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
+async def test_an_empty_answer_is_believed_when_it_comes_again(stage: Stage, job: Job) -> None:
+    """The first is refused, and the page stays; the second is asked for the windows of both, and empties the page."""
+    stage.source.answer = lambda window: [{**row, "pod": str(pod)} for pod in range(12) for row in ones(window)]
+    async with stage.running(job) as runner:
+        stage.source.answer = lambda _: []
+        await stage.clock.advance(minutes=23, seconds=1)
+        assert runner.tallies["pods"].failures == {Outcome.SOURCE_ERROR: 1}
+        assert len([name for name in stage.samples() if name.startswith("energy")]) == 12
+        await stage.clock.advance(minutes=30)
+        assert runner.tallies["pods"].failures == {Outcome.SOURCE_ERROR: 1}
+        assert stage.source.windows[-1].end - stage.source.windows[-1].start == 60 * MINUTE
+        assert not [name for name in stage.samples() if name.startswith("energy")]
+
+
 def freshness(stage: Stage) -> str:
     """The word that a scrape would see now."""
     [word] = [

@@ -178,7 +178,9 @@ class MetricShape(RulesShape):
         "The path of the value, or of a list with one value per timepoint; or a number.", "$pod.energy_consumed", 1
     )
     row: FilledText | None = described("The walk that the metric is taken from, if its paths do not say so.", "pod")
-    map: dict[str, float] | None = described("Numbers for values, by the text of the value: `UP`, `3`, `true`.", {"UP": 1, "DOWN": 0})
+    map: dict[str, float] | None = described(
+        "Numbers for values, by the text of the value: `UP`, `3`, `true`.", {"UP": 1, "DOWN": 0}
+    )
     decimal: Literal[".", ","] | None = described("The decimal mark of numbers in texts. Default: `.`.", ",")
     short_list: Literal["align_start", "align_end"] | None = described(
         "Where the values of a list belong that is shorter than the window. Without it such a list is a reject.",
