@@ -126,6 +126,14 @@ def test_a_job_that_the_poller_never_named_is_waiting() -> None:
     assert "2 in all, 2 waiting" in text
 
 
+def test_a_ledger_that_cannot_be_used_is_said_on_top() -> None:
+    """With the poller's own words, escaped; without trouble nothing is said."""
+    page = render(view({}, "a", ledger_trouble="ledger.sqlite: <b>damaged</b>"))
+    assert "nothing is polled" in page
+    assert "ledger.sqlite: &lt;b&gt;damaged&lt;/b&gt;" in page
+    assert "nothing is polled" not in render(view({}, "a"))
+
+
 def test_a_silent_poller_is_said_on_top() -> None:
     """The notice stands only where a poller is expected and silent."""
     assert "The poller is silent" in render(view({}, "a", poller_up=False))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timepoint.server.status import JobStatus, Phase, health, read_jobs, readiness
+from timepoint.server.status import JobStatus, Phase, health, read_jobs, read_ledger_trouble, readiness
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -48,6 +48,19 @@ def test_not_ready_names_the_number_of_missing_jobs() -> None:
 def test_not_ready_while_the_status_is_of_an_earlier_poller() -> None:
     """What a poller said before a restart does not make this one ready."""
     assert not readiness([JobStatus("a", known=True)], poller_spoke=False).good
+
+
+def test_not_ready_without_a_ledger_says_why() -> None:
+    """Whatever is known of the jobs: nothing is polled, and what could be done stands in the poller's own words."""
+    trouble = read_ledger_trouble({"ledger_trouble": "ledger.sqlite: it is damaged"})
+    verdict = readiness([JobStatus("a", known=True)], poller_spoke=True, ledger_trouble=trouble)
+    assert not verdict.good
+    assert verdict.sentence.endswith("nothing is polled. ledger.sqlite: it is damaged")
+
+
+def test_a_poller_that_says_nothing_of_its_ledger_has_no_trouble() -> None:
+    """Neither an older release nor a value of another type breaks readiness."""
+    assert read_ledger_trouble({}) == read_ledger_trouble({"ledger_trouble": None}) == ""
 
 
 PHASES = (Phase("fresh", 100), Phase("late", 200), Phase("expired", None))
