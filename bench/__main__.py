@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += PARTS[name](setting)
     print("\n".join(f"{key}: {value}" for key, value in facts.items()), end="\n\n")
     print(render(rows))
+    if chosen.quick:
+        print("\nA quick run: the sizes are tiny, so neither figures nor verdicts mean anything.")
     if chosen.json is not None:
         document = {"machine": facts, "quick": chosen.quick, "rows": as_data(rows)}
         chosen.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
