@@ -265,6 +265,15 @@ async def test_values_of_a_dead_poller_are_late_and_then_expire(stage: Stage, jo
     assert (freshness(stage), TOTAL in stage.samples()) == ("expired", False)
 
 
+async def test_a_job_that_never_worked_is_not_fresh(stage: Stage, job: Job) -> None:
+    """Its four words are there, and 0: an alert on what is not fresh sees it."""
+    stage.source.answer = lambda _: TransportError("status", "503")
+    async with stage.running(job):
+        await stage.clock.advance(seconds=1)
+    words = [value for name, value in stage.samples().items() if name.startswith("timepoint_job_freshness")]
+    assert words == [0, 0, 0, 0]
+
+
 async def test_values_of_a_failing_source_are_stale_and_then_expire(stage: Stage, job: Job) -> None:
     """The last state stays up to max_age, and the page says that it is old; one good run makes it fresh."""
     async with stage.running(job) as runner:

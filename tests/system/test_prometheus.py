@@ -212,6 +212,16 @@ def test_the_exporter_tells_about_itself(story: Story) -> None:
     } <= found
 
 
+def test_what_is_shown_is_fresh(story: Story) -> None:
+    """Between two runs, some of which failed, Prometheus sees one word for each metric, and it is fresh."""
+    words = {
+        (dict(series)["metric"], dict(series)["state"])
+        for series, value in story.self_metrics.items()
+        if dict(series)["__name__"] == "timepoint_job_freshness" and value == 1
+    }
+    assert words == {("pod_energy_joules_total", "fresh"), ("pod_cpu_usage_ratio", "fresh")}
+
+
 def test_promtool_finds_nothing_to_say(story: Story, directory: Path, promtool: str) -> None:
     """``promtool check metrics`` accepts the page without a finding."""
     import subprocess

@@ -123,15 +123,17 @@ def _outcomes(tally: JobTally) -> dict[str, float]:
 
 
 def _freshness(facts: PollerFacts) -> Iterable[Sample]:
-    """Each word from when on it holds: the samples change by the server's clock, with a dead poller too."""
+    """Each word from when on it holds: the samples change by the server's clock, with a dead poller too.
+
+    All words are 0 before the first accepted run, so that an alert on what is not fresh sees a job that never worked.
+    """
     for tally in facts.tallies:
         for metric, ahead in tally.freshness().items():
             start = None
-            for phase in ahead:
+            for word, until in ahead or ((None, None),):
                 for state in Freshness:
-                    labels = (tally.name, metric, state.value)
-                    yield Sample(labels, float(state is phase.state), start, phase.until)
-                start = phase.until
+                    yield Sample((tally.name, metric, state.value), float(state is word), start, until)
+                start = until
 
 
 _GAUGE, _COUNTER = MetricType.GAUGE, MetricType.COUNTER
