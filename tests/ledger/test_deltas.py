@@ -137,7 +137,7 @@ def test_points_outside_the_asked_window_are_refused(ledger: Ledger) -> None:
     change_set = ledger.run(facts(10, 20), {"": fives(0, 1, 2, 4, 8, 16, 32)})
     assert ledger.value() == 12
     assert change_set.rejects.counts == {"outside_window": 1}
-    assert (change_set.counts.unused, change_set.counts.ahead) == (2, 1)
+    assert change_set.counts.unused == 3
 
 
 def test_points_outside_a_window_that_was_not_asked_are_left_alone(ledger: Ledger) -> None:

@@ -114,7 +114,7 @@ def whose(interval: Interval, window: Window, overlap: int, now: int) -> str:
     """What a point is called that a run may not use."""
     start, end = interval
     if start > window.end:
-        return "ahead" if start <= now else "outside_window"
+        return "unused" if start <= now else "outside_window"
     return "unused" if end >= window.start or start >= window.start - overlap else "outside_window"
 
 
@@ -219,7 +219,7 @@ class LaneLife(RuleBasedStateMachine):
 
     def compare(self, change_set: ChangeSet) -> None:
         counts, rejects, tally = change_set.counts, change_set.rejects.counts, self.model.tally
-        found = {name: getattr(counts, name) for name in ("new", "late", "seen", "revised", "ahead", "unused")}
+        found = {name: getattr(counts, name) for name in ("new", "late", "seen", "revised", "unused")}
         found["outside_window"] = rejects.get("outside_window", 0)
         assert found == {name: tally[name] for name in found}
         # A bad value at a refused time may be called either: its value is not looked at when its time is enough.

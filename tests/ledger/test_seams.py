@@ -21,7 +21,7 @@ def test_interval_across_a_seam_counts_in_the_window_in_which_it_ends() -> None:
     ledger = delta_ledger()
     answer = {"": series((0, 8, 1), (8, 12, 2), (12, 20, 4))}
     first = ledger.run(facts(0, 10, ends_run=False), answer)
-    assert (ledger.value(), first.counts.unused, first.counts.ahead) == (1, 1, 1)
+    assert (ledger.value(), first.counts.unused) == (1, 2)
     second = ledger.run(facts(10, 20), answer)
     assert (ledger.value(), second.counts.new) == (7, 2)
     assert first.rejects.total + second.rejects.total == 1, "0..8 was not asked for again"
@@ -61,7 +61,7 @@ def test_an_inclusive_end_makes_no_noise() -> None:
     ledger = delta_ledger()
     change_set = ledger.run(facts(0, 10), {"{a}": instants((0, 1), (5, 2), (10, 4)), "{b}": fives(0, 1, 2, 4)})
     assert ledger.values() == {"{a}": 3, "{b}": 3}
-    assert (change_set.rejects.total, change_set.counts.unused, change_set.counts.ahead) == (0, 2, 0)
+    assert (change_set.rejects.total, change_set.counts.unused) == (0, 2)
 
 
 def test_an_inclusive_start_makes_no_noise() -> None:
@@ -84,7 +84,7 @@ def test_points_of_the_future_are_rejects() -> None:
     """What is not settled yet is left for a later run; what has not even begun is a mistake of somebody's."""
     ledger = delta_ledger()
     change_set = ledger.run(facts(0, 10, fire=20), {"": series((12, 14, 1), (20, 25, 2), (21, 26, 4))})
-    assert (change_set.counts.ahead, change_set.rejects.counts) == (2, {"outside_window": 1})
+    assert (change_set.counts.unused, change_set.rejects.counts) == (2, {"outside_window": 1})
 
 
 def test_time_that_is_passed_over_is_counted() -> None:
@@ -101,7 +101,7 @@ def test_gauges_follow_the_same_borders() -> None:
     ledger = Ledger(MemoryStore(), [gauge()])
     change_set = ledger.run(facts(0, 10), {"": series((0, 4, 1), (4, 9, 2), (9, 14, 4), (14, 20, 8))})
     assert (ledger.value(), change_set.rejects.total) == (2, 0)
-    assert (change_set.counts.unused, change_set.counts.ahead) == (1, 1)
+    assert change_set.counts.unused == 2
     assert ledger.run(facts(10, 20), {"": series((4, 9, 2), (9, 14, 4))}).counts.unused == 0
     assert ledger.value() == 4
 

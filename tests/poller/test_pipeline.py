@@ -208,10 +208,14 @@ async def test_points_that_are_all_outside_the_window_are_a_mapping_error(bench:
     hours = 2 * HOUR
     report = await b.run()
     assert (report.outcome, report.rejects.counts) == (Outcome.MAPPING_ERROR, {"outside_window": 6})
-    b.source.answer = lambda window: [{"pod": "a", "t": window.end + MINUTE, "v": 1}]
+
+
+async def test_what_is_not_settled_yet_is_left_to_the_next_run(bench: MakeBench) -> None:
+    """An API that sends all it has since the start: the newest points come again when their window does."""
+    b = bench(lambda window: ones(Window(window.end + 5 * MINUTE, window.end + 10 * MINUTE)))
     report = await b.run()
-    assert (report.outcome, report.reason, report.rejects.total) == (Outcome.MAPPING_ERROR, "all_rejected", 0)
-    assert "all of its 1 points begin after the end of the window" in report.error
+    assert (report.outcome, report.points, report.counts.unused, report.rejects.total) == (Outcome.OK, 1, 1, 0)
+    assert b.samples() == {}
 
 
 async def test_an_inclusive_end_alone_is_an_empty_answer(bench: MakeBench) -> None:

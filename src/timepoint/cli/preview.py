@@ -259,7 +259,7 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     rejects.update(mapped.rejects)
     rejects.update(changes.rejects)
     chosen = OPENMETRICS if format_ == "openmetrics" else TEXT
-    return render_families(families, chosen, later), rejects, changes.counts.unused + changes.counts.ahead
+    return render_families(families, chosen, later), rejects, changes.counts.unused
 
 
 def _hull(mapped: MappedRun, window: Window) -> Window:

@@ -44,10 +44,10 @@ class Counts:
 
     ``new`` points were counted; ``late`` of them lie before the watermark. ``seen`` ones had been counted before with
     the same value, ``revised`` ones with another. ``stale`` readings of a cumulative counter came after a newer one and
-    say nothing. ``unused`` points belong to another window, or lie outside the window of a request that does not name
-    it; ``ahead`` ones begin after the end of a window that was asked for. Points of gauges are among these two.
-    ``resets`` counts new starts of a cumulative source. ``born``, ``returned``, ``left`` and ``forgotten`` count
-    series. ``given_up`` is data time, in milliseconds, that the lane passed over and will never ask for.
+    say nothing. ``unused`` points, of gauges too, belong to another window, or lie outside the window of a request that
+    does not name it. ``resets`` counts new starts of a cumulative source. ``born``, ``returned``, ``left`` and
+    ``forgotten`` count series. ``given_up`` is data time, in milliseconds, that the lane passed over and will never ask
+    for.
     """
 
     new: int = 0
@@ -56,7 +56,6 @@ class Counts:
     revised: int = 0
     stale: int = 0
     unused: int = 0
-    ahead: int = 0
     resets: int = 0
     born: int = 0
     returned: int = 0

@@ -52,7 +52,7 @@ class _Plans:
             usable = lane.reach.for_counters(offered)
             plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
             rest = lane.reach.rest(offered, usable)
-            plan.unused, plan.ahead = rest.unused, rest.ahead
+            plan.unused = rest.unused
             plan.refused.extend(("outside_window", i) for i in rest.outside)
             plan.kept = lane.intern(plan.kept)
             plan.offered = offered
@@ -72,7 +72,6 @@ class _Plans:
             counts.stale += plan.series * plan.stale
             passed = plan.series + plan.passed
             counts.unused += passed * plan.unused
-            counts.ahead += passed * plan.ahead
             for reason, index, number in plan.refusals():
                 self._metric.refuse(reason, plan.example, plan.offered, index, number * passed)
 

@@ -35,7 +35,7 @@ def show_gauges(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None:
     takes_last = pick is _PICKS[Points.LAST]
     grids: dict[Times, _GaugeGrid] = {}
     last: Times | None = None
-    grid = _GaugeGrid([], Rest((), 0, 0), None, "")
+    grid = _GaugeGrid([], Rest((), 0), None, "")
     newest_index = -1
     for text, points in offered.items():
         if points.times is not last:
@@ -56,7 +56,6 @@ def show_gauges(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None:
             metric.saw(times.ends[grid.usable[-1]])
         rest, counts = grid.rest, metric.changes.counts
         counts.unused += rest.unused * grid.series
-        counts.ahead += rest.ahead * grid.series
         if rest.outside:
             metric.refuse("outside_window", grid.example, times, rest.outside[0], len(rest.outside) * grid.series)
 

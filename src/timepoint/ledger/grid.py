@@ -26,12 +26,11 @@ Refusal = tuple[str, int]
 class Rest:
     """The points of a grid that a run does not use.
 
-    ``outside`` are the indices of those that nobody asks for. ``ahead`` counts those that begin after the end of the
-    window, ``unused`` the others: another window's, or of a request that does not name its window.
+    ``outside`` are the indices of those that nobody asks for. ``unused`` counts the others: another window's, or of a
+    request that does not name its window.
     """
 
     outside: Sequence[int]
-    ahead: int
     unused: int
 
 
@@ -87,18 +86,14 @@ class Reach:
         begins in the future.
         """
         if len(used) == len(times) or not self.asked:
-            return Rest((), 0, len(times) - len(used))
-        outside, ahead, unused, taken = [], 0, 0, set(used)
-        for i, (start, end) in enumerate(zip(times.starts, times.ends, strict=True)):
-            if i in taken:
-                continue
-            if start > self._latest or (end < self.start and start < self._overlapped):
-                outside.append(i)
-            elif start > self.end:
-                ahead += 1
-            else:
-                unused += 1
-        return Rest(outside, ahead, unused)
+            return Rest((), len(times) - len(used))
+        taken = set(used)
+        outside = [
+            i
+            for i, (start, end) in enumerate(zip(times.starts, times.ends, strict=True))
+            if (start > self._latest or (end < self.start and start < self._overlapped)) and i not in taken
+        ]
+        return Rest(outside, len(times) - len(used) - len(outside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +121,7 @@ class Plan:
     interval. ``stale`` offered intervals lie behind the newest reading. ``late`` of the fresh ones lie before the
     watermark. ``kept`` are the intervals to remember and ``sources`` where their values come from: i is offered[i],
     ~j is known[j]. ``newest`` is the newest end of any used point, ``is_used`` False if no point may be used.
-    ``unused`` and ``ahead`` are as in ``Rest``.
+    ``unused`` is as in ``Rest``.
 
     ``series`` counts the series that were counted by the plan, ``passed`` those that it fits but that were not counted;
     ``example`` is one of them.
@@ -145,7 +140,6 @@ class Plan:
     newest: int | None = None
     is_used: bool = False
     unused: int = 0
-    ahead: int = 0
     series: int = 0
     passed: int = 0
     example: str = ""

@@ -35,7 +35,6 @@ from timepoint.clock import Clock, format_duration
 from timepoint.errors import MappingError, PublishError, SourceError, StoreError, TransportError
 from timepoint.failpoints import failpoint
 from timepoint.job import Job
-from timepoint.ledger.change import ChangeSet
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Outcome, Rejects, Window
 from timepoint.poller.desk import JobDesk
@@ -143,8 +142,8 @@ class Pipeline:
         with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "load"):
             change_set = desk.decide(mapped, window, report.fire_time, ends_run=ends_run)
         report.rejects.update(change_set.rejects)
-        if points and change_set.rejects.total + change_set.counts.ahead >= points:
-            raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _why_nothing(change_set))
+        if points and change_set.rejects.total >= points:
+            raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
         if not mapped.is_declared_empty:
             self._check_series(change_set.series_count(), report)
         with _taking(report, "commit", clock), _closing(Outcome.STORE_ERROR, "commit"):
@@ -177,16 +176,6 @@ class Pipeline:
 
 def _count_points(mapped: MappedRun) -> int:
     return sum(len(points.times) for series in mapped.series.values() for points in series.values())
-
-
-def _why_nothing(change_set: ChangeSet) -> str:
-    """A sentence for an answer whose points are all rejects, or are all about a later time."""
-    if change_set.rejects.total:
-        return _first_reject(change_set.rejects)
-    return (
-        f"nothing in the answer could be used: all of its {change_set.counts.ahead} points begin after the end of the "
-        "window that was asked for; is the time zone right, and does the API know the window?"
-    )
 
 
 def _first_reject(rejects: Rejects) -> str:
