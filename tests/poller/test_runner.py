@@ -216,7 +216,7 @@ async def test_the_poller_tells_about_itself(stage: Stage, job: Job) -> None:
 
 def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     """All of the poller's own metrics are as Prometheus' own lint wants them."""
-    tally = JobTally("pods", Rhythm(1, 1), last_success=1, next_begin=1, accepted=1)
+    tally = JobTally("pods", Rhythm(1, 1), 5, last_success=1, next_begin=1, accepted=1)
     report = RunReport("pods", 1, 1, standing={"x_total": MetricStanding(1, 1, 0.0)})
     report.rejects.add("not_a_number", "$")
     report.stages["fetch"] = 1.0

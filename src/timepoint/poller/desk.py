@@ -171,7 +171,7 @@ def _standing(metric: MetricState | None, spec: MetricSpec) -> MetricStanding:
     if metric is None:
         return MetricStanding(0, None, 0.0 if counts else None, max_age, is_forecast)
     debt = metric.debt() if counts else None
-    return MetricStanding(len(metric.series), metric.newest, debt, max_age, is_forecast)
+    return MetricStanding(len(metric.series), metric.newest, debt, max_age, is_forecast, len(metric.absent))
 
 
 def fingerprint(metrics: Mapping[str, MetricSpec]) -> str:

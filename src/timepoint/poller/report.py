@@ -24,7 +24,8 @@ class MetricStanding:
     """What a job shows of one metric: its series on the page and its newest timepoint (ms).
 
     ``debt`` is what its counters still owe, None if the metric does not count. ``max_age`` is the metric's;
-    ``is_forecast`` says that its timepoints lie ahead, so that the newest says nothing about its age.
+    ``is_forecast`` says that its timepoints lie ahead, so that the newest says nothing about its age. ``kept`` counts
+    the series that left the page and are not forgotten yet.
     """
 
     series: int
@@ -32,6 +33,7 @@ class MetricStanding:
     debt: float | None
     max_age: int = 0
     is_forecast: bool = False
+    kept: int = 0
 
 
 @dataclass(slots=True)

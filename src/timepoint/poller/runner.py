@@ -78,7 +78,7 @@ class Runner:
     """Runs jobs with one ledger and one directory of pages."""
 
     def __init__(self, jobs: Sequence[Job], around: Surroundings) -> None:
-        self.tallies = {job.name: JobTally(job.name, _rhythm(job)) for job in jobs}
+        self.tallies = {job.name: JobTally(job.name, _rhythm(job), job.max_series) for job in jobs}
         self._jobs = jobs
         self._around = around
         self._timing = around.timing

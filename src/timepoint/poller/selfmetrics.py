@@ -289,6 +289,22 @@ DECLARED: tuple[SelfMetric, ...] = (
     ),
     SelfMetric(
         FamilySpec(
+            "timepoint_job_kept_series", _GAUGE, "Series of the metric that left the page and are not forgotten yet."
+        ),
+        _JOB_METRIC,
+        _by_word(lambda tally: {name: metric.kept for name, metric in tally.standing.items()}),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_max_series",
+            _GAUGE,
+            "How many series of the job may be shown and kept; new ones are rejects.",
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.max_series),
+    ),
+    SelfMetric(
+        FamilySpec(
             "timepoint_job_debt",
             _GAUGE,
             "What downward revisions still owe the counters of the metric; later increments pay it first.",

@@ -29,6 +29,7 @@ class JobTally:
 
     name: str
     rhythm: Rhythm | None = None
+    max_series: int | None = None
     is_known: bool = False
     running_since: int | None = None
     next_begin: int | None = None
