@@ -43,6 +43,11 @@ def bench(directory: Path, window: str, answer: Callable[[Window], Any], time: s
     return Bench(directory, job, answer)
 
 
+def hours_of(window: Window) -> dict[str, list[int]]:
+    """One for each hour of the window."""
+    return {"energy": [1] * ((window.end - window.start) // HOUR)}
+
+
 @pytest.mark.parametrize(
     ("until", "hours"), [(296 * 24 + 13.5, 24), (297 * 24 + 13.5, 25), (298 * 24 + 13.5, 24), (87 * 24 + 12.5, 23)]
 )
@@ -60,6 +65,19 @@ async def test_a_day_takes_as_many_hourly_values_as_it_has_hours(tmp_path: Path,
     b.source.answer = lambda _: {"energy": [1] * hours}
     report = await b.run()
     assert (report.outcome, report.windows, b.samples()) == (Outcome.OK, [window], {TOTAL: hours})
+
+
+async def test_what_a_widened_overlap_reads_again_is_known(tmp_path: Path) -> None:
+    """An overlap of an hour reads the whole day before again: each of its hours is known, and may be revised."""
+    b = bench(tmp_path, DAYS.replace("day,", "day, overlap: 1h,"), hours_of, HOURLY)
+    await b.run()
+    b.source.answer = lambda window: {"energy": [5, *hours_of(window)["energy"][1:]]}
+    for _ in range(3):
+        await b.clock.advance(days=1)
+        report = await b.run()
+        assert (report.outcome, report.rejects.total) == (Outcome.OK, 0)
+        assert (report.counts.new, report.counts.seen, report.counts.revised) == (24, 23, 1)
+    assert b.samples() == {TOTAL: 4 * 24 + 3 * 4}
 
 
 async def test_a_counter_without_time_counts_each_window(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from timepoint.ledger.state import LaneState, MetricState
 from timepoint.ledger.store import Store
 from timepoint.model import MappedRun, MetricSpec, Window
 from timepoint.poller.report import MetricStanding
+from timepoint.request.window import overlap_behind
 from timepoint.version import __version__
 
 LANE = ""
@@ -73,7 +74,7 @@ class JobDesk:
             now=self._clock.now(),
             window_is_asked=job.window_is_asked,
             delay=job.window.delay,
-            overlap=job.window.overlap,
+            overlap=overlap_behind(job.window, window.end),
             ends_run=ends_run,
         )
         return decide(self.load(), mapped, job.metrics, facts)

@@ -44,6 +44,11 @@ def plan_windows(
     return _split(spec, grid, start, end)
 
 
+def overlap_behind(spec: WindowSpec, watermark: int) -> int:
+    """How far behind a watermark the next run reads again: ``overlap``, widened to whole steps."""
+    return watermark - grid_of(spec).floor(watermark - spec.overlap)
+
+
 def grid_of(spec: WindowSpec) -> Grid:
     """The borders of a job's windows."""
     if isinstance(spec.step, Length):
