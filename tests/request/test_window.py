@@ -98,6 +98,13 @@ def test_first_runs_that_failed(spec: WindowSpec, asked_from: int, expected: lis
     assert windows == [Window(at(start), at(end)) for start, end in expected]
 
 
+def test_overlap_does_not_reach_behind_the_first_window() -> None:
+    """There is nothing to read again before all that was ever asked for."""
+    spec = WindowSpec(step=5 * MINUTE, overlap=2 * HOUR)
+    assert plan_windows(spec, 30 * MINUTE, FIRE, at(-25), at(-55)) == [Window(at(-55), at(5))]
+    assert plan_windows(spec, 30 * MINUTE, FIRE, at(-25), at(-500)) == [Window(at(-145), at(5))]
+
+
 def test_catch_up_leaves_the_rest_of_a_long_first_run_alone() -> None:
     """A first run that was interrupted goes on, though initial is longer than catch_up."""
     spec = WindowSpec(step=HOUR, initial=10 * DAY, catch_up=DAY)

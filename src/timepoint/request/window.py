@@ -19,8 +19,9 @@ def plan_windows(
 
     ``period`` is the time between two fire times, ``asked_from`` the start of the earliest window ever asked for, None
     before the first attempt. The whole reaches from the watermark less ``overlap`` to the fire time less ``delay``, all
-    borders floored to the grid. A first run (``watermark`` and ``asked_from`` None) asks for ``initial``, or for one
-    ordinary run; what it asked for stays due until it was answered.
+    borders floored to the grid; ``overlap`` never reaches behind ``asked_from``. A first run (``watermark`` and
+    ``asked_from`` None) asks for ``initial``, or for one ordinary run; what it asked for stays due until it was
+    answered.
 
     How far the whole may reach back is ``catch_up``, yet never less than an ordinary run needs: a ``catch_up`` shorter
     than the period would lose data in every run. Nor does it cut off what is left of ``initial``. No window is longer
@@ -39,6 +40,8 @@ def plan_windows(
         if asked_from is not None and watermark < asked_from + spec.initial:
             oldest = min(oldest, first)
         start = max(grid.floor(watermark - spec.overlap), oldest)
+        if asked_from is not None:  # there is nothing to read again before it
+            start = max(start, grid.floor(min(asked_from, watermark)))
         if spec.asks_once:
             start = max(start, watermark)
     return _split(spec, grid, start, end)
