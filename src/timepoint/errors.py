@@ -73,7 +73,7 @@ class SourceError(TimepointError):
 
     ``reason`` is one short word from a closed set, fit for a label value: ``connect``, ``timeout``, ``transport``,
     ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``,
-    ``function`` (a user's function raised).
+    ``clock`` (the window lies in the source's future), ``function`` (a user's function raised).
     ``attempts`` counts the tries that were made before it was given up.
     """
 

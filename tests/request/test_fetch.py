@@ -40,6 +40,17 @@ async def test_a_get_with_params_and_window() -> None:
     assert answer.url == (f"{wire.url}/api/v1/pods/2026?v=***&start=2026-01-01T00:00:00Z&end=1767227400&q=***&q=***")
 
 
+@pytest.mark.parametrize(
+    ("header", "instant"),
+    [("Thu, 01 Jan 2026 00:00:00 GMT", 1_767_225_600_000), ("soon", None), (None, None)],
+)
+async def test_the_clock_of_the_source(header: str | None, instant: int | None) -> None:
+    """An answer carries what the source's clock showed, if it says so in a way that can be read."""
+    async with serving(reply(headers={"Date": header} if header else {})) as wire:
+        answer = await Client(SourceSpec("s", wire.url)).fetch()
+    assert answer.said_at == instant
+
+
 async def test_what_every_request_says_of_itself() -> None:
     """A request names timepoint, the codings and types it can read, and nothing else."""
     async with serving(reply()) as wire:

@@ -27,11 +27,15 @@ from timepoint.request.spec import RequestSpec
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What asking gave, still to be read. ``size`` is what came over the wire, in bytes."""
+    """What asking gave, still to be read.
+
+    ``size`` is what came over the wire, in bytes; ``said_at`` what the source's clock showed, None if it does not tell.
+    """
 
     content: Any
     attempts: int = 1
     size: int = 0
+    said_at: int | None = None
 
 
 class Origin(Protocol):
@@ -71,7 +75,7 @@ class HttpOrigin:
 
     async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:
         answer = await self._fetcher.fetch(self._polling.request, window, deadline, fire_time=fire_time)
-        return Material(answer, answer.attempts, answer.wire_bytes)
+        return Material(answer, answer.attempts, answer.wire_bytes, answer.said_at)
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
         answer: Answer = material.content

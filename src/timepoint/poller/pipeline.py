@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from timepoint.clock import Clock, format_duration
+from timepoint.clock import MINUTE, Clock, format_duration, format_instant
 from timepoint.errors import MappingError, PublishError, SourceError, StoreError, TransportError
 from timepoint.failpoints import failpoint
 from timepoint.job import Job
@@ -47,6 +47,9 @@ from timepoint.poller.worker import Worker, paused_collector
 
 # An origin keeps the deadline itself if it can, and then knows better what it waited for: it speaks first.
 _GRACE = 0.25
+
+_CLOCK_TOLERANCE = 5 * MINUTE
+"""By how much the clock here may run ahead of the source's: more than any that is kept by a time service."""
 
 
 class _Failed(Exception):  # noqa: N818 - not an error of its own: it carries a closing word out of the stages
@@ -105,6 +108,10 @@ class Pipeline:
 
     async def _ask(self, window: Window, report: RunReport, deadline: float) -> Material:
         if not await self.pace.turn(deadline):
+            if not self.pace.min_interval:
+                limit = format_duration(self.job.timeout)
+                error = f"the timeout of the job ({limit}) is over before all windows were asked for"
+                raise _Failed(Outcome.SOURCE_ERROR, "timeout", error)
             pause = format_duration(self.pace.min_interval)
             raise _Failed(Outcome.SKIPPED, "min_interval", f"the source may be asked only once in {pause}")
         with _closing(Outcome.STORE_ERROR, "note_attempt"):
@@ -123,8 +130,26 @@ class Pipeline:
                 raise TransportError("timeout", f"no answer within the timeout of the job ({limit})") from None
         report.attempts += material.attempts
         report.response_bytes += material.size
+        with _closing(Outcome.SOURCE_ERROR, "bug"):
+            self._check_clock(window, material)
         failpoint("after_fetch")
         return material
+
+    def _check_clock(self, window: Window, material: Material) -> None:
+        """Refuses an answer about what is still the source's future: the wall clock here runs ahead.
+
+        Accepted, it would move the watermark over an hour, or a year, that was never read. A request that does not name
+        its window may be answered from a cache, with the Date of then.
+        """
+        if material.said_at is None or not self.job.window_is_asked:
+            return
+        ahead = window.end - material.said_at
+        if ahead > _CLOCK_TOLERANCE:
+            raise SourceError(
+                "clock",
+                f"the window ends at {format_instant(window.end)}, {format_duration(ahead)} after what the clock of "
+                f"the source shows ({format_instant(material.said_at)}): set the clock here, or that of the source",
+            )
 
     @paused_collector()
     def _absorb(self, material: Material, window: Window, report: RunReport, *, ends_run: bool) -> None:

@@ -27,7 +27,7 @@ from timepoint.request.decode import check_type
 from timepoint.request.prepare import PreparedRequest, prepare, userinfo
 from timepoint.request.redact import Redactor
 from timepoint.request.resolve import Lookup, system_lookup
-from timepoint.request.retry import SAFE_METHODS, may_pass, parse_retry_after, pause
+from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, parse_retry_after, pause
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
 from timepoint.request.transport import Exchange, Response, Transport
@@ -150,7 +150,8 @@ class HttpFetcher:
             exchange = Exchange(prepared.method, url, headers, prepared.body)
             async with self._transport.open(exchange) as response:
                 if response.status not in _REDIRECTS or response.status in request.empty_status:
-                    return await self._receive(response, prepared, request, redactor)
+                    answer = await self._receive(response, prepared, request, redactor)
+                    return replace(answer, said_at=parse_http_date(response.headers.get("Date")))
                 url = _redirected(url, response, prepared.method, redactor)
         raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")
 

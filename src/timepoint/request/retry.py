@@ -48,11 +48,19 @@ def parse_retry_after(text: str | None, now: int) -> float | None:
     text = (text or "").strip()
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER)
+    moment = parse_http_date(text)
+    return None if moment is None else min(max((moment - now) / 1000, 0.0), MAX_RETRY_AFTER)
+
+
+def parse_http_date(text: str | None) -> int | None:
+    """Milliseconds since the epoch of a Date or Retry-After header; None if there is none or it is garbage.
+
+    Source: RFC 9110, 5.6.7.
+    """
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime((text or "").strip())
     except ValueError:
         return None
     if moment.tzinfo is None:  # the asctime form has no zone and means UTC
         moment = moment.replace(tzinfo=UTC)
-    wait = (moment - datetime.fromtimestamp(0, UTC)).total_seconds() - now / 1000
-    return min(max(wait, 0.0), MAX_RETRY_AFTER)
+    return round((moment - datetime.fromtimestamp(0, UTC)).total_seconds() * 1000)

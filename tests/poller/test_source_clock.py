@@ -1,0 +1,57 @@
+"""What a run makes of the source's clock, and of its own time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.poller.jobs import TOTAL, http_job, ones
+from tests.poller.test_pipeline import Bench
+from timepoint.model import Outcome, Window
+from timepoint.request.answer import Answer
+
+
+async def test_a_window_in_the_future_of_the_source_stays_open(tmp_path: Path) -> None:
+    """A clock that runs an hour ahead moves no watermark: set right, the next run asks for all that was not there."""
+
+    def at_ten(window: Window) -> Answer:
+        body = json.dumps([row for row in ones(window) if row["t"] < noon]).encode()
+        return Answer(200, "application/json", body, "https://fake.example/", said_at=noon)
+
+    at = Bench(tmp_path, http_job(tmp_path), at_ten)
+    noon = at.clock.now()
+    await at.run()
+    total = at.samples()[TOTAL]
+    at.clock.jump(3600)
+    report = await at.run()
+    assert (report.outcome, report.reason) == (Outcome.SOURCE_ERROR, "clock")
+    assert "50m after what the clock of the source shows" in report.error
+    at.clock.jump(-3600)
+    at.source.answer = ones
+    await at.clock.advance(minutes=60)
+    await at.run()
+    assert at.samples()[TOTAL] == total + 12
+
+
+async def test_a_request_without_a_window_may_be_answered_from_a_cache(tmp_path: Path) -> None:
+    """The Date of an answer that a cache kept says nothing about the clock here."""
+    at = Bench(tmp_path, replace(http_job(tmp_path), window_is_asked=False), ones)
+    at.source.answer = lambda window: Answer(
+        200, "application/json", json.dumps(ones(window)).encode(), "https://fake.example/", said_at=0
+    )
+    assert (await at.run()).outcome is Outcome.OK
+
+
+async def test_a_run_whose_time_is_over_says_so(tmp_path: Path) -> None:
+    """Windows that the timeout of the job leaves no time for are no matter of the source's min_interval."""
+    at = Bench(tmp_path, http_job(tmp_path, max_span="5m"), ones)
+
+    def slow(window: Window) -> list[dict[str, Any]]:
+        at.clock._monotonic += at.job.timeout / 1000 + 1
+        return ones(window)
+
+    at.source.answer = slow
+    report = await at.run()
+    assert (report.outcome, report.reason) == (Outcome.PARTIAL, "timeout")
