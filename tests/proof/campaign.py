@@ -77,7 +77,11 @@ MUST_HAPPEN = (
 """Ways to spoil an answer, and a window asked again after its run was lost: all of them must have been met."""
 
 LOOK_EVERY = 0.02
-LIVENESS = 20.0
+YOUNG = 0.15
+USUAL_START = 0.05
+"""Seconds from the fork to an open ledger on a machine that does nothing else."""
+
+LIVENESS = 60.0
 
 
 @dataclass(slots=True)
@@ -203,11 +207,8 @@ def looking(look: Callable[[], None], every: float = LOOK_EVERY) -> Iterator[Non
 
 
 def lifetime(chance: random.Random) -> float:
-    """Seconds until a kill. Most lives end in their first runs, some in a steady state, some before the first."""
-    roll = chance.random()
-    if roll < 0.15:
-        return chance.uniform(0.0, 0.03)
-    return chance.uniform(0.03, 0.2) if roll < 0.96 else chance.uniform(0.5, 1.5)
+    """Seconds from the opening of the ledger to a kill. Most lives end in their first runs, some in a steady state."""
+    return chance.uniform(0.0, 0.17) if chance.random() < 0.95 else chance.uniform(0.5, 1.5)
 
 
 class Campaign:
@@ -238,9 +239,23 @@ class Campaign:
         self.api.close()
 
     def live_and_die(self, seconds: float) -> None:
-        """One life of the poller, and a look at what it left."""
+        """One life of so many seconds from the opening of the ledger on, more on a slow machine; and what it left."""
+        before = self._newest_write()
+        begin = time.monotonic()
+        with self.life():
+            while self._newest_write() == before and time.monotonic() < begin + LIVENESS:
+                time.sleep(0.002)
+            slowness = max(1.0, (time.monotonic() - begin) / USUAL_START)
+            time.sleep(seconds * slowness)
+
+    def die_young(self, seconds: float) -> None:
+        """One life that ends so many seconds after the fork, before the ledger is open or a little later."""
         with self.life():
             time.sleep(seconds)
+
+    def _newest_write(self) -> int:
+        """When anything was last written to the ledger or its log."""
+        return max((path.stat().st_mtime_ns for path in self.layout.path.glob("ledger.sqlite*")), default=0)
 
     @contextmanager
     def life(self, *, ends_itself: bool = False) -> Iterator[int]:
@@ -323,7 +338,10 @@ def run(
     """Kills the poller so many times, then makes peace; ends at the first finding."""
     with Campaign(directory, seed, mutant=mutant) as campaign:
         for kill in range(1, kills + 1):
-            campaign.live_and_die(lifetime(campaign.chance))
+            if campaign.chance.random() < YOUNG:
+                campaign.die_young(campaign.chance.uniform(0.0, 0.03))
+            else:
+                campaign.live_and_die(lifetime(campaign.chance))
             if campaign.oracle.findings:
                 break
             if not kill % 500:

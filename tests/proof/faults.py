@@ -61,7 +61,7 @@ def commit_on_page(campaign: Campaign, job: str) -> int:
         return 0
 
 
-def goes_on(campaign: Campaign, job: str, seconds: float = 20.0) -> bool:
+def goes_on(campaign: Campaign, job: str, seconds: float = 60.0) -> bool:
     """Whether the page of a job comes to a newer commit in time."""
     before, give_up = commit_on_page(campaign, job), time.monotonic() + seconds
     while time.monotonic() < give_up:
