@@ -5,6 +5,8 @@ from dataclasses import replace
 from math import nan
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.ledger.building import HOUR, T0, Ledger, counter, facts, fives, gauge
 from timepoint.ledger.budget import Budget, offenders, sum_points
@@ -171,3 +173,30 @@ def test_sums_of_different_grids_are_in_the_order_of_time() -> None:
     summed = sum_points([fives(5, 1.0, 2.0), fives(0, 10.0, 20.0)])
     assert summed.times == fives(0, 1, 1, 1).times
     assert list(summed.values) == [10, 21, 2]
+
+
+NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10)
+
+
+@given(runs=st.lists(NAMES, min_size=1, max_size=6), limit=st.integers(1, 8), sums=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_whatever_comes_the_ledger_stays_within_its_budget(runs: list[list[str]], limit: int, *, sums: bool) -> None:
+    """Known series are always taken, new ones up to the limit; with a sum for the rest no amount is lost."""
+    ledger = Ledger(MemoryStore(), [with_budget(counter(), sums=sums)])
+    sent = 0
+    for number, names in enumerate(runs):
+        state = ledger.lane.metric(ledger.metrics[0])
+        known = {*state.series, *state.absent} if state else set()
+        offered = {f'{{pod="{name}"}}': fives(10 * number, 1) for name in names}
+        mapped = fitted(ledger, limit, offered)
+        taken = mapped.series["x_total"]
+        assert known & offered.keys() <= taken.keys()
+        assert mapped.rejects.total == len(offered.keys() - taken.keys())
+        ledger.run(facts(10 * number, 10 * number + 10), taken)
+        sent += len(offered)
+    state = ledger.lane.metric(ledger.metrics[0])
+    assert state is not None
+    held = {**state.series, **state.absent}
+    assert len(held.keys() - {OVERFLOW}) <= limit
+    if sums:
+        assert sum(one.value for one in held.values()) == sent
