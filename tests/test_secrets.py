@@ -255,7 +255,7 @@ def command_lines() -> str:
     return "\n".join(lines)
 
 
-RUNS = 6
+RUNS = 4
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PAGES = ("/", "/metrics", "/-/healthy", "/-/ready", "/nowhere")
 

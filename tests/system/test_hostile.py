@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,9 @@ from tests.system.hostile import (
 )
 from tests.system.support import Exporter, get, milliseconds, parse, wait_for
 from timepoint.clock import SystemClock
+from timepoint.datadir import Layout
+from timepoint.ledger.store import open_store
+from timepoint.model import split_series_text
 
 pytestmark = pytest.mark.system
 
@@ -120,6 +123,7 @@ STAMPS = (
     *('"\u0662\u0660\u0662\u0666-01-01"', '"-2026-01-01"', '"0001-01-01T00:00:00+23:59"', "1" * 5000),
 )
 
+LONG = "a label of a megabyte"
 CASES = {
     # What breaks off, or is something else.
     "truncated": refused(hostile.truncated, "transport"),
@@ -176,7 +180,7 @@ CASES = {
     "a key twice in an entity": used(with_pod('{"name":"odd","cpu":1,"cpu":2}'), "duplicate_key"),
     "a key twice below an entity": used(with_pod('{"name":"odd","x":{"y":1,"y":2},"cpu":1}'), "duplicate_key"),
     # Labels.
-    "a label of a megabyte": used(with_name(json.dumps("x" * MIB))),
+    LONG: used(with_name(json.dumps("x" * MIB))),
     "a label with quotes": used(with_name(json.dumps('a"b\\c\nd'))),
     "a label with NUL": used(with_name(json.dumps("a\0b\x1b[31m"))),
     "a label of lines": used(with_name(json.dumps("a\u2028b\u2029c\x85d"))),
@@ -209,7 +213,7 @@ LABELS = {
     "a lone surrogate in a label": "a\ufffdb",
     "a label with quotes": 'a"b\\c\nd',
     "a label with NUL": "a\ufffdb\ufffd[31m",
-    "a label of lines": "a\u2028b\u2029c\x85d",
+    "a label of lines": "a\u2028b\u2029c\ufffdd",
     "a label from right to left": "\u202eabc\u202d\u200b\ufeff",
 }
 """What becomes of odd names on the page."""
@@ -221,9 +225,8 @@ class Watcher:
 
     url: str
     totals: list[dict[str, float]] = field(default_factory=list)
-    names: set[tuple[str, str]] = field(default_factory=set)
     statuses: set[int] = field(default_factory=set)
-    slowest: float = 0.0
+    seconds: list[float] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -246,7 +249,7 @@ class Watcher:
             except OSError as error:
                 self.troubles.append(repr(error))
                 continue
-            self.slowest = max(self.slowest, clock.monotonic() - begin)
+            self.seconds.append(clock.monotonic() - begin)
             self.statuses.add(status)
             self._note(page.decode())
 
@@ -254,10 +257,8 @@ class Watcher:
         found = {}
         for (name, labels), value in parse(page).items():
             label = dict(labels)
-            if "case" in label:
-                self.names.add((label["case"], label.get("pod_name", "")))
-                if name == COUNTER and label["cluster"] == "cluster-a" and label.get("pod_name") == GOOD_POD:
-                    found[label["case"]] = value
+            if name == COUNTER and label.get("cluster") == "cluster-a" and label.get("pod_name") == GOOD_POD:
+                found[label["case"]] = value
         self.totals.append(found)
 
 
@@ -269,6 +270,7 @@ class Story:
     runs: Mapping[str, list[dict[str, Any]]]
     watcher: Watcher
     openmetrics: str
+    ledger: Mapping[str, tuple[float, int]]
     peak: int
 
 
@@ -312,7 +314,27 @@ def tell(directory: Path, answers: Mapping[str, list[Answer]], max_body: int, se
             assert exporter.process is not None
             if exporter.process.poll() is None:
                 exporter.kill()
-    return Story(exporter.log(), runs_of(exporter), watcher, openmetrics, peak)
+    ledger = totals_in(Layout(exporter.data_dir).ledger, map(job_of, answers))
+    return Story(exporter.log(), runs_of(exporter), watcher, openmetrics, ledger, peak)
+
+
+def totals_in(ledger: Path, jobs: Iterable[str]) -> dict[str, tuple[float, int]]:
+    """The total of the good pod and the watermark of each job, as the ledger holds them."""
+    store = open_store(ledger)
+    found = {}
+    for job in jobs:
+        lane = store.load(job, "")
+        [energy] = [metric for metric in lane.metrics.values() if metric.name == COUNTER]
+        states = {**energy.series, **energy.absent}
+        total = sum(
+            state.value
+            for text, state in states.items()
+            if split_series_text(text)[1].get("pod_name") == GOOD_POD and 'cluster="cluster-a"' in text
+        )
+        assert lane.watermark is not None
+        found[job] = (total, lane.watermark)
+    store.close()
+    return found
 
 
 def high_water(pid: int) -> int:
@@ -326,6 +348,8 @@ def high_water(pid: int) -> int:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Every case once, all at the same time: a good answer, the hostile one, good ones."""
     answers = {name: [good, case.answer, good] for name, case in CASES.items()}
+    for name in (*LABELS, LONG):
+        answers[name].append(CASES[name].answer)  # and for ever, to be on the page at the end
     return tell(tmp_path_factory.mktemp("hostile"), answers, LIMIT, 60)
 
 
@@ -370,29 +394,30 @@ def test_the_last_good_state_is_served_all_the_time(story: Story, name: str) -> 
 
 @every_case
 def test_each_second_is_counted_once(story: Story, name: str) -> None:
-    """The good pod's total is what it used in all the windows, that of the refused answer included."""
-    runs = [run for run in story.runs[job_of(name)] if run["outcome"] == "ok"]
-    seconds = sum(milliseconds(run["window_end"]) - milliseconds(run["window_start"]) for run in runs) / 1000
-    page = parse_openmetrics(story.openmetrics)  # type: ignore[no-untyped-call] # the library gives no types here
-    totals = {
-        sample.labels["case"]: sample.value
-        for family in page
-        for sample in family.samples
-        if sample.name == COUNTER and sample.labels["pod_name"] == GOOD_POD
-    }
-    assert 0 <= seconds - totals[job_of(name)] <= 3, "a run may have ended after the page was read"
+    """The good pod's total is what it used up to the watermark, in the window of a refused answer, too."""
+    runs = story.runs[job_of(name)]
+    total, watermark = story.ledger[job_of(name)]
+    empty_ones = [run for run in runs if run["outcome"] == "empty"]
+    nothing = sum(milliseconds(run["window_end"]) - milliseconds(run["window_start"]) for run in empty_ones)
+    assert total == (watermark - milliseconds(runs[0]["window_start"]) - nothing) / 1000
+
+
+def pods_on(page: str, case: str) -> set[str]:
+    """The names of pods that a page shows for a case."""
+    families = parse_openmetrics(page)  # type: ignore[no-untyped-call] # the library gives no types here
+    samples = [sample for family in families for sample in family.samples if sample.name == COUNTER]
+    return {sample.labels.get("pod_name", "") for sample in samples if sample.labels["case"] == job_of(case)}
 
 
 @pytest.mark.parametrize("name", LABELS)
 def test_odd_labels_are_on_the_page(story: Story, name: str) -> None:
     """A label is what the API said, with U+FFFD for what a page cannot hold."""
-    assert {pod for case, pod in story.watcher.names if case == job_of(name)} >= {GOOD_POD, LABELS[name]}
+    assert pods_on(story.openmetrics, name) == {GOOD_POD, LABELS[name]}
 
 
 def test_long_labels_are_cut(story: Story) -> None:
     """No label is longer than 256 characters."""
-    here = job_of("a label of a megabyte")
-    (long,) = (pod for case, pod in story.watcher.names if case == here and pod != GOOD_POD)
+    (long,) = pods_on(story.openmetrics, LONG) - {GOOD_POD}
     assert len(long) == 256
 
 
@@ -446,9 +471,9 @@ def test_large_bodies_take_little_more_memory_than_they_are_long(flood: Story) -
 
 
 def test_the_last_good_state_is_served_during_a_flood(flood: Story) -> None:
-    """Each page has the good pod, and came within a second."""
+    """Each page has the good pod, and nineteen of twenty came within a second."""
     totals = [totals.get(job_of("flood"), 0.0) for totals in flood.watcher.totals]
     assert 0 not in totals[next(i for i, total in enumerate(totals) if total) :]
     assert totals == sorted(totals)
     assert flood.watcher.statuses == {200}
-    assert flood.watcher.slowest < 1
+    assert sorted(flood.watcher.seconds)[len(flood.watcher.seconds) * 95 // 100] < 1
