@@ -279,6 +279,12 @@ async def test_a_forgotten_job_begins_anew(scene: Scene) -> None:
         assert scene.samples()[TOTAL] == scene.truth()
 
 
+def test_what_was_done_can_be_read_by_a_machine(scene: Scene) -> None:
+    """With --format json, whatever was asked for."""
+    result = call("doctor", scene.path, "--forget", "pods", "--format", "json")
+    assert json.loads(result.stdout) == {"done": ["job pods: forgotten (1 lane); its counters start anew"]}
+
+
 def test_only_a_known_job_can_be_forgotten(scene: Scene) -> None:
     """A misspelt name is a mistake of the command line, and nothing happens."""
     result = call("doctor", scene.path, "--forget", "pods", "--forget", "pod")

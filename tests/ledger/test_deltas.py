@@ -6,6 +6,7 @@ import pytest
 
 from tests.ledger.building import DAY, MINUTE, T0, Ledger, counter, facts, fives, instants, series
 from timepoint.ledger.memory import MemoryStore
+from timepoint.ledger.store import Store
 from timepoint.model import MetricType, OnRevision
 
 
@@ -222,6 +223,16 @@ def test_sum_beyond_float64_is_refused_and_changes_nothing(ledger: Ledger) -> No
     change_set = ledger.run(facts(5, 15), {"": fives(5, 1.7e308, 1.7e308)})
     assert ledger.value() == 1
     assert change_set.rejects.counts == {"not_finite": 2}
+
+
+def test_total_beyond_float64_is_refused_and_costs_no_commit(store: Store) -> None:
+    """An amount that is fine by itself, but too big for the total, is a reject; other series go on."""
+    ledger = Ledger(store, [counter()])
+    ledger.run(facts(0, 5), {"{a}": fives(0, 1.7e308), "{b}": fives(0, 1)})
+    change_set = ledger.run(facts(5, 10), {"{a}": fives(5, 1.7e308), "{b}": fives(5, 1)})
+    assert ledger.values() == {"{a}": 1.7e308, "{b}": 2}
+    assert change_set.rejects.counts == {"not_finite": 1}
+    assert store.load("job", "") == ledger.lane
 
 
 def test_histogram_counts_each_of_its_parts() -> None:

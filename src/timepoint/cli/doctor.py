@@ -86,7 +86,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
         done = _act(data_dir, jobs, repair=repair, forget=forget, quarantine=quarantine, accept_ledger=accept_ledger)
         done += _transfer(data_dir, export, import_)
         if any(actions) and not repair:
-            _tell(done, err=export is not None)
+            _tell([json.dumps({"done": done}, indent=2)] if format_ == "json" else done, err=export is not None)
             return
         report = _examine(data_dir, jobs)
     _print(report, done, format_)

@@ -28,6 +28,9 @@ _SIGNS = slice(7, None, 8) if sys.byteorder == "little" else slice(0, None, 8)
 
 _LAST = struct.Struct("=d")
 
+_HUGE = sys.float_info.max / 2
+"""Totals from here on are added with care: what is beyond the largest float64 must be refused, and cost no commit."""
+
 Amounts = tuple[float, float, float]
 """value, carry, debt of a series."""
 
@@ -104,7 +107,7 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
             and not state.debt
             and raw[plan.seen_offered] == state.recent[plan.seen_known]
             and raw[_SIGNS].isascii()
-            and (amount := _sum(values[plan.fresh_values])) < inf
+            and state.value + (amount := _sum(values[plan.fresh_values])) < _HUGE
         ):
             plan.series += 1
             total, carry = _add(state.value, state.carry, amount)
