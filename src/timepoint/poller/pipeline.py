@@ -187,6 +187,7 @@ class Pipeline:
             raise _Failed(Outcome.SOURCE_ERROR, "expect", why)
 
     async def _publish(self, report: RunReport) -> None:
+        @paused_collector()
         def work() -> None:
             with _taking(report, "publish", self.timing.clock), _closing(Outcome.STORE_ERROR, "publish"):
                 report.standing = self.desk.standing()

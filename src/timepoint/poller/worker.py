@@ -55,11 +55,11 @@ class InlineWorker:
 
 @contextlib.contextmanager
 def paused_collector() -> Iterator[None]:
-    """Holds the garbage collector back while an answer becomes points.
+    """Holds the garbage collector back while an answer becomes points, or points a page.
 
     That makes hundreds of thousands of containers and hardly a cycle, so the collector walks in vain: without it
     100,000 series of 48 points take 2.53 s instead of 2.69 s of CPU in a steady run with revisions everywhere, and
-    1.43 s instead of 1.55 s in a first one.
+    1.43 s instead of 1.55 s in a first one. Their page takes 0.06 s instead of 0.15 s.
     """
     was_enabled = gc.isenabled()
     gc.disable()
