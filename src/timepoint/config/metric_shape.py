@@ -119,7 +119,8 @@ class RulesShape(Shape):
         {"pod_name": "$pod.name", "stage": "production"},
     )
     time: Time | None = described(
-        "When a point is. Without it a point is about the planned time of the run.",
+        "When a point is. Without it a point of a counter is about the window, if the request names it; any other is "
+        "about the planned time of the run.",
         "$p.timestamp",
         {"start": "{window.start}", "step": "5m"},
     )
