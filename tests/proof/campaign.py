@@ -151,7 +151,7 @@ class Nursery:
         self.process.stdin.flush()
         return int(_line(self.process.stdout))
 
-    def ended(self, within: float = 30.0) -> int:
+    def ended(self, within: float = LIVENESS) -> int:
         """The exit code of the poller; waits for it. TimeoutError if it lives on."""
         assert self.process.stdout is not None
         if not select.select([self.process.stdout], [], [], within)[0]:
@@ -240,11 +240,9 @@ class Campaign:
 
     def live_and_die(self, seconds: float) -> None:
         """One life of so many seconds from the opening of the ledger on, more on a slow machine; and what it left."""
-        before = self._newest_write()
-        begin = time.monotonic()
+        before, begin = self._newest_write(), time.monotonic()
         with self.life():
-            while self._newest_write() == before and time.monotonic() < begin + LIVENESS:
-                time.sleep(0.002)
+            self._wait_for_write(before)
             slowness = max(1.0, (time.monotonic() - begin) / USUAL_START)
             time.sleep(seconds * slowness)
 
@@ -252,6 +250,11 @@ class Campaign:
         """One life that ends so many seconds after the fork, before the ledger is open or a little later."""
         with self.life():
             time.sleep(seconds)
+
+    def _wait_for_write(self, before: int) -> None:
+        give_up = time.monotonic() + LIVENESS
+        while self._newest_write() == before and time.monotonic() < give_up:
+            time.sleep(0.002)
 
     def _newest_write(self) -> int:
         """When anything was last written to the ledger or its log."""
@@ -274,10 +277,11 @@ class Campaign:
 
     def die_at(self, failpoint: str, *, at_the_end: bool = False) -> None:
         """One life of the poller until it comes to a failpoint; ``at_the_end`` tells it to stop, to get there."""
+        before = self._newest_write()
         pid = self.nursery.start(failpoint)
         with looking(self.oracle.look_at_files):
             if at_the_end:
-                time.sleep(0.3)
+                self._wait_for_write(before)
                 os.kill(pid, signal.SIGTERM)
             self.expect_death(self.nursery.ended())
         self.oracle.look_at_rest()
