@@ -97,6 +97,7 @@ class Counter:
             family=_family(self.name, MetricType.COUNTER, self.help, self.unit),
             temporality=Temporality(self.temporality),
             max_age=_duration("max_age", self.max_age or "0s"),
+            timed=False,
             zero_first=_duration("zero_first", self.zero_first),
             forget_after=_duration("forget_after", self.forget_after),
         )
@@ -124,6 +125,7 @@ class Gauge:
             family=_family(self.name, MetricType.GAUGE, self.help, self.unit),
             points=Points(self.points),
             max_age=_duration("max_age", self.max_age or "0s"),
+            timed=False,
             zero_first=_ZERO_FIRST,
             forget_after=_FORGET_AFTER,
         )

@@ -93,7 +93,8 @@ class MetricSpec:
     may be shown after the run that gave it; ``zero_first`` how long a counter series new to the page shows 0;
     ``forget_after`` how long the total of a series that left the page is kept. ``horizons`` are the forecast distances
     of a gauge (R13), empty for a metric that looks at the past. ``max_series`` is how many series it may have, 0 for no
-    limit of its own; ``sums_overflow``: what is beyond a limit is added up in one series, ``OVERFLOW``.
+    limit of its own; ``sums_overflow``: what is beyond a limit is added up in one series, ``OVERFLOW``. ``timed`` is
+    False where a point may come without a time of its own, as an instant at the fire time.
     """
 
     family: FamilySpec
@@ -106,6 +107,7 @@ class MetricSpec:
     horizons: tuple[int, ...] = ()
     max_series: int = 0
     sums_overflow: bool = False
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)

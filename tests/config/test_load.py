@@ -484,3 +484,22 @@ def test_max_age_outlasts_the_step_of_the_window(tmp_path: Path) -> None:
     (job,) = load(tmp_path, text).jobs
     (metric,) = job.metrics.values()
     assert metric.max_age == 3 * DAY + 10 * MINUTE
+
+
+def test_a_metric_knows_whether_its_points_have_a_time(tmp_path: Path) -> None:
+    """Only a metric without ``time``, its own or its job's, is about the fire time."""
+    config = load(
+        tmp_path,
+        """
+        sources: {api: {url: "http://127.0.0.1"}}
+        jobs:
+          pods:
+            source: api
+            every: 30m
+            request: {get: /pods}
+            metrics:
+              now: {type: gauge, help: Now., value: $.now}
+              then: {type: gauge, help: Then., value: $.then, time: $.at}
+        """,
+    )
+    assert {name: spec.timed for name, spec in config.jobs[0].metrics.items()} == {"now": False, "then": True}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -161,8 +162,16 @@ def test_instant_at_the_end_of_the_window_belongs_to_the_next(ledger: Ledger) ->
     assert ledger.value() == 15
 
 
-def test_point_without_time_counts_once_per_fire_time(ledger: Ledger) -> None:
+def test_stamp_at_the_fire_time_waits_for_its_window(ledger: Ledger) -> None:
+    """A stamp that happens to be the fire time is not settled yet: it counts with the value of its own window."""
+    ledger.run(facts(0, 10, fire=20), {"": instants((5, 1), (20, 7))})
+    ledger.run(facts(10, 30, fire=40), {"": instants((20, 8))})
+    assert ledger.value() == 9
+
+
+def test_point_without_time_counts_once_per_fire_time() -> None:
     """A point at the fire time is in, though the window ends before it; a retry of the run does not count it again."""
+    ledger = Ledger(MemoryStore(), [replace(counter(), timed=False)])
     ledger.run(facts(0, 10, fire=20), {"": instants((20, 7))})
     ledger.run(facts(0, 10, fire=20), {"": instants((20, 7))})
     ledger.run(facts(10, 40, fire=50), {"": instants((50, 2))})

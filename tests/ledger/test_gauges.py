@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -49,8 +50,15 @@ def test_value_that_is_not_settled_is_not_shown() -> None:
 
 
 def test_point_without_time_is_shown() -> None:
-    """An instant at the fire time is in, whatever the delay."""
-    assert show(gauge(), instants((40, 7))) == {'{a="b"}': 7}
+    """An instant at the fire time is in, whatever the delay, if the metric has no time of its own."""
+    assert show(replace(gauge(), timed=False), instants((40, 7))) == {'{a="b"}': 7}
+
+
+@pytest.mark.parametrize("window_is_asked", [True, False])
+def test_stamp_at_the_fire_time_is_not_settled(window_is_asked: bool) -> None:  # noqa: FBT001  # a case
+    """A stamp that an API gives is judged by its time, also where it happens to be the fire time."""
+    points = instants((25, 1), (40, 7))
+    assert show(gauge(), points, window_is_asked=window_is_asked) == {'{a="b"}': 1}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,8 @@ def test_scattered_usable_points_are_aggregated() -> None:
 
 def test_info_shows_one() -> None:
     """An info is there or not; its value is 1."""
-    assert show(gauge("x_info", metric_type=MetricType.INFO), instants((40, 0))) == {'{a="b"}': 1}
+    info = replace(gauge("x_info", metric_type=MetricType.INFO), timed=False)
+    assert show(info, instants((40, 0))) == {'{a="b"}': 1}
 
 
 def test_stateset_shows_one_or_zero_by_its_newest_point() -> None:

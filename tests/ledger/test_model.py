@@ -68,7 +68,7 @@ class Model:
     def _take(self, text: str, points: dict[Interval, float], window: Window, overlap: int, fire_time: int) -> bool:
         keep_from = max(window.end - overlap, self.kept_from or 0)
         oldest = window.start if self.watermark is None else -math.inf
-        inside = {interval for interval in points if lies_in(interval, window, fire_time, oldest)}
+        inside = {interval for interval in points if lies_in(interval, window, oldest)}
         for interval in points.keys() - inside:
             self.tally[whose(interval, window, overlap, fire_time + 1000)] += 1
         good = {interval for interval in inside if math.isfinite(points[interval]) and points[interval] >= 0}
@@ -102,11 +102,11 @@ class Model:
             mine.known[interval] = mine.counted[interval] = value
 
 
-def lies_in(interval: Interval, window: Window, fire_time: int, oldest: float) -> bool:
-    """Whether a run may use a point: what ends in its window, and what is about the fire time itself."""
+def lies_in(interval: Interval, window: Window, oldest: float) -> bool:
+    """Whether a run may use a point: what ends in its window."""
     start, end = interval
     if start == end:
-        return window.start <= start < window.end or start == fire_time
+        return window.start <= start < window.end
     return start >= oldest and window.start < end <= window.end
 
 

@@ -211,6 +211,8 @@ class _Loader:
         if plan.window_is_asked and shape.time is None:
             metrics = [_of_its_window(mapped) for mapped in metrics]
             window = replace(window, asks_once=any(map(_counts_windows, metrics)))
+        if shape.time is None:
+            metrics = [_untimed(mapped) for mapped in metrics]
         check_grid(parts.where, shape, shapes, window, self.findings)
         check_once(parts.where, window, self.findings)
         if not plan.window_is_asked:
@@ -268,6 +270,11 @@ def _of_its_window(mapped: MetricMapping) -> MetricMapping:
     if mapped.metric.temporality is None or mapped.own.time is not None:
         return mapped
     return replace(mapped, own=replace(mapped.own, time=_WINDOW))
+
+
+def _untimed(mapped: MetricMapping) -> MetricMapping:
+    """A metric without a time is about the fire time."""
+    return mapped if mapped.own.time is not None else replace(mapped, metric=replace(mapped.metric, timed=False))
 
 
 def _counts_windows(mapped: MetricMapping) -> bool:

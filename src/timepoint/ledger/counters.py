@@ -52,7 +52,7 @@ class _Plans:
         plan = self._by_grids.get(key)
         if plan is None:
             lane = self._metric.lane
-            usable = lane.reach.for_counters(offered)
+            usable = lane.reach.for_counters(offered, timed=self._metric.spec.timed)
             plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
             rest = lane.reach.rest(offered, usable)
             plan.unused = rest.unused
@@ -206,7 +206,7 @@ def _usable_values(
         return None
     if values.tobytes()[_SIGNS].isascii() and _sum(values) < inf:  # nothing odd; point by point is 15 us a series
         return plan, values
-    usable = metric.lane.reach.for_counters(times)
+    usable = metric.lane.reach.for_counters(times, timed=metric.spec.timed)
     refused = {}
     for i in usable:
         if not isfinite(values[i]):

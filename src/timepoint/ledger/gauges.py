@@ -61,7 +61,7 @@ def show_gauges(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None:
 
 
 def _grid(metric: MetricRun, times: Times, text: str) -> _GaugeGrid:
-    usable = metric.lane.reach.for_gauges(times)
+    usable = metric.lane.reach.for_gauges(times, timed=metric.spec.timed)
     contiguous = bool(usable) and usable[-1] - usable[0] + 1 == len(usable)
     rest = metric.lane.reach.rest(times, usable)
     return _GaugeGrid(usable, rest, slice(usable[0], usable[-1] + 1) if contiguous else None, text)

@@ -40,8 +40,8 @@ class Reach:
     Windows of one run are contiguous, so their union is one range [start, end). An instant belongs to the range that it
     lies in, start included; an interval to the one in which it ends, end included. So of ranges that touch each point
     belongs to one, an interval across their seam too. An interval that begins before ``oldest``, the start of all that
-    was ever asked for, belongs to none. An instant at the fire time is always in: so come points of metrics without
-    ``time``.
+    was ever asked for, belongs to none. An instant at the fire time is in for metrics that
+    are not ``timed``: so come points without a time. For all others it is as any stamp, and mostly not settled.
     """
 
     __slots__ = ("_latest", "_oldest", "_overlapped", "_settled", "asked", "end", "fire_time", "start")
@@ -56,24 +56,25 @@ class Reach:
         self._overlapped = self.start - facts.overlap
         self._oldest = min(oldest, self.start)
 
-    def for_counters(self, times: Times) -> list[int]:
+    def for_counters(self, times: Times, *, timed: bool) -> list[int]:
         """Indices of the points that a counter may use, ascending."""
-        begin, end, fire, oldest = self.start, self.end, self.fire_time, self._oldest
+        begin, end, oldest = self.start, self.end, self._oldest
+        fire = None if timed else self.fire_time
         return [
             i
             for i, (s, e) in enumerate(zip(times.starts, times.ends, strict=True))
             if (s >= oldest and begin < e <= end if s < e else begin <= s < end or s == fire)
         ]
 
-    def for_gauges(self, times: Times) -> list[int]:
+    def for_gauges(self, times: Times, *, timed: bool) -> list[int]:
         """Indices of the points that a gauge may use, ascending.
 
         If the request does not name its window, the answer is whatever the API likes to send, and the newest settled
         values of it are what a gauge is for, inside the window or not.
         """
         if self.asked:
-            return self.for_counters(times)
-        settled, fire = self._settled, self.fire_time
+            return self.for_counters(times, timed=timed)
+        settled, fire = self._settled, None if timed else self.fire_time
         starts = times.starts
         return [i for i, end in enumerate(times.ends) if end <= settled or starts[i] == end == fire]
 
