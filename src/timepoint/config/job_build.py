@@ -34,6 +34,7 @@ _CRON_FIELDS = 5
 _CRON_FROM = datetime(2024, 1, 5, tzinfo=UTC)
 _CRON_FIRES = 1500
 _CRON_SPAN = 400 * DAY
+_MOST_WINDOWS = 100_000  # a run plans all of them before it asks for the first: 9 MB
 _REQUEST_KEYS = {"body": "json", "headers": "http_headers"}
 
 
@@ -222,6 +223,9 @@ def window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
         if isinstance(step, Length) and not isinstance(span, Length):
             hint = f", which may have {format_duration(step.longest)}: write max_span: {step}"
         yield "max_span", f"must not be shorter than step, {shown}{hint}"
+    elif span and (pieces := max(window.catch_up, window.initial) // reach) > _MOST_WINDOWS:
+        farthest = format_duration(max(window.catch_up, window.initial))
+        yield "max_span", f"would make {pieces} requests of {farthest}: make it longer, or catch_up and initial shorter"
 
 
 def _asks_for_window(request: RequestSpec) -> bool:
