@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.poller.jobs import TOTAL, http_job, ones
 from tests.poller.test_pipeline import Bench
+from timepoint.clock import MINUTE
 from timepoint.model import Outcome, Window
 from timepoint.request.answer import Answer
 
@@ -55,3 +56,15 @@ async def test_a_run_whose_time_is_over_says_so(tmp_path: Path) -> None:
     at.source.answer = slow
     report = await at.run()
     assert (report.outcome, report.reason) == (Outcome.PARTIAL, "timeout")
+
+
+async def test_an_api_that_is_later_than_said_keeps_its_window_open(tmp_path: Path) -> None:
+    """Points before a window that the request does not name fail the run, which asks for that window again."""
+    late = 10 * MINUTE
+    at = Bench(tmp_path, replace(http_job(tmp_path), window_is_asked=False), ones)
+    at.source.answer = lambda window: ones(Window(window.start - 2 * late, window.start - late))
+    report = await at.run()
+    assert (report.outcome, report.reason) == (Outcome.MAPPING_ERROR, "all_unused")
+    assert "the window stays open" in report.error
+    at.source.answer = ones
+    assert (await at.run()).outcome is Outcome.OK

@@ -169,6 +169,8 @@ class Pipeline:
         report.rejects.update(change_set.rejects)
         if points and change_set.rejects.total >= points:
             raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
+        if points and not self.job.window_is_asked and not change_set.series_count():
+            raise _Failed(Outcome.MAPPING_ERROR, "all_unused", _unused(mapped, window))
         if not mapped.is_declared_empty:
             self._check_series(change_set.series_count(), report)
         with _taking(report, "commit", clock), _closing(Outcome.STORE_ERROR, "commit"):
@@ -202,6 +204,17 @@ class Pipeline:
 
 def _count_points(mapped: MappedRun) -> int:
     return sum(len(points.times) for series in mapped.series.values() for points in series.values())
+
+
+def _unused(mapped: MappedRun, window: Window) -> str:
+    """A sentence for an answer whose points all lie outside of a window that the request does not name."""
+    grids = [points.times for series in mapped.series.values() for points in series.values()]
+    newest = max(times.ends[-1] for times in grids if len(times))
+    away = "before the window" if newest <= window.end else "after the window, which is what has settled,"
+    return (
+        f"no point of the answer can be used yet: the newest is of {format_instant(newest)}, {away} "
+        f"{format_instant(window.start)} to {format_instant(window.end)}; the window stays open (see delay and overlap)"
+    )
 
 
 def _first_reject(rejects: Rejects) -> str:
