@@ -179,6 +179,14 @@ def test_a_directory_in_use_can_be_checked_and_exported(scene: Scene, tmp_path: 
         assert call("doctor", scene.path, "--export", tmp_path / "out").exit_code == 0
 
 
+def test_a_write_that_is_under_way_is_no_leftover(scene: Scene) -> None:
+    """The heartbeat of a running exporter is being written at any time."""
+    (scene.published / "~poller.snapshot.new").write_bytes(b"half")
+    assert set(scene.found()) == {"leftovers"}
+    with DataDirectory(scene.path):
+        assert scene.found() == {}
+
+
 @pytest.mark.parametrize("option", ["--repair", "--quarantine", "--accept-ledger", "--forget=pods"])
 def test_what_writes_needs_the_directory_alone(scene: Scene, option: str) -> None:
     """Exit code 75, as for a second exporter, and nothing is changed."""

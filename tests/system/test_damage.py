@@ -37,7 +37,8 @@ def test_a_damaged_ledger_costs_no_scrape_and_begins_anew_only_when_told(tmp_pat
         exporter = Exporter(path, tmp_path / "data", demo_environ(api))
         exporter.start()
         wait_for("pods on the page", lambda: shows_pods(exporter))
-        assert doctor(exporter).returncode == 0, "a live exporter is well"
+        live = doctor(exporter)
+        assert live.returncode == 0, live.stdout
         exporter.kill()
         with Layout(exporter.data_dir).ledger.open("r+b") as ledger:
             ledger.write(bytes(100))
@@ -52,7 +53,7 @@ def test_a_damaged_ledger_costs_no_scrape_and_begins_anew_only_when_told(tmp_pat
             assert b"nothing is polled" in get(f"{exporter.url}/")[1]
             assert doctor(exporter, "--repair").returncode == 75
             assert doctor(exporter, "--quarantine").returncode == 0
-            wait_for("a new ledger", exporter.ready, 60)
+            wait_for("a new ledger", exporter.ready, 120)  # it is tried again at least once a minute
             wait_for("pods on the page again", lambda: shows_pods(exporter))
             assert exporter.samples()["timepoint_ledger_ok", ()] == 1
             assert not exporter.log("child_died")

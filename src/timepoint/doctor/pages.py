@@ -68,8 +68,9 @@ def check_pages(directory: Path, pages: Pages, beside: Beside) -> list[Check]:
     """The promises of the published directory, each with what was found; only those that can be checked."""
     searches: list[tuple[str, str, Iterator[str]]] = [
         ("pages_whole", "every published page is whole, to the last bit", iter(pages.damaged.values())),
-        ("leftovers", "no write was interrupted", _leftovers(directory)),
     ]
+    if not beside.in_use:  # else a write may be under way
+        searches.append(("leftovers", "no write was interrupted", _leftovers(directory)))
     if beside.versions is not None:
         searches += [
             ("pages_known", "every page is of a job that is known", _strangers(pages, beside)),
