@@ -154,6 +154,26 @@ def test_a_body_that_is_no_document_is_exit_code_1(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_misspelt_walk_is_told_with_what_the_answer_has(tmp_path: Path) -> None:
+    """If no walk finds a row, the names of the outermost object help to see why."""
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"data": [], "status": "ok"}')
+    config = write_config(tmp_path, CONFIG.replace('"$.{app}[*]"', '"$.dta.{app}[*]"'))
+
+    result = call("preview", config, "--response", answer)
+
+    assert "no row was found: do the paths of rows fit the answer?" in result.stderr
+    assert "It is an object with data, status" in result.stderr
+
+
+def test_rows_that_a_rule_dropped_are_told(tmp_path: Path) -> None:
+    """What relabel rules drop on purpose is counted, so that a rule that drops too much is seen."""
+    rule = "relabel: [{source_labels: [app], regex: shop, action: drop}]"
+    config = write_config(tmp_path, CONFIG.replace("    metrics:", f"    {rule}\n    metrics:", 1))
+
+    assert "dropped: " in call("preview", config, "--response", write_answer(tmp_path)).stderr
+
+
 def test_the_name_of_the_file_decides_how_it_is_read(tmp_path: Path) -> None:
     """A file of lines is an array of documents."""
     answer = tmp_path / "answer.ndjson"

@@ -33,6 +33,9 @@ _CONTENT_TYPES = {
 }
 
 
+_NAMES = 12
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What to preview. ``windows`` are those that a run at the fire time would ask for, or the one given.
@@ -57,7 +60,7 @@ class Question:
     "--response",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Read FILE as the answer and ask no API. It is JSON unless its name says otherwise (.ndjson, .jsonp).",
+    help="Read FILE as the answer and ask no API. It is JSON, or what its name says (.ndjson, .jsonp, .csv, .xml).",
 )
 @click.option(
     "--window-start", type=InstantType(), metavar="TIME", help="Start of the window, for instance 2025-01-31T12:00Z."
@@ -155,7 +158,7 @@ def _preview(job: Job, question: Question, format_: str) -> None:
         click.echo(line, err=True)
     if not question.windows:
         return
-    mapped = asyncio.run(_run(job, question))
+    mapped, material = asyncio.run(_run(job, question))
     if format_ == "points":
         click.echo("".join(f"{line}\n" for line in point_lines(mapped)), nl=False)
         rejects = mapped.rejects
@@ -166,8 +169,30 @@ def _preview(job: Job, question: Question, format_: str) -> None:
             click.echo(f"left for other windows: {left} points", err=True)
         for line in _missed(page, mapped, question):
             click.echo(line, err=True)
-    for line in reject_lines(rejects):
+    for line in (*reject_lines(rejects), *_unfound(mapped, material)):
         click.echo(line, err=True)
+
+
+def _unfound(mapped: MappedRun, material: Material) -> Iterator[str]:
+    """What a person must know of rows that are not there: rules dropped them, or no path found any."""
+    if mapped.dropped:
+        yield f"dropped: {mapped.dropped}"
+    if not (mapped.rows or mapped.dropped or mapped.rejects.total or mapped.is_declared_empty):
+        yield f"no row was found: do the paths of rows fit the answer?{_outermost(material)}"
+
+
+def _outermost(material: Material) -> str:
+    """What the outermost value of a JSON answer is, as a sentence; nothing for other answers."""
+    import msgspec
+
+    try:
+        value = msgspec.json.decode(material.content.body)
+    except (AttributeError, msgspec.MsgspecError, RecursionError):
+        return ""
+    if isinstance(value, dict):
+        names = ", ".join(list(value)[:_NAMES]) + (", ..." if len(value) > _NAMES else "")
+        return f" It is an object with {names or 'nothing in it'}"
+    return f" It is an array of {len(value)}" if isinstance(value, list) else ""
 
 
 def _told(job: Job, question: Question) -> Iterator[str]:
@@ -196,7 +221,7 @@ def _missed(page: bytes, mapped: MappedRun, question: Question) -> Iterator[str]
         )
 
 
-async def _run(job: Job, question: Question) -> MappedRun:
+async def _run(job: Job, question: Question) -> tuple[MappedRun, Material]:
     """Asks for the newest window, or takes the file, and maps the answer."""
     from timepoint.job import HttpPolling
     from timepoint.mapping.engine import RunContext
@@ -209,14 +234,15 @@ async def _run(job: Job, question: Question) -> MappedRun:
         if question.response is not None:
             raise click.UsageError(f"job {job.name} is a function, which reads no answer")
         origin = open_origin(job, {})
-        return origin.read(await origin.ask(window, question.fire_time, _deadline(job)), context)
+        material = await origin.ask(window, question.fire_time, _deadline(job))
+        return origin.read(material, context), material
     async with HttpFetcher(job.polling.source) as fetcher:
         origin = open_origin(job, {job.polling.source.name: fetcher})
         if question.response is not None:
             material = _from_file(question.response)
         else:
             material = await origin.ask(window, question.fire_time, _deadline(job))
-        return origin.read(material, context)
+        return origin.read(material, context), material
 
 
 def _deadline(job: Job) -> float:
