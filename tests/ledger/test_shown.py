@@ -63,6 +63,14 @@ def test_zero_first_off_shows_the_total_at_once() -> None:
     assert visible(families(ledger)[0], NOW) == {"{a}": 11}
 
 
+def test_clock_set_back_makes_no_counter_zero_again() -> None:
+    """A series that was made in what is now the future may have shown its total: it does not fall to 0 for an hour."""
+    ledger = Ledger(MemoryStore(), [counter()])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6)})
+    back = NOW - HOUR
+    assert visible(families(ledger, back)[0], back) == {"{a}": 11}
+
+
 def test_old_and_new_counters_stand_side_by_side() -> None:
     """A known counter shows its total while a new one shows 0."""
     ledger = Ledger(MemoryStore(), [counter()])

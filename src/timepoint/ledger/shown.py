@@ -36,8 +36,8 @@ def shown(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState], now: in
             metric = lane.metric(spec)
             if metric is not None and lane.last_fire is not None:
                 limit = lane.last_fire + spec.max_age
-                batches += _batches(_in_order(spec, metric.series), limit, now)
-                for until, samples in _leaving(spec, metric).items():
+                batches += _batches(_in_order(spec, metric.series, now), limit, now)
+                for until, samples in _leaving(spec, metric, now).items():
                     batches += _batches(samples, min(until, limit), now)
         families.append(FamilySnapshot(spec.family, batches))
     return families
@@ -60,7 +60,7 @@ def _batches(samples: list[Shown], until: int, now: int) -> Iterable[SampleBatch
             yield SampleBatch(texts, [sample[1] for sample in young], zero_until, until)
 
 
-def _leaving(spec: MetricSpec, metric: MetricState) -> dict[int, list[Shown]]:
+def _leaving(spec: MetricSpec, metric: MetricState, now: int) -> dict[int, list[Shown]]:
     """What left the page before it was shown long enough, by the moment at which it has been.
 
     The parts of a histogram or summary stay as long as all of them would. Without its count a part stays no longer:
@@ -72,23 +72,33 @@ def _leaving(spec: MetricSpec, metric: MetricState) -> dict[int, list[Shown]]:
     series = {text: metric.absent[text] for text in metric.leaving}
     if spec.family.type in (MetricType.HISTOGRAM, MetricType.SUMMARY):
         label = "le" if spec.family.type is MetricType.HISTOGRAM else "quantile"
-        groups = [group for group in _groups(series, label, _bound) if any(s[0].startswith("_count") for s in group)]
+        groups = [
+            group for group in _groups(series, label, _bound, now) if any(s[0].startswith("_count") for s in group)
+        ]
     else:
-        groups = [[sample] for sample in _in_order(spec, series)]
+        groups = [[sample] for sample in _in_order(spec, series, now)]
     for group in groups:
         samples.setdefault(min(shown_until(series[sample[0]]) for sample in group), []).extend(group)
     return samples
 
 
-def _in_order(spec: MetricSpec, series: Mapping[str, SeriesState]) -> list[Shown]:
+def _in_order(spec: MetricSpec, series: Mapping[str, SeriesState], now: int) -> list[Shown]:
     kind = spec.family.type
     if kind is MetricType.HISTOGRAM:
-        return _grouped(series, "le", _bound)
+        return _grouped(series, "le", _bound, now)
     if kind is MetricType.SUMMARY:
-        return _grouped(series, "quantile", _bound)
+        return _grouped(series, "quantile", _bound, now)
     if kind is MetricType.STATESET:
-        return _grouped(series, spec.family.name, lambda _value: 0.0)
-    return [(text, state.value, 0.0, state.zero_until) for text, state in series.items()]
+        return _grouped(series, spec.family.name, lambda _value: 0.0, now)
+    return [(text, state.value, 0.0, _zero_until(state, now)) for text, state in series.items()]
+
+
+def _zero_until(state: SeriesState, now: int) -> int:
+    """Until when a series shows 0. One that was made in what is now the future may have shown its total already.
+
+    The clock was set back then, and a counter must not fall to 0 for as long as that was.
+    """
+    return state.zero_until if state.created <= now else 0
 
 
 def _bound(text: str) -> float:
@@ -98,11 +108,11 @@ def _bound(text: str) -> float:
         return 0.0
 
 
-def _grouped(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float]) -> list[Shown]:
-    return [sample for group in _groups(series, label, rank) for sample in group]
+def _grouped(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float], now: int) -> list[Shown]:
+    return [sample for group in _groups(series, label, rank, now) for sample in group]
 
 
-def _groups(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float]) -> list[list[Shown]]:
+def _groups(series: Mapping[str, SeriesState], label: str, rank: Callable[[str], float], now: int) -> list[list[Shown]]:
     """The parts of each group together: by ``label``, then sum, then count.
 
     A group shows 0 only while all its parts are new: a bucket that comes later joins the others as it is, or the group
@@ -117,7 +127,7 @@ def _groups(series: Mapping[str, SeriesState], label: str, rank: Callable[[str],
     ordered: list[list[Shown]] = []
     for parts in groups.values():
         parts.sort(key=lambda part: part[0])
-        zero_until = min((state.zero_until for _, suffix, _, state in parts if suffix), default=0)
+        zero_until = min((_zero_until(state, now) for _, suffix, _, state in parts if suffix), default=0)
         ordered.append(
             [(text, state.value, 0.0 if suffix else state.value, zero_until) for _, suffix, text, state in parts]
         )
