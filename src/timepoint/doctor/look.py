@@ -64,8 +64,11 @@ def _check_directory(path: Path) -> Check:
 
 
 def _trouble(pages: Pages, now: int) -> str:
-    """Why the poller that runs now cannot use its ledger, as it says itself."""
-    if pages.poller is None or not 0 <= now - pages.poller.rendered_at <= _BEAT_IS_NEW:
+    """Why the poller that runs now cannot use its ledger, as it says itself.
+
+    It may have spoken after ``now``: whoever asks has waited for the directory meanwhile.
+    """
+    if pages.poller is None or abs(now - pages.poller.rendered_at) > _BEAT_IS_NEW:
         return ""
     return str(pages.poller.status.get("ledger_trouble") or "")
 
