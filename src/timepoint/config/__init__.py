@@ -3,13 +3,17 @@
 Owns: everything that can be wrong with a config file, said with file, line and what to do. Must not know: how a job
 runs.
 
-    yaml        the text as data, with the place of everything
-    environ     ${NAME}
-    *_shape     what keys there are (pydantic models; the JSON Schema and the reference come from them)
-    shape       what does not fit, in words
-    *_build     what each piece means: sources, schedules and requests, metrics
-    families    what the metrics of all jobs must agree on
-    load        the steps in their order
+Read in this order:
+
+    yaml, syntax        the text as data, with the place of everything; words for its syntax errors
+    places, checks      where things stand, what was found, and the list of all checks
+    environ             ${NAME}
+    kinds, names        kinds of values; names that a metric, label, job or source may have
+    source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
+    shape, schema       what does not fit, in words; the JSON Schema for editors
+    source_build, job_build, metric_build   what each piece means
+    grid, families      what window and metrics of a job, and the metrics of all jobs, must agree on
+    load                the steps in their order
 """
 
 from timepoint.config.load import Config, load_config

@@ -1,1 +1,20 @@
-"""Mapping: a document becomes points and rejects. Pure: no sockets, no files, no clock, no policy."""
+"""Mapping: a document becomes points and rejects. Pure: no sockets, no files, no clock, no policy.
+
+Read in this order; what stands on one line belongs together.
+
+    compiling, once per config
+        spec                what the config says, still text
+        paths, walks        paths are parsed; the walks of ``rows`` form a tree (R1)
+        plans               what each metric reads, and from which walk
+        selectors, program  paths and plans become one function of nested loops
+        expect              what a usable document holds (R11)
+    running, once per answer
+        engine              a run: documents in, points and rejects out
+        spine, documents    where a body may be cut into parts, and their decoding
+        nodes, rows         what the generated loops call
+        texts               series texts, remembered from run to run
+        sinks, parts        a row's cells become points; histograms, summaries, statesets
+        times, series       when points are; several of one interval
+    reading one cell
+        numbers, stamps, units, labels, relabel     raise ``unusable``, counted by the words of ``reasons``
+"""

@@ -1,1 +1,13 @@
-"""Request: a job and a window become documents. Knows HTTP; knows neither the mapping nor the ledger."""
+"""Request: a job and a window become documents. Knows HTTP; knows neither the mapping nor the ledger.
+
+Read in this order:
+
+    spec        what a source, a request and a window say
+    grid, window        fire time and watermark become windows (pure)
+    template, prepare   a window becomes a URL, headers and a body
+    auth, tls, resolve  credentials, certificates, addresses
+    transport, inflate  one HTTP exchange, its body bounded
+    fetch, retry        attempts within the deadline, until an answer is accepted
+    decode, tables, elements    an answer becomes a document: JSON, CSV, XML
+    redact      what of all this may be shown
+"""

@@ -1,1 +1,11 @@
-"""Server: the scrape side. Serves published snapshots; knows neither the ledger nor any API."""
+"""Server: the scrape side. Serves published snapshots; knows neither the ledger nor any API.
+
+Read in this order:
+
+    loader              the published snapshots in memory, refreshed in a thread
+    selection, slices   a part of the page; a page cut into writes
+    live, process       families that are true only at the moment of the scrape
+    status, landing     what the poller says of itself, as health, readiness and the page at ``/``
+    app, connection     which path answers what, and how long a client may take to ask
+    listening, settings, serve      the socket, the options, the process
+"""

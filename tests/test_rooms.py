@@ -1,0 +1,20 @@
+"""Each room opens with a list of its modules, in the order in which they are best read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOMS = Path(__file__).resolve().parent.parent / "src" / "timepoint"
+LISTED = ("config", "request", "mapping", "ledger", "exposition", "poller", "server")
+
+
+@pytest.mark.parametrize("room", LISTED)
+def test_a_room_names_all_its_modules(room: str) -> None:
+    """A module that is added or renamed stands in the room's opening, so that a newcomer finds it."""
+    opening = (ROOMS / room / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
+    modules = {path.stem for path in (ROOMS / room).glob("*.py")} - {"__init__"}
+    named = set(re.findall(r"\b[a-z_]+\b", opening.partition("Read in this order")[2]))
+    assert modules - named == set()
