@@ -243,7 +243,7 @@ class Campaign:
         before, begin = self._newest_write(), time.monotonic()
         with self.life():
             self._wait_for_write(before)
-            slowness = max(1.0, (time.monotonic() - begin) / USUAL_START)
+            slowness = min(5.0, max(1.0, (time.monotonic() - begin) / USUAL_START))
             time.sleep(seconds * slowness)
 
     def die_young(self, seconds: float) -> None:

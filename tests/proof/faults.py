@@ -71,6 +71,16 @@ def goes_on(campaign: Campaign, job: str, seconds: float = 60.0) -> bool:
     return False
 
 
+def says(campaign: Campaign, word: str, times: int, seconds: float = 60.0) -> bool:
+    """Whether the log of the pollers comes to hold a word so many times."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        if campaign.log().count(word) >= times:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 class FakeTime:
     """The clock of a nursery and its pollers, by libfaketime. Skips the test where that is not installed."""
 

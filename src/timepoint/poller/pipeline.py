@@ -141,14 +141,15 @@ class Pipeline:
         Accepted, it would move the watermark over an hour, or a year, that was never read. A request that does not name
         its window may be answered from a cache, with the Date of then.
         """
-        if material.said_at is None or not self.job.window_is_asked:
+        if material.said_at is None or not self.job.window_is_asked or window.end <= material.said_at:
             return
-        ahead = window.end - material.said_at
+        ahead = self.timing.clock.now() - material.said_at
         if ahead > _CLOCK_TOLERANCE:
             raise SourceError(
                 "clock",
-                f"the window ends at {format_instant(window.end)}, {format_duration(ahead)} after what the clock of "
-                f"the source shows ({format_instant(material.said_at)}): set the clock here, or that of the source",
+                f"the clock here is {format_duration(ahead)} ahead of the source's, which shows "
+                f"{format_instant(material.said_at)}, and the window ends only at {format_instant(window.end)}: "
+                "set the clock here, or that of the source",
             )
 
     @paused_collector()
