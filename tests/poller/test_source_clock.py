@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tests.poller.bench import Bench
 from tests.poller.jobs import TOTAL, http_job, ones
-from tests.poller.test_pipeline import Bench
 from timepoint.clock import MINUTE
 from timepoint.model import Outcome, Window
 from timepoint.request.answer import Answer

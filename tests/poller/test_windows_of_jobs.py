@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.poller.bench import Bench
 from tests.poller.jobs import function_job
-from tests.poller.test_pipeline import Bench
 from timepoint.clock import HOUR, MINUTE
 from timepoint.config import load_config
 from timepoint.errors import StatusError

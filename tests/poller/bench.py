@@ -1,0 +1,74 @@
+"""A pipeline on fakes, and a ledger whose calls fail on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from timepoint.errors import StoreError
+from timepoint.job import HttpPolling, Job
+from timepoint.ledger.change import ChangeSet
+from timepoint.model import Window
+from timepoint.poller.desk import JobDesk
+from timepoint.poller.origin import HttpOrigin
+from timepoint.poller.pipeline import Pipeline
+from timepoint.poller.report import RunReport
+from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.worker import InlineWorker
+from timepoint.testing import FakeClock, FakeSource, MemoryStore, published_page, read_samples
+
+
+class SpoiltStore(MemoryStore):
+    """A ledger whose next call of a method fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = ""
+        self.stored_all_the_same = False
+
+    def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
+        self._fail("note_attempt")
+        super().note_attempt(job, lane, at, asked_from)
+
+    def commit(self, change_set: ChangeSet) -> int:
+        if self.failing == "commit" and self.stored_all_the_same:
+            super().commit(change_set)
+        self._fail("commit")
+        return super().commit(change_set)
+
+    def _fail(self, method: str) -> None:
+        if self.failing == method:
+            self.failing = ""
+            raise StoreError("the disk is full")
+
+
+class Bench:
+    """A pipeline on fakes; ``run`` gives the report of a run at the clock's time."""
+
+    def __init__(self, directory: Path, job: Job, answer: Callable[[Window], Any]) -> None:
+        self.clock = FakeClock()
+        self.source = FakeSource(answer)
+        self.store = SpoiltStore()
+        self.published = directory / "published"
+        self.job = job
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets everything but what the store holds."""
+        job, timing = self.job, Timing(self.clock, self.clock.sleep)
+        assert isinstance(job.polling, HttpPolling)
+        self.pipeline = Pipeline(
+            job,
+            HttpOrigin(job.polling, job.metrics, self.source),
+            JobDesk(job, self.store, self.published, self.clock),
+            InlineWorker(),
+            timing,
+            Pace(job.polling.source.min_interval, timing),
+        )
+
+    async def run(self) -> RunReport:
+        return await self.pipeline.run(self.clock.now())
+
+    def samples(self) -> dict[str, float]:
+        return read_samples(published_page(self.published, self.clock.now()))
