@@ -37,7 +37,7 @@ async def test_a_window_in_the_future_of_the_source_stays_open(tmp_path: Path) -
 
 
 async def test_windows_that_the_source_has_lived_through_are_taken_with_any_clock(tmp_path: Path) -> None:
-    """With a clock that runs ahead, a split run counts what is past for the source, and stops where its future begins."""
+    """With a clock that runs ahead, a split run counts what is past for the source, up to where its future begins."""
     at = Bench(tmp_path, http_job(tmp_path, max_span="5m"), ones)
     began = at.clock.now()
     at.source.answer = lambda window: Answer(

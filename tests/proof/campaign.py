@@ -43,7 +43,7 @@ jobs:
     max_age: 1h
     zero_first: 500ms
     request: {get: /late, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
-    window: {step: 50ms, delay: 200ms, overlap: 1s, initial: 1m, max_span: 5s}
+    window: {step: 50ms, delay: 200ms, overlap: 1s, initial: 1m, catch_up: 30m, max_span: 5s}
     expect: {present: [$.pods], absent: [$.error]}
     rows: {p: "$.pods[*]", t: "$p.points[*]"}
     time: {at: $t.t, format: unix_ms, interval: 50ms, labelled: start}
@@ -59,7 +59,7 @@ jobs:
     max_age: 1h
     zero_first: 0s
     request: {get: /firm, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
-    window: {step: 50ms, delay: 200ms, initial: 1m, max_span: 5s}
+    window: {step: 50ms, delay: 200ms, initial: 1m, catch_up: 30m, max_span: 5s}
     expect: {present: [$.pods], absent: [$.error]}
     rows: {p: "$.pods[*]", t: "$p.points[*]"}
     time: {at: $t.t, format: unix_ms, interval: 50ms, labelled: start}
