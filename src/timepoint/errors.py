@@ -12,6 +12,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |   |-- StatusError         an answer with a status that is not accepted
     |   `-- ContentError        an accepted status, but the body is not a usable document
     |-- MappingError            the mapping as a whole could not use the document (a row alone is a reject)
+    |-- ClockError              the operator: this machine's clock contradicts what the ledger holds
     |-- StoreError              the ledger could not commit; what it holds is unknown until it is read again
     `-- PublishError            a snapshot could not be written or read
 
@@ -102,6 +103,10 @@ class ContentError(SourceError):
 
 class MappingError(TimepointError):
     """The mapping could not use the document at all."""
+
+
+class ClockError(TimepointError):
+    """This machine's clock and the ledger contradict each other, and nothing says which is right."""
 
 
 class StoreError(TimepointError):

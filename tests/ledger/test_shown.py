@@ -119,7 +119,7 @@ def test_lanes_of_a_job_share_its_families() -> None:
     ledger = Ledger(MemoryStore(), [gauge()])
     ledger.run(facts(0, 10), {"{a}": fives(0, 1)})
     other = replace(ledger.lane, last_fire=FIRE + MINUTE)
-    family = shown({"x": ledger.metrics[0]}, [ledger.lane, other], NOW)[0]
+    family = shown({"x": ledger.metrics[0]}, [ledger.lane, other], NOW + MINUTE)[0]
     assert [batch.visible_until for batch in family.batches] == [FIRE + HOUR, FIRE + HOUR + MINUTE]
 
 

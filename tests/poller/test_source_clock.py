@@ -10,6 +10,7 @@ from typing import Any
 from tests.poller.bench import Bench
 from tests.poller.jobs import TOTAL, http_job, ones
 from timepoint.clock import MINUTE
+from timepoint.job import HttpPolling
 from timepoint.model import Outcome, Window
 from timepoint.request.answer import Answer
 
@@ -46,6 +47,18 @@ async def test_windows_that_the_source_has_lived_through_are_taken_with_any_cloc
     report = await at.run()
     assert (report.outcome, report.reason) == (Outcome.PARTIAL, "clock")
     assert at.samples()[TOTAL] == 5
+
+
+async def test_the_clock_of_a_source_need_not_be_right(tmp_path: Path) -> None:
+    """Where the config says that it is not to be compared, a Date that stands still stops nothing."""
+    job = http_job(tmp_path)
+    assert isinstance(job.polling, HttpPolling)
+    polling = replace(job.polling, source=replace(job.polling.source, clock_tolerance=0))
+    at = Bench(tmp_path, replace(job, polling=polling), ones)
+    at.source.answer = lambda window: Answer(
+        200, "application/json", json.dumps(ones(window)).encode(), "https://fake.example/", said_at=0
+    )
+    assert (await at.run()).outcome is Outcome.OK
 
 
 async def test_a_request_without_a_window_may_be_answered_from_a_cache(tmp_path: Path) -> None:

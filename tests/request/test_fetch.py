@@ -41,12 +41,18 @@ async def test_a_get_with_params_and_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "instant"),
-    [("Thu, 01 Jan 2026 00:00:00 GMT", 1_767_225_600_000), ("soon", None), (None, None)],
+    ("headers", "instant"),
+    [
+        ({"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}, 1_767_225_600_000),
+        ({"Date": "Thu, 01 Jan 2026 00:00:00 GMT", "Age": "60"}, 1_767_225_660_000),
+        ({"Date": "Thu, 01 Jan 2026 00:00:00 GMT", "Age": "old"}, 1_767_225_600_000),
+        ({"Date": "soon"}, None),
+        ({}, None),
+    ],
 )
-async def test_the_clock_of_the_source(header: str | None, instant: int | None) -> None:
-    """An answer carries what the source's clock showed, if it says so in a way that can be read."""
-    async with serving(reply(headers={"Date": header} if header else {})) as wire:
+async def test_the_clock_of_the_source(headers: dict[str, str], instant: int | None) -> None:
+    """An answer carries what the source's clock shows when it comes, if that is said in a way that can be read."""
+    async with serving(reply(headers=headers)) as wire:
         answer = await Client(SourceSpec("s", wire.url)).fetch()
     assert answer.said_at == instant
 

@@ -50,6 +50,7 @@ class SourceBuilder:
             "max_body": shape.max_body,
             "attempts": shape.attempts,
             "min_interval": shape.min_interval,
+            "clock_tolerance": shape.clock_tolerance,
         }
         return SourceSpec(
             name=name,

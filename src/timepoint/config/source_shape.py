@@ -122,3 +122,8 @@ class SourceShape(Shape):
         "shorter period. Default: `0s`, no limit.",
         "30m",
     )
+    clock_tolerance: Duration | None = described(
+        "How far this machine's clock may be ahead of the `Date` of an answer. Beyond it a run fails if its window "
+        "ends after that `Date`, since it would be settled without its data. `0s` never compares. Default: `5m`.",
+        "1h",
+    )

@@ -49,6 +49,15 @@ class MemoryStore:
     def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         self._lanes.setdefault((job, lane), LaneState(job, lane)).note_attempt(at, asked_from)
 
+    def rewrite(self, lane: LaneState) -> int:
+        known = self._lanes.get((lane.job, lane.lane))
+        if known is None or known.version != lane.version:
+            raise StoreError(f"memory: job {lane.job}, lane {lane.lane!r}: something else has committed in between")
+        self._commits += 1
+        lane.version = self._commits
+        self._lanes[lane.job, lane.lane] = _copy(lane)
+        return self._commits
+
     def newest_commit(self) -> int:
         return self._commits
 

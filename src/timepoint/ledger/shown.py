@@ -35,7 +35,7 @@ def shown(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState], now: in
         for lane in lanes:
             metric = lane.metric(spec)
             if metric is not None and lane.last_fire is not None:
-                limit = lane.last_fire + spec.max_age
+                limit = min(lane.last_fire, now) + spec.max_age  # a fire time of a clock that was ahead gives no more
                 batches += _batches(_in_order(spec, metric.series, now), limit, now)
                 for until, samples in _leaving(spec, metric, now).items():
                     batches += _batches(samples, min(until, limit), now)

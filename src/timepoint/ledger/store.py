@@ -56,6 +56,13 @@ class Store(Protocol):
         """
         ...
 
+    def rewrite(self, lane: LaneState) -> int:
+        """Makes durable what ``rewind`` changed in a lane, whole or not at all; the number of the commit, also set.
+
+        Series, their values and debts are not touched, only instants. Refuses with StoreError if the lane has moved on.
+        """
+        ...
+
     def newest_commit(self) -> int:
         """The number of the newest commit, 0 before the first."""
         ...

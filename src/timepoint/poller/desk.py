@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 
-from timepoint.clock import Clock
-from timepoint.errors import DataDirectoryError, PublishError, StoreError
+from timepoint.clock import BELIEVED_AHEAD, Clock
+from timepoint.errors import ClockError, DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import publish, read_published, snapshot_path
 from timepoint.failpoints import failpoint
@@ -19,6 +19,7 @@ from timepoint.job import Job
 from timepoint.ledger.budget import Budget
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
+from timepoint.ledger.rewind import is_ahead, rewind
 from timepoint.ledger.shown import shown
 from timepoint.ledger.state import LaneState, MetricState
 from timepoint.ledger.store import Store
@@ -55,6 +56,36 @@ class JobDesk:
         if self._lane is None:
             self._lane = self._store.load(self._job.name, LANE)
         return self._lane
+
+    def bring_back(self) -> str:
+        """Brings a lane back that a clock ahead of the time has moved on; what was done, empty if there was no need.
+
+        Raises StoreError, and ClockError if the clock of now may be the wrong one: then the page is only held to it.
+        """
+        lane, now = self.load(), self._clock.now()
+        latest = now + BELIEVED_AHEAD
+        if not is_ahead(lane, latest):
+            return ""
+        lane = self._store.load(self._job.name, LANE)  # a copy, to be changed before it is durable
+        try:
+            done = rewind(lane, self._job.metrics, now, latest)
+        except ClockError:
+            if self._page_outlives(now):
+                self.publish()
+            raise
+        self._lane = None
+        self._store.rewrite(lane)
+        self._lane = lane
+        return done
+
+    def _page_outlives(self, now: int) -> bool:
+        """Whether the page that stands there shows something for longer than a run of now could."""
+        try:
+            page = read_published(snapshot_path(self._published, self._job.name))
+        except PublishError:
+            return True
+        longest = now + max((spec.max_age for spec in self._job.metrics.values()), default=0)
+        return any((batch.visible_until or 0) > longest for family in page.families for batch in family.batches)
 
     def note_attempt(self, window: Window) -> None:
         """Makes durable that a request for the window is about to go out. Raises StoreError."""

@@ -111,12 +111,20 @@ class JobLoop:
         self._changed()
 
 
+def _level(report: RunReport) -> int:
+    if not report.failed:
+        return logging.INFO
+    return logging.ERROR if report.reason == "clock" else _LEVELS.get(report.outcome, logging.ERROR)
+
+
 def log_run(report: RunReport) -> None:
-    """The one log line of a run."""
+    """The one log line of a run; before it, one that says that a wrong clock was found out."""
+    if report.brought_back:
+        log.event(LOGGER, logging.ERROR, "clock_was_ahead", job=report.job_name, error=report.brought_back)
     counts, rejects = report.counts, report.rejects
     log.event(
         LOGGER,
-        _LEVELS.get(report.outcome, logging.ERROR) if report.failed else logging.INFO,
+        _level(report),
         "run",
         job=report.job_name,
         outcome=report.outcome.value,

@@ -31,25 +31,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from timepoint.clock import MINUTE, Clock, format_duration, format_instant
-from timepoint.errors import MappingError, PublishError, SourceError, StoreError, TransportError
+from timepoint.clock import BELIEVED_AHEAD, Clock, format_duration, format_instant
+from timepoint.errors import ClockError, MappingError, PublishError, SourceError, StoreError, TransportError
 from timepoint.failpoints import failpoint
-from timepoint.job import Job
+from timepoint.job import HttpPolling, Job
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Outcome, Rejects, Window
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.plan import windows_of_run
-from timepoint.poller.report import NOTHING_NEW, RunReport, skipped
+from timepoint.poller.report import NOTHING_NEW, RunReport
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import Worker, paused_collector
 
 # An origin keeps the deadline itself if it can, and then knows better what it waited for: it speaks first.
 _GRACE = 0.25
-
-_CLOCK_TOLERANCE = 5 * MINUTE
-"""By how much the clock here may run ahead of the source's: more than any that is kept by a time service."""
 
 
 class _Failed(Exception):  # noqa: N818 - not an error of its own: it carries a closing word out of the stages
@@ -80,26 +77,28 @@ class Pipeline:
         began, started = clock.now(), clock.monotonic()
         report = RunReport(self.job.name, fire_time, began, refused_before=refused)
         try:
-            windows = await self._plan(fire_time)
-            if not windows:
-                return skipped(self.job.name, fire_time, began, NOTHING_NEW, "no data time is new since the last run")
+            windows = await self._plan(fire_time, report)
             await self._run_windows(windows, report, started + self.job.timeout / 1000)
             report.close(Outcome.OK if report.points else Outcome.EMPTY)
         except _Failed as failure:
             outcome = Outcome.PARTIAL if report.committed else failure.outcome
             report.close(outcome, failure.reason, failure.error)
             report.bug = failure.bug
-        if report.committed:
+        if report.committed or report.brought_back:
             await self._publish(report)
         report.duration = clock.monotonic() - started
         return report
 
-    async def _plan(self, fire_time: int) -> list[Window]:
+    async def _plan(self, fire_time: int, report: RunReport) -> list[Window]:
         if busy := self.origin.busy():
             raise _Failed(Outcome.SKIPPED, "busy", busy)
         with _closing(Outcome.STORE_ERROR, "load"):
+            report.brought_back = await self.worker.do(self.desk.bring_back)
             lane = await self.worker.do(self.desk.load)
-        return windows_of_run(self.job, fire_time, lane.watermark, lane.asked_from)
+        windows = windows_of_run(self.job, fire_time, lane.watermark, lane.asked_from)
+        if not windows:
+            raise _Failed(Outcome.SKIPPED, NOTHING_NEW, "no data time is new since the last run")
+        return windows
 
     async def _run_windows(self, windows: list[Window], report: RunReport, deadline: float) -> None:
         for number, window in enumerate(windows, 1):
@@ -143,13 +142,15 @@ class Pipeline:
         """
         if material.said_at is None or not self.job.window_is_asked or window.end <= material.said_at:
             return
+        polling = self.job.polling
+        tolerance = polling.source.clock_tolerance if isinstance(polling, HttpPolling) else BELIEVED_AHEAD
         ahead = self.timing.clock.now() - material.said_at
-        if ahead > _CLOCK_TOLERANCE:
+        if ahead > tolerance > 0:
             raise SourceError(
                 "clock",
                 f"the clock here is {format_duration(ahead)} ahead of the source's, which shows "
                 f"{format_instant(material.said_at)}, and the window ends only at {format_instant(window.end)}: "
-                "set the clock here, or that of the source",
+                "set the clock here, or that of the source (or its clock_tolerance)",
             )
 
     @paused_collector()
@@ -242,6 +243,8 @@ def _closing(outcome: Outcome, reason: str) -> Iterator[None]:
         yield
     except SourceError as error:
         raise _Failed(Outcome.SOURCE_ERROR, error.reason, str(error)) from error
+    except ClockError as error:
+        raise _Failed(Outcome.SKIPPED, "clock", str(error)) from error
     except MappingError as error:
         raise _Failed(Outcome.MAPPING_ERROR, reason, str(error)) from error
     except (StoreError, PublishError) as error:

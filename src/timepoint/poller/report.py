@@ -46,7 +46,8 @@ class RunReport:
     whose answer could not be used only the rejects count. ``stages`` holds seconds by stage, ``duration`` those of the
     whole run. ``standing`` is the job's after the run, None if it is not known. ``bug`` is an error that nobody
     foresaw. ``is_refused`` says that an answer held too few series to be believed, ``refused_before`` how many runs
-    in a row had been refused for that.
+    in a row had been refused for that. ``brought_back`` says how the lane was brought back from a time that had not
+    come, empty if it was not.
     """
 
     job_name: str
@@ -70,6 +71,7 @@ class RunReport:
     bug: BaseException | None = None
     is_refused: bool = False
     refused_before: int = 0
+    brought_back: str = ""
 
     @property
     def failed(self) -> bool:

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from timepoint.clock import DAY, HOUR, MINUTE
+from timepoint.clock import BELIEVED_AHEAD, DAY, HOUR, MINUTE
 from timepoint.job import ScheduleSpec
 
 # Looking back for the last fire of a cron expression gives up here, as cronsim does when it looks forward.
@@ -107,12 +107,13 @@ def due(spec: ScheduleSpec, job_name: str, last_begin: int | None, now: int) -> 
     """What is to run now, if the last run (of any fire time) began at ``last_begin``; None if there was none.
 
     The newest fire time that is due runs, however late; older ones are missed, so a machine that slept runs each job
-    once. A ``last_begin`` more than a period in the future means that the clock was set back: it is not believed, for
-    the job would stand still until the wrong time comes again. Nearer ones are, so a small step back doubles no run.
+    once. A ``last_begin`` more than five minutes (or a period) in the future means that the clock was set back: it is
+    not believed, and the newest fire time runs at once, for the job would stand still until the wrong time comes again.
+    Nearer ones are, so a small step back doubles no run.
     """
     newest = last_fire(spec, job_name, now)
-    if last_begin is not None and last_begin - now > period(spec, newest):
-        last_begin = now
+    if last_begin is not None and last_begin - now > min(BELIEVED_AHEAD, period(spec, newest)):
+        last_begin = None
     if last_begin is not None and begin_of(spec, job_name, newest) <= last_begin:
         after = max(now, last_begin)
         return Due(None, newest, None, last_begin, begin_of(spec, job_name, next_fire(spec, job_name, after)))

@@ -322,6 +322,15 @@ DECLARED: tuple[SelfMetric, ...] = (
         _by_word(lambda tally: tally.rejects.counts),
     ),
     SelfMetric(
+        FamilySpec(
+            "timepoint_job_clock_corrections_total",
+            _COUNTER,
+            "How often the ledger told of a time that had not come, since the clock had been ahead, and was corrected.",
+        ),
+        _JOB,
+        _of_jobs(lambda tally: tally.clock_corrections),
+    ),
+    SelfMetric(
         FamilySpec("timepoint_job_points_total", _COUNTER, "Points in accepted answers, those read again included."),
         _JOB,
         _of_jobs(lambda tally: tally.points),

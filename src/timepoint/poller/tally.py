@@ -23,7 +23,8 @@ class JobTally:
     ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
     it is newer. ``due`` is the newest fire time whose run should have begun, ``accepted`` that of the newest accepted
-    run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed. ``next_begin``,
+    run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed,
+    ``clock_corrections`` how often the lane was brought back from a time that had not come. ``next_begin``,
     ``last_success`` and ``running_since`` are in milliseconds.
     """
 
@@ -40,6 +41,7 @@ class JobTally:
     skip: RunReport | None = None
     consecutive_failures: int = 0
     refusals: int = 0
+    clock_corrections: int = 0
     runs: int = 0
     failures: dict[Outcome, int] = field(default_factory=dict)
     rejects: Rejects = field(default_factory=Rejects)
@@ -60,6 +62,9 @@ class JobTally:
         self.response_bytes += report.response_bytes
         if report.standing is not None:
             self.standing = report.standing
+        if report.brought_back:
+            self.clock_corrections += 1
+            self.accepted = self.last_success = None
         if report.committed:
             self.accepted = report.fire_time
         if report.is_refused:
@@ -102,6 +107,7 @@ class JobTally:
             "response_bytes": self.response_bytes,
             "consecutive_failures": self.consecutive_failures,
             "refusals": self.refusals,
+            "clock_corrections": self.clock_corrections,
         }
 
     def take_up(self, sums: Mapping[str, Any]) -> None:
@@ -114,6 +120,7 @@ class JobTally:
         self.response_bytes = int(sums["response_bytes"])
         self.consecutive_failures = int(sums["consecutive_failures"])
         self.refusals = int(sums["refusals"])
+        self.clock_corrections = int(sums["clock_corrections"])
 
     def status(self) -> dict[str, Any]:
         """The entry of the job in the status of the poller. Instants in milliseconds."""

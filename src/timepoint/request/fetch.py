@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -34,6 +35,7 @@ from timepoint.request.transport import Exchange, Response, Transport
 from timepoint.secret import Secret
 
 MAX_REDIRECTS = 3
+_AGE = re.compile(r"[0-9]{1,9}")
 _NO_CONTENT = 204
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
@@ -151,7 +153,7 @@ class HttpFetcher:
             async with self._transport.open(exchange) as response:
                 if response.status not in _REDIRECTS or response.status in request.empty_status:
                     answer = await self._receive(response, prepared, request, redactor)
-                    return replace(answer, said_at=parse_http_date(response.headers.get("Date")))
+                    return replace(answer, said_at=_clock_of(response))
                 url = _redirected(url, response, prepared.method, redactor)
         raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")
 
@@ -176,6 +178,15 @@ class HttpFetcher:
             text += f": {excerpt}" if excerpt else ""
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
         return StatusError(response.status, text, retry_after)
+
+
+def _clock_of(response: Response) -> int | None:
+    """What the source's clock showed when the answer came, in ms: its Date, and the Age that a cache adds.
+
+    Source: RFC 9110, 6.6.1; RFC 9111, 5.1.
+    """
+    said, age = parse_http_date(response.headers.get("Date")), response.headers.get("Age", "")
+    return said + int(age) * 1000 if said is not None and _AGE.fullmatch(age) else said
 
 
 def _redirected(url: URL, response: Response, method: str, redactor: Redactor) -> URL:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from timepoint.clock import DAY, SECOND
+from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
 from timepoint.secret import Secret
 
@@ -66,9 +66,10 @@ class SourceSpec:
     """An API: base URL, credentials, limits.
 
     ``max_body`` bounds the body before and after decompression. ``attempts`` counts all tries of one request; redirects
-    inside the origin belong to their try. ``min_interval`` lies between the beginnings of any two tries. ``hidden`` are
-    texts of the URL that are masked wherever they would be shown, for instance what the environment put there;
-    credentials, query values and userinfo need not be in it.
+    inside the origin belong to their try. ``min_interval`` lies between the beginnings of any two tries.
+    ``clock_tolerance`` is how far this machine's clock may be ahead of an answer's ``Date``, 0 for as far as it likes.
+    ``hidden`` are texts of the URL that are masked wherever they would be shown, for instance what the environment put
+    there; credentials, query values and userinfo need not be in it.
     """
 
     name: str
@@ -83,6 +84,7 @@ class SourceSpec:
     max_body: int = 256 * 1024 * 1024
     attempts: int = 3
     min_interval: int = 0
+    clock_tolerance: int = BELIEVED_AHEAD
     hidden: tuple[Secret, ...] = ()
 
 
