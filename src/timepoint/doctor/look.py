@@ -9,7 +9,8 @@ behind it is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from timepoint.datadir import Layout, foreign_fault, looked_at
 from timepoint.doctor.pages import Beside, Pages, check_pages, read_pages
 from timepoint.doctor.report import JobReport, PageFacts, Report, readable
 from timepoint.job import Job
-from timepoint.ledger.examine import Check, Examination, examine, load_lane
+from timepoint.ledger.examine import Check, Examination, examine, reading_lanes
 from timepoint.ledger.schema import LEDGER
+from timepoint.ledger.state import LaneState
 from timepoint.poller.desk import LANE
 
 _BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
@@ -42,17 +44,22 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
     report = Report(str(layout.path), now, holder, facts=examination.facts)
     report.trouble = _trouble(pages, now) if in_use else ""
     by_name = None if jobs is None else {job.name: job for job in jobs}
-    load = partial(load_lane, layout.ledger, lane=LANE, in_use=in_use)
     is_newest = examination.facts is not None and examination.facts.version == LEDGER.version
-    beside = Beside(_versions(examination), (lambda job: load(job=job)) if is_newest else None, by_name, in_use)
-    report.checks = [
-        _check_directory(layout.path),
-        *examination.checks,
-        *check_pages(layout.published, pages, beside),
-    ]
+    with contextlib.ExitStack() as stack:
+        load = None
+        if is_newest and jobs is not None:
+            read = stack.enter_context(reading_lanes(layout.ledger, in_use=in_use))
+            load = partial(_load, read)
+        beside = Beside(_versions(examination), load, by_name, in_use)
+        pages_checks = check_pages(layout.published, pages, beside)
+    report.checks = [_check_directory(layout.path), *examination.checks, *pages_checks]
     report.jobs = _jobs(examination, pages, by_name)
     report.next_steps = list(_next_steps(report))
     return report
+
+
+def _load(read: Callable[[str, str], LaneState], job: str) -> LaneState:
+    return read(job, LANE)
 
 
 def _check_directory(path: Path) -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from timepoint.ledger import invariants
 from timepoint.ledger.lane_rows import read_lane
 from timepoint.ledger.reading import companion, file_fault, opened_to_read
 from timepoint.ledger.schema import LEDGER
+from timepoint.ledger.sqlite import explain
 from timepoint.ledger.state import LaneState
 
 KEEP = 10
@@ -216,7 +218,18 @@ _OF_SQLITE: tuple[tuple[str, str, Search], ...] = (
 )
 
 
-def load_lane(path: Path, job: str, lane: str, *, in_use: bool) -> LaneState:
-    """A lane as it was last committed, read without a trace. Raises StoreError."""
+@contextmanager
+def reading_lanes(path: Path, *, in_use: bool) -> Iterator[Callable[[str, str], LaneState]]:
+    """Gives what reads a lane (job, lane) as it was last committed, all of one moment, without a trace.
+
+    Raises StoreError, and so does what it gives.
+    """
     with opened_to_read(path, in_use=in_use) as connection:
-        return read_lane(connection, path, job, lane)
+
+        def read(job: str, lane: str) -> LaneState:
+            try:
+                return read_lane(connection, path, job, lane)
+            except sqlite3.Error as error:
+                raise StoreError(explain(error, path)) from error
+
+        yield read
