@@ -8,6 +8,7 @@ import pytest
 
 from timepoint.mapping.relabel import RelabelError, compile_relabel
 from timepoint.mapping.spec import RelabelRule as Rule
+from timepoint.mapping.unusable import Unusable
 
 LABELS = {"__name__": "m", "a": "foo", "b": "bar", "c": "baz"}
 FOO_BAR_BAZ = {"a": "foo", "b": "bar", "c": "baz"}
@@ -162,3 +163,27 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_exponential_regexes_are_linear() -> None:
     """A regex that would take a backtracking engine for ever is answered at once."""
     assert relabel(Rule(("a",), regex="(x+x+)+y", action="drop"), labels={"a": "x" * 256}) == {"a": "x" * 256}
+
+
+@pytest.mark.parametrize("name", ["job", "instance", "le", "quantile"])
+@pytest.mark.parametrize("action", ["replace", "hashmod", "lowercase"])
+def test_a_label_that_belongs_to_others_is_no_target(name: str, action: str) -> None:
+    """The mistake is found when the rules are compiled, also in a labelmap whose new name is fixed."""
+    rule = Rule(("a",), target_label=name, action=action, modulus=8 if action == "hashmod" else None)
+    labelmap = Rule(regex="a", replacement=name, action="labelmap")
+    with pytest.raises(RelabelError, match=f"'{name}'") as caught:
+        compile_relabel((rule, labelmap))
+    assert [index for index, _ in caught.value.problems] == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["job", "instance", "le", "quantile"])
+@pytest.mark.parametrize(
+    "rule", [Rule(("x",), target_label="$1"), Rule(regex="my_(.*)", replacement="$1", action="labelmap")]
+)
+def test_a_label_that_belongs_to_others_is_not_made_of_data(name: str, rule: Rule) -> None:
+    """A row whose data name such a label is a reject; one that a later rule takes away again is not."""
+    labels = {"x": name, f"my_{name}": "v"}
+    with pytest.raises(Unusable, match=r"which .*(Prometheus|histograms|summaries)") as caught:
+        relabel(rule, labels=labels)
+    assert caught.value.reason == "not_a_label"
+    assert relabel(rule, Rule(regex=name, action="labeldrop"), labels=labels) == labels

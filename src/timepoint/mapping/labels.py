@@ -16,6 +16,13 @@ from timepoint.model import LABEL_NAME
 
 MAX_LENGTH = 256
 RENAMED = {"job": "exported_job", "instance": "exported_instance"}
+OWNED = {
+    "job": "Prometheus gives to its target",
+    "instance": "Prometheus gives to its target",
+    "le": "the buckets of histograms have",
+    "quantile": "the quantiles of summaries have",
+}
+"""Labels that no config and no data may set, and whose they are."""
 
 _CONSTANTS = ("NaN", "Infinity", "-Infinity")
 _HASH_DIGITS = 16

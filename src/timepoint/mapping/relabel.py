@@ -18,8 +18,9 @@ from typing import Any
 
 import re2
 
-from timepoint.mapping.labels import check_label_name
+from timepoint.mapping.labels import OWNED, check_label_name
 from timepoint.mapping.spec import RelabelRule
+from timepoint.mapping.unusable import Unusable
 from timepoint.model import LABEL_NAME
 
 Relabel = Callable[[dict[str, str]], dict[str, str] | None]
@@ -47,7 +48,7 @@ def compile_relabel(rules: tuple[RelabelRule, ...]) -> Relabel:
     """A function from a label set to the labels that remain, None if a rule drops the row.
 
     It does not change its argument. Labels that begin with ``__`` end with it, and so do empty ones. Raises
-    RelabelError with every mistake in the rules.
+    RelabelError with every mistake in the rules; the function raises Unusable if data make a label that is ``OWNED``.
     """
     steps: list[_Step] = []
     problems: list[tuple[int, str]] = []
@@ -60,14 +61,22 @@ def compile_relabel(rules: tuple[RelabelRule, ...]) -> Relabel:
         raise RelabelError(problems)
 
     def relabel(labels: dict[str, str]) -> dict[str, str] | None:
+        given = labels
         if steps:
             labels = labels.copy()
             for step in steps:
                 if not step(labels):
                     return None
+            _refuse_owned(labels, given)
         return {name: value for name, value in labels.items() if value and not name.startswith("__")}
 
     return relabel
+
+
+def _refuse_owned(labels: dict[str, str], given: dict[str, str]) -> None:
+    for name, owner in OWNED.items():
+        if name in labels and name not in given:
+            raise Unusable("not_a_label", f"relabel made the label {name!r}, which {owner}: {labels[name]!r}")
 
 
 def _compile_rule(rule: RelabelRule) -> _Step:
@@ -99,7 +108,13 @@ def _check_target(rule: RelabelRule) -> None:
         if not LABEL_NAME.fullmatch(target):
             raise ValueError(f"the target_label {target!r} is not a label name")
     else:
-        check_label_name(target)
+        _check_made_name(target)
+
+
+def _check_made_name(name: str) -> None:
+    check_label_name(name)
+    if name in OWNED:
+        raise ValueError(f"{name!r} is the label that {OWNED[name]}: choose another name")
 
 
 def _source(rule: RelabelRule) -> Callable[[dict[str, str]], str]:
@@ -174,6 +189,8 @@ def _label_map(rule: RelabelRule) -> _Step:
     regex = _regex(rule.regex)
     if not _TARGET_TEMPLATE.fullmatch(rule.replacement):
         raise ValueError(f"the replacement {rule.replacement!r} cannot become a label name")
+    if "$" not in rule.replacement:
+        _check_made_name(rule.replacement)
     expand = _template(rule.replacement, regex)
 
     @lru_cache(_REMEMBERED)
