@@ -10,7 +10,7 @@ of the data directory) is opened before and inherited.
 - A child that ends, with any exit code, is started again after 1 s, doubling to 30 s; a child that lived for a minute
   begins at 1 s again.
 - SIGTERM or SIGINT: every child gets SIGTERM; who still lives 4.5 s later gets SIGKILL, and so does everybody at a
-  second signal. SIGHUP does nothing, neither here nor in a child.
+  second signal, half a second or more after the first. SIGHUP does nothing, neither here nor in a child.
 - The parent alone holds the write end of a pipe. When it dies, by whatever means, the kernel closes that end, and a
   thread in each child that waits for it ends the child at once. A child needs no care: nothing that it holds is lost.
 - As process 1 of a container it has handlers of its own (the kernel ignores signals to process 1 without them) and
@@ -38,6 +38,7 @@ from timepoint.clock import Clock, SystemClock
 LOGGER = logging.getLogger(__name__)
 
 STOP_WITHIN = 4.5
+REPEATED = 0.5  # coreutils' timeout signals its child and then the child's whole group: that is one wish, not two
 FIRST_PAUSE, LONGEST_PAUSE, STEADY = 1.0, 30.0, 60.0
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -155,6 +156,8 @@ class _Supervisor:
             return
         name = signal.Signals(number).name
         if self.kill_at is not None:
+            if self.clock.monotonic() < self.kill_at - self.stop_within + REPEATED:
+                return
             self._kill(f"a second signal, {name}")
             return
         log.event(LOGGER, logging.INFO, "stopping", signal=name)
