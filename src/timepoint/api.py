@@ -167,11 +167,11 @@ class Exporter:
         accepted one ended, less ``overlap``, but at most ``catch_up`` earlier. A ``step`` may be a ``day``, ``week``,
         ``month``, ``quarter`` or ``year`` of the ``timezone``, ``align`` moves its begin, and ``max_span`` may be so
         many of them (``7 days``). A first run asks for ``initial``, or for one period. A call that takes longer than
-        ``timeout`` (default 5m, or one period if that is shorter) is given up. An exception fails the run, and the next
-        one asks for the same window and its own. ``name`` is the function's unless given. A call without any point,
-        where ten series or more are on the page, must come twice before it is believed; ``min_series_ratio`` asks for a
-        share of them, three times, and 0 believes everything. New series beyond ``max_series`` are rejects. Raises
-        ValueError for what cannot work.
+        ``timeout`` (default 5m, or nine tenths of the period if that is shorter) is given up. An exception fails the
+        run, and the next one asks for the same window and its own. ``name`` is the function's unless given. A call
+        without any point, where ten series or more are on the page, must come twice before it is believed;
+        ``min_series_ratio`` asks for a share of them, three times, and 0 believes everything. New series beyond
+        ``max_series`` are rejects. Raises ValueError for what cannot work.
         """
         schedule, longest = _schedule(every, cron, timezone, jitter)
         window = WindowSpec(
@@ -207,7 +207,7 @@ class Exporter:
                     window=window,
                     polling=FunctionPolling(_with_datetimes(function)),
                     metrics={spec.family.name: spec for spec in specs},
-                    timeout=_duration("timeout", timeout) if timeout else min(_TIMEOUT, longest),
+                    timeout=_duration("timeout", timeout) if timeout else min(_TIMEOUT, longest * 9 // 10),
                     max_series=max_series,
                     guard=guard,
                 )

@@ -33,7 +33,7 @@ def test_cron_of_every_minute_of_working_hours(tmp_path: Path) -> None:
 
 def test_timeout_of_a_frequent_job(tmp_path: Path) -> None:
     """A run may not take longer than the period unless somebody says so."""
-    assert small(tmp_path, schedule="every: 10s").timeout == 10 * SECOND
+    assert small(tmp_path, schedule="every: 10s").timeout == 9 * SECOND
 
 
 def test_durations_of_job_and_metric(tmp_path: Path) -> None:

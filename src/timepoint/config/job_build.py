@@ -27,7 +27,7 @@ from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_problems, uses_window
 from timepoint.secret import Secret
 
-_TIMEOUT = 5 * MINUTE
+_TIMEOUT = 5 * MINUTE  # or nine tenths of the period: a run that hangs shall not cost the next fire time, too
 _CRON_FIELDS = 5
 # The gaps of a cron expression are looked at from a Friday on, for 1,500 fires or 400 days: enough to see a weekend
 # behind a job of every minute (7 ms).
@@ -83,7 +83,7 @@ class JobBuilder:
             window=self._window(shape.window, shape.request.timezone),
             request=request,
             window_is_asked=_asks_for_window(request),
-            timeout=shape.timeout or min(_TIMEOUT, gaps.longest),
+            timeout=shape.timeout or min(_TIMEOUT, gaps.longest * 9 // 10),
             period=gaps.longest,
         )
 

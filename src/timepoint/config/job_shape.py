@@ -193,7 +193,8 @@ class JobShape(RulesShape):
         "0s",
     )
     timeout: PositiveDuration | None = described(
-        "How long a whole run may take, with all attempts and windows. Default: `5m`, or the period if it is shorter.",
+        "How long a whole run may take, with all attempts and windows. Default: `5m`, or nine tenths of the period if "
+        "that is shorter.",
         "2m",
     )
     request: RequestShape = required("What is asked.", {"get": "/pods", "params": {"start": "{window.start}"}})
