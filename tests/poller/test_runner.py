@@ -162,8 +162,19 @@ async def test_a_hanging_job_delays_no_other_and_is_not_doubled(stage: Stage, tm
         assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1}
         assert runner.tallies["slow"].skip is not None
         assert runner.tallies["slow"].skip.reason == "still_running"
+        assert (stage.status("slow")["ready"], stage.status("fast")["ready"]) == (False, True)
         await stage.clock.advance(minutes=22, seconds=1)
         assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1, Outcome.SOURCE_ERROR: 1}
+
+
+async def test_a_run_once_has_no_jitter(stage: Stage, job: Job) -> None:
+    """Called at the fire times, as cron does, each call runs the fire time of now and not the one before."""
+    job = replace(job, schedule=replace(job.schedule, jitter=30 * MINUTE))
+    stage.clock.jump(-7 * 60)
+    for _ in range(2):
+        await stage.make(job).run_once()
+        assert stage.source.windows[-1].end == stage.clock.now() - 10 * MINUTE
+        await stage.clock.advance(minutes=30)
 
 
 async def test_one_bad_job_costs_one_job(stage: Stage, tmp_path: Path) -> None:

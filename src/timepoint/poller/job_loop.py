@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from timepoint import log
 from timepoint.clock import MINUTE, format_duration, format_instant
@@ -61,13 +62,17 @@ class JobLoop:
                 await asyncio.wait((self._run,))
 
     async def run_once(self, *, force: bool) -> RunReport | None:
-        """One run of the newest fire time, if it is due or ``force`` says so; None if it is not due."""
+        """One run of the newest fire time, if it is due or ``force`` says so; None if it is not due.
+
+        Without jitter: whoever calls has chosen the moment, and at the job's own period would always be before it.
+        """
         now = self._timing.clock.now()
-        plan = schedule.due(self.job.schedule, self.job.name, self.last_begin, now)
+        spec = replace(self.job.schedule, jitter=0)
+        plan = schedule.due(spec, self.job.name, self.last_begin, now)
         self.tally.next_begin, self.tally.due = plan.next_begin, plan.newest
         fire_time = plan.fire_time
         if fire_time is None and force:
-            fire_time = schedule.last_fire(self.job.schedule, self.job.name, now)
+            fire_time = schedule.last_fire(spec, self.job.name, now)
         if fire_time is None:
             log.event(LOGGER, logging.INFO, "not_due", job=self.job.name, next_run=format_instant(plan.next_begin))
             return None

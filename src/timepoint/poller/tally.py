@@ -13,14 +13,18 @@ from typing import Any
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects
 from timepoint.poller.freshness import Phase, Rhythm, Shown, Turn, phases
-from timepoint.poller.report import MetricStanding, RunReport
+from timepoint.poller.report import NOTHING_NEW, MetricStanding, RunReport
+
+_FINAL_SKIPS = frozenset({"clock", "min_interval", NOTHING_NEW})
+"""Why a run may be skipped that is a first one, and is over by that."""
 
 
 @dataclass(slots=True)
 class JobTally:
     """One job: how its runs ended and what they did, in sums since the start, and how it stands now.
 
-    ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job.
+    ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job. A fire
+    time that is skipped while the first run is under way does not end it.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
     it is newer. ``due`` is the newest fire time whose run should have begun, ``accepted`` that of the newest accepted
     run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed,
@@ -53,7 +57,7 @@ class JobTally:
     def add(self, report: RunReport) -> None:
         """Takes the report of a run that ended or was skipped."""
         self.runs += 1
-        self.is_known = True
+        self.is_known |= report.outcome is not Outcome.SKIPPED or report.reason in _FINAL_SKIPS
         if report.failed:
             self.failures[report.outcome] = self.failures.get(report.outcome, 0) + 1
         self.rejects.update(report.rejects)
