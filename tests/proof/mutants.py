@@ -20,9 +20,9 @@ from typing import Any
 from timepoint.exposition import publish as publish_module
 from timepoint.exposition.deflate import Buffer
 from timepoint.exposition.family import JobSnapshot
-from timepoint.ledger import counters, decide, grid, sqlite
+from timepoint.ledger import counters, decide, sqlite
 from timepoint.ledger.change import ChangeSet
-from timepoint.ledger.grid import Memory, Plan
+from timepoint.ledger.interval_plan import Memory, Plan
 from timepoint.ledger.lane_run import MetricRun
 from timepoint.ledger.shown import shown
 from timepoint.ledger.sqlite_store import SqliteStore
@@ -65,19 +65,19 @@ def watermark_after() -> None:
 
 def by_arrival() -> None:
     """Whatever an answer holds is added: what it was counted for before is not asked."""
-    real = grid.plan_delta
+    real = vars(counters)["plan_delta"]
 
-    def plan(_known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
-        return real(Times((), ()), offered, usable, Memory(None, memory.keep_from, memory.watermark))
+    def plan(_known: Times, offered: Times, usable: Sequence[int], memory: Any) -> Any:
+        return real(Times((), ()), offered, usable, replace(memory, kept_from=None))
 
     _replace(counters, "plan_delta", plan)
 
 
 def newest_only() -> None:
     """Of each answer the newest point is counted, as a script does that shows the last value."""
-    real = grid.plan_delta
+    real = vars(counters)["plan_delta"]
 
-    def plan(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
+    def plan(known: Times, offered: Times, usable: Sequence[int], memory: Any) -> Any:
         return real(known, offered, usable[-1:], memory)
 
     _replace(counters, "plan_delta", plan)
