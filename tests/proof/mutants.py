@@ -22,7 +22,6 @@ from timepoint.exposition.deflate import Buffer
 from timepoint.exposition.family import JobSnapshot
 from timepoint.ledger import counters, decide, sqlite
 from timepoint.ledger.change import ChangeSet
-from timepoint.ledger.interval_plan import Memory, Plan
 from timepoint.ledger.lane_run import MetricRun
 from timepoint.ledger.shown import shown
 from timepoint.ledger.sqlite_store import SqliteStore
