@@ -16,7 +16,7 @@ from tests.ledger.building import DAY, T0, Ledger, counter, facts, fives, gauge,
 from tests.ledger.test_model import LaneLife
 from timepoint.ledger.examine import KEEP, examine, reading_lanes
 from timepoint.ledger.invariants import OF_THE_LEDGER
-from timepoint.ledger.rows import Packer
+from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.ledger.store import open_store
 from timepoint.model import MetricType, OnRevision, Temporality, Times

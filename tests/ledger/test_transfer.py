@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.ledger.building import T0, Ledger, counter, facts, fives, gauge, instants
 from timepoint.errors import DataDirectoryError
-from timepoint.ledger.rows import Packer, Unpacker
+from timepoint.ledger.packed_points import Packer, Unpacker
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import open_store

@@ -12,7 +12,7 @@ Read in this order:
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
     shape, schema       what does not fit, in words; the JSON Schema for editors
     source_build, job_build, metric_build   what each piece means
-    grid, families      what window and metrics of a job, and the metrics of all jobs, must agree on
+    window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on
     load                the steps in their order
 """
 

@@ -18,7 +18,6 @@ from timepoint.clock import format_duration
 from timepoint.config.checks import Check
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.grid import check_effect, check_expect, check_grid, check_max_age, check_once, check_times
 from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
@@ -29,6 +28,14 @@ from timepoint.config.places import Path as Where
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
+from timepoint.config.window_checks import (
+    check_effect,
+    check_expect,
+    check_grid,
+    check_max_age,
+    check_once,
+    check_times,
+)
 from timepoint.config.yaml import MAX_BYTES, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
 from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job

@@ -4,11 +4,12 @@ Read in this order:
 
     state       what is known of a lane, in memory
     change      what a run wants committed
-    decide      the rules of counting (pure), with ``lane_run`` and ``grid`` (what depends on time alone),
+    decide      the rules of counting (pure), with ``lane_run`` and ``interval_plan`` (time alone),
                 ``counters`` and ``gauges`` (what becomes of values), ``budget`` (how many series there may be)
     shown       what of the state stands on the page
+    rewind      a lane that a clock ahead of the time has moved on
     store       what may be asked of a ledger, kept by ``sqlite_store`` and by ``memory``
-    schema, lane_rows, rows     the tables, and a lane from its rows
+    schema, lane_rows, packed_points    the tables, and a lane from its rows
     sqlite      a durable file: open, migrate, transact, checkpoint
     reading, invariants, examine, transfer      looking at a ledger from outside, and moving it as text
 """

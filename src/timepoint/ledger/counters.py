@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import fsum, inf, isfinite
 
 from timepoint.ledger.change import Counts
-from timepoint.ledger.grid import Memory, Plan, plan_cumulative, plan_delta
+from timepoint.ledger.interval_plan import Memory, Plan, plan_cumulative, plan_delta
 from timepoint.ledger.lane_run import UNKNOWN, MetricRun
 from timepoint.ledger.state import SeriesState
 from timepoint.model import OnRevision, SeriesPoints, Times

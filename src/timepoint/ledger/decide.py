@@ -3,10 +3,10 @@
 Owns: which rules a metric follows, and the change set they make together. Must not know: how points were got, how a
 change set is kept or shown. Pure: no clock, no file, no lock; the lane is read and never changed.
 
-    points of one run ──> grid.py       new, seen, overlapping, too old: by intervals alone, once per grid
-                     ──> counters.py   amounts and readings become totals; revisions become debts
-                     ──> gauges.py     the newest value, a sum over the run, a forecast
-                     ──> ChangeSet     what the store commits in one transaction
+    points of one run ──> interval_plan.py  new, seen, overlapping, too old: by intervals alone, once per grid
+                     ──> counters.py       amounts and readings become totals; revisions become debts
+                     ──> gauges.py         the newest value, a sum over the run, a forecast
+                     ──> ChangeSet         what the store commits in one transaction
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import fsum, inf, isnan, nan
 
 from timepoint.clock import format_duration
-from timepoint.ledger.grid import Rest
+from timepoint.ledger.interval_plan import Rest
 from timepoint.ledger.lane_run import UNKNOWN, MetricRun
 from timepoint.ledger.state import NO_TIMES, SeriesState
 from timepoint.model import MetricType, Points, SeriesPoints, Times, series_text, split_series_text

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import isclose, isfinite, ulp
 
 from timepoint.clock import format_instant
-from timepoint.ledger.rows import Unpacker
+from timepoint.ledger.packed_points import Unpacker
 from timepoint.model import METRIC_NAME, MetricType, Temporality, Times, series_text, split_series_text
 
 _SERIES = """

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from timepoint.errors import StoreError
-from timepoint.ledger.rows import Unpacker
+from timepoint.ledger.packed_points import Unpacker
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 
 _LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run, asked_from"

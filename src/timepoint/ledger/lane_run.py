@@ -10,7 +10,7 @@ from math import inf
 
 from timepoint.clock import format_instant
 from timepoint.ledger.change import Counts, MetricChanges, RunFacts
-from timepoint.ledger.grid import Memory, Reach
+from timepoint.ledger.interval_plan import Memory, Reach
 from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
 from timepoint.model import MetricSpec, Rejects, Times
 

@@ -20,7 +20,7 @@ from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
 from timepoint.ledger.lane_rows import read_lane
-from timepoint.ledger.rows import Packer
+from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database
 from timepoint.ledger.state import LaneState

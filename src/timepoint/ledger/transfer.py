@@ -32,8 +32,8 @@ from typing import Any
 import msgspec
 
 from timepoint.errors import DataDirectoryError
+from timepoint.ledger.packed_points import Packer, Unpacker
 from timepoint.ledger.reading import COMPANIONS, companion, opened_to_read
-from timepoint.ledger.rows import Packer, Unpacker
 from timepoint.ledger.schema import LEDGER
 from timepoint.model import Times
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from timepoint.mapping.stamps import Length, find_zone
 from timepoint.model import Window
-from timepoint.request.grid import CalendarGrid, EvenGrid, Grid
+from timepoint.request.borders import CalendarGrid, EvenGrid, Grid
 from timepoint.request.spec import WindowSpec
 
 

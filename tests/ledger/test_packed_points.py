@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timepoint.ledger.rows import Packer, Unpacker
+from timepoint.ledger.packed_points import Packer, Unpacker
 from timepoint.model import Times
 
 instants = st.integers(-(2**62), 2**62)
