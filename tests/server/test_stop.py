@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 
 import pytest
@@ -88,4 +89,35 @@ async def test_idle_connections_end_at_once(large: Path) -> None:
     async with asyncio.timeout(5):
         await life.end()
         assert await reader.read() == b""
+    writer.close()
+
+
+async def test_who_had_connected_before_the_end_is_answered(large: Path) -> None:
+    """Requests that wait in the queue of the socket are no less under way than those that were accepted."""
+    life = Life(large, Limits(stop_deadline=10))
+    await life.begin()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", life.port))) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n")
+        await life.end()  # the loop has accepted none of them yet
+        for client in clients:
+            client.settimeout(5)
+            assert b"200 OK" in client.recv(4096)
+
+
+async def test_a_head_of_which_a_part_has_come_is_waited_for(large: Path) -> None:
+    """A request whose second packet comes after the end was asked for is answered."""
+    life = Life(large, Limits(stop_deadline=10))
+    await life.begin()
+    reader, writer = await asyncio.open_connection("127.0.0.1", life.port)
+    writer.write(b"GET /-/healthy HTTP/1.1\r\n")
+    await asyncio.sleep(0)
+
+    ending = asyncio.create_task(life.end())
+    await asyncio.sleep(0)
+    writer.write(b"Host: a\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert b"200 OK" in await reader.readline()
+        await ending
     writer.close()

@@ -77,6 +77,11 @@ class ScrapeConnection(web.RequestHandler):
     def request_ends(self) -> None:
         self.busy = False
 
+    @property
+    def awaits_head(self) -> bool:
+        """Whether a request may be on its way: the connection is new, or a part of a head has come."""
+        return self._head_timer is not None and not self.busy
+
     def _await_head(self) -> None:
         self._head_timer = self._timer_loop.call_later(self._head_deadline, self._head_is_late)
 
@@ -104,6 +109,11 @@ class ScrapeServer(web.Server):
         super().__init__(handler, request_factory=self._begin, **options)
         self._head_deadline = head_deadline
         self._options = options
+
+    @property
+    def awaits_heads(self) -> bool:
+        """Whether any connection may be about to ask for something."""
+        return any(isinstance(one, ScrapeConnection) and one.awaits_head for one in self.connections)
 
     def __call__(self) -> ScrapeConnection:
         loop = asyncio.get_running_loop()

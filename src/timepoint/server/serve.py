@@ -24,6 +24,9 @@ from timepoint.server.settings import ServerSettings
 # share a family are put together, p99 of a small scrape is 10 to 24 ms with it and 40 ms with Python's own 5 ms.
 _SWITCH_INTERVAL = 0.0005
 
+_LAST_HEADS = 0.5  # seconds at the end for the heads of requests whose connections are there
+_TURNS = 10  # of the event loop, in which all that waits in the kernel is accepted and read
+
 
 def serve(sock: socket.socket, directory: Path, job_names: Sequence[str], settings: ServerSettings) -> int:
     """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process."""
@@ -65,8 +68,23 @@ async def serving(sock: socket.socket, app: App) -> AsyncIterator[ScrapeServer]:
     try:
         yield server
     finally:
-        listener.close()
+        await _take_in_last(server, listener, min(_LAST_HEADS, limits.stop_deadline / 2))
         server.pre_shutdown()
         await server.shutdown(
             limits.stop_deadline / 2
         )  # aiohttp waits for handlers, then as long for their connections
+
+
+async def _take_in_last(server: ScrapeServer, listener: asyncio.Server, within: float) -> None:
+    """Accepts who waits in the queue of the socket, then nobody more, and reads what all of them ask for.
+
+    Else the kernel resets connections on which a scraper has sent its request already. One that is idle between two
+    scrapes is waited for no longer than it takes to see that nothing has come.
+    """
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + within
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    listener.close()
+    while server.awaits_heads and loop.time() < give_up:  # noqa: ASYNC110 - so rare that no event is worth its upkeep
+        await asyncio.sleep(0.01)
