@@ -17,7 +17,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -160,8 +160,9 @@ class Oracle:
     def _look_at_lane(self, lane: LaneState) -> None:
         if lane.watermark is None:
             return
-        if lane.watermark < self.watermarks.get(lane.job, 0):
-            self.blame(f"the watermark of {lane.job} went back")
+        counted = [state.times.ends[-1] for state in _all_series(lane) if state.times.ends]
+        if lane.watermark < min(self.watermarks.get(lane.job, 0), max(counted, default=0)):
+            self.blame(f"the watermark of {lane.job} went back behind what was counted")
         self.watermarks[lane.job] = lane.watermark
         missed = lane.job, (lane.kept_from or 0) // STEP
         for metric in lane.metrics.values():
@@ -244,3 +245,9 @@ class Oracle:
                 self.blame(f"{metric}: pod {pod} is counted as {counted.get(pod)} and used {total}")
         if strangers := counted.keys() - truth.keys():
             self.blame(f"{metric}: pods {sorted(strangers)} never lived")
+
+
+def _all_series(lane: LaneState) -> Iterator[SeriesState]:
+    for metric in lane.metrics.values():
+        yield from metric.series.values()
+        yield from metric.absent.values()
