@@ -137,8 +137,8 @@ class LaneState:
 def metric_shape(spec: MetricSpec) -> str:
     """What makes two declarations of one name different metrics: type, temporality, unit.
 
-    A metric whose shape changes starts anew; its old state is kept beside it for ``forget_after``, so an edit that is
-    taken back loses nothing.
+    A metric whose shape changes starts anew; its old state is kept beside it for ``forget_after``. An edit that is
+    taken back goes on with it, without what came in between.
     """
     return "/".join((spec.family.type, spec.temporality or "", spec.family.unit))
 
