@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.poller.jobs import STEP, ones
-from timepoint.exposition.publish import read_published, snapshot_path
+from timepoint.exposition.publish import POLLER, read_published, snapshot_path
 from timepoint.job import Job
 from timepoint.ledger.store import open_store
-from timepoint.poller.runner import POLLER, Runner
+from timepoint.poller.runner import Runner
 from timepoint.testing import FakeClock, FakeSource, fake_surroundings, published_page, read_samples, settle
 
 

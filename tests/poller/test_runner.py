@@ -17,7 +17,7 @@ from tests.poller.jobs import TOTAL, function_job, http_job, ones
 from timepoint.clock import MINUTE
 from timepoint.errors import TransportError
 from timepoint.exposition.formats import TEXT
-from timepoint.exposition.publish import published_paths, read_published, snapshot_path
+from timepoint.exposition.publish import POLLER, published_paths, read_published, snapshot_path
 from timepoint.exposition.render import render_families
 from timepoint.job import Job
 from timepoint.ledger.store import Store
@@ -25,7 +25,7 @@ from timepoint.model import Outcome, Window, split_series_text
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.points import Point
 from timepoint.poller.report import MetricStanding, RunReport
-from timepoint.poller.runner import HEARTBEAT, POLLER, Runner
+from timepoint.poller.runner import HEARTBEAT, Runner
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.tally import JobTally
 from timepoint.testing import (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from timepoint.exposition.family import FamilySnapshot, JobSnapshot, SampleBatch
-from timepoint.exposition.publish import publish
+from timepoint.exposition.publish import POLLER, publish
 from timepoint.model import FamilySpec, MetricType
 from timepoint.server.app import App
 from timepoint.server.connection import ScrapeConnection, ScrapeServer
@@ -21,7 +21,6 @@ from timepoint.server.listening import ListenAddress, listen
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.serve import serving
 from timepoint.server.settings import ServerSettings
-from timepoint.server.status import POLLER
 
 NOW = 1_750_000_000_000
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from tests.server.support import NOW
 from timepoint.model import Outcome, Rejects
-from timepoint.poller import runner
 from timepoint.poller.freshness import Freshness, Rhythm
 from timepoint.poller.report import MetricStanding, RunReport
 from timepoint.poller.tally import JobTally, poller_status
 from timepoint.server import status
 from timepoint.server.status import JobStatus, Phase, Reject, read_jobs
-
-
-def test_both_know_the_poller_by_one_name() -> None:
-    """The heartbeat is looked for where it is published."""
-    assert status.POLLER == runner.POLLER
 
 
 def test_the_status_of_a_job_is_understood() -> None:

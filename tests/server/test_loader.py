@@ -8,10 +8,9 @@ import pytest
 from tests.server.support import NOW, SetClock, publish_job, publish_poller
 from timepoint.exposition.family import FamilySnapshot, JobSnapshot, SampleBatch
 from timepoint.exposition.formats import TEXT
-from timepoint.exposition.publish import publish, snapshot_path
+from timepoint.exposition.publish import POLLER, publish, snapshot_path
 from timepoint.model import FamilySpec, MetricType
 from timepoint.server.loader import SnapshotLoader
-from timepoint.server.status import POLLER
 
 
 def page(loader: SnapshotLoader) -> bytes:

@@ -22,7 +22,7 @@ from timepoint.doctor.look import LEDGER_CHECKS, examine_held
 from timepoint.doctor.pages import BESIDE, difference, read_pages
 from timepoint.doctor.report import Report
 from timepoint.errors import DataDirectoryError, InUseError
-from timepoint.exposition.publish import publish, published_paths, withdraw
+from timepoint.exposition.publish import POLLER, publish, published_paths, withdraw
 from timepoint.exposition.segment import PublishedJob
 from timepoint.job import Job
 from timepoint.ledger.reading import COMPANIONS, companion
@@ -30,7 +30,6 @@ from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.ledger.store import open_store
 from timepoint.ledger.transfer import export_lines, import_lines
 from timepoint.poller.desk import LANE, fingerprint, render
-from timepoint.poller.runner import POLLER
 from timepoint.version import __version__
 
 _WORTH_IT = 10

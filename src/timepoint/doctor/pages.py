@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from timepoint.errors import PublishError, StoreError
-from timepoint.exposition.publish import pack, published_paths, read_published, unpack
+from timepoint.exposition.publish import POLLER, pack, published_paths, read_published, unpack
 from timepoint.exposition.segment import PublishedJob
 from timepoint.job import Job
 from timepoint.ledger.examine import Check
 from timepoint.ledger.state import LaneState
 from timepoint.poller.desk import fingerprint, render
-from timepoint.poller.runner import POLLER
 
 Line = tuple[str, bytes, int | None, int | None]
 """Family, sample line, from when, until when."""

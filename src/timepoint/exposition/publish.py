@@ -33,6 +33,9 @@ from timepoint.model import FamilySpec
 
 SUFFIX = ".snapshot"
 
+POLLER = "~poller"
+"""The name under which the poller publishes itself. No job can have it: ``~`` is not allowed in a job's name."""
+
 _MAGIC = b"timepoint\x00page\r\n"
 _VERSION = 2
 _PREAMBLE = struct.Struct("<16sIIQ")

@@ -6,10 +6,8 @@ Must not know: where documents come from, what is new, late or summed.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,19 +105,18 @@ class MappingRun:
     def add(self, document: Any) -> None:
         """Maps one document: a JSON-like value, or a ``msgspec.Raw``. Raises ContentError or MappingError."""
         mapping = self._mapping
-        with _collector_paused():
-            root, self.parts = mapping.decoder.decode(document, self.rejects)
-            if mapping.looks_inside and isinstance(root, str | int | float):
-                raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
-            try:
-                mapping.expectation(root)
-                program = mapping.whole if self.parts is None else mapping.cut
-                program(root, self)
-            except RecursionError as error:
-                raise MappingError("the document is nested too deep for the filters of the mapping") from error
-            if self.parts is not None:
-                self.parts.check()
-                self.parts = None
+        root, self.parts = mapping.decoder.decode(document, self.rejects)
+        if mapping.looks_inside and isinstance(root, str | int | float):
+            raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
+        try:
+            mapping.expectation(root)
+            program = mapping.whole if self.parts is None else mapping.cut
+            program(root, self)
+        except RecursionError as error:
+            raise MappingError("the document is nested too deep for the filters of the mapping") from error
+        if self.parts is not None:
+            self.parts.check()
+            self.parts = None
 
     def finish(self) -> MappedRun:
         series = {
@@ -183,21 +180,6 @@ def _without_overflow(take: Callable[..., Any]) -> Callable[..., Any]:
         return () if text == OVERFLOW else take(text, *cells)
 
     return take_some
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keeps Python's collector of reference cycles from looking at what a document holds: it holds none.
-
-    A run over 100,000 pods takes 0.62 s of CPU instead of 0.70 s.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def compile_mapping(spec: MappingSpec) -> Mapping:

@@ -27,7 +27,7 @@ from typing import Any
 from timepoint import log
 from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
-from timepoint.exposition.publish import publish, published_paths, read_published, snapshot_path
+from timepoint.exposition.publish import POLLER, publish, published_paths, read_published, snapshot_path
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
@@ -46,9 +46,6 @@ from timepoint.request.spec import SourceSpec
 from timepoint.version import __version__
 
 LOGGER = logging.getLogger(__name__)
-
-POLLER = "~poller"
-"""The name under which the poller publishes itself; no job can have it."""
 
 HEARTBEAT = 3.0
 _SOONEST_BEAT = 0.25

@@ -18,10 +18,9 @@ from timepoint.clock import Clock
 from timepoint.errors import PublishError
 from timepoint.exposition.formats import OPENMETRICS, TEXT
 from timepoint.exposition.page import Pages
-from timepoint.exposition.publish import read_published, snapshot_path
+from timepoint.exposition.publish import POLLER, read_published, snapshot_path
 from timepoint.exposition.segment import PublishedJob
 from timepoint.log import event
-from timepoint.server.status import POLLER
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-POLLER = "~poller"
-"""The name under which the poller publishes itself. No job can have it: ``~`` is not allowed in a job's name."""
-
 FRESHNESS = ("fresh", "late", "stale", "expired")
 """How fresh a metric is, from best to worst, in the poller's words."""
 
