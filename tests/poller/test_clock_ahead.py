@@ -77,6 +77,24 @@ async def test_what_a_false_time_passed_over_is_counted_later(machine: Machine, 
     assert machine.samples()[TOTAL] == 6 + 6 + 6
 
 
+async def test_a_request_without_a_window_counts_on(tmp_path: Path) -> None:
+    """An API that answers with its newest hour, whatever the time here, is counted on under the right clock."""
+    machine = Machine(tmp_path, replace(http_job(tmp_path), window_is_asked=False))
+
+    def newest_hour(_: Window) -> list[dict[str, Any]]:
+        until = (machine.clock.now() - machine.ahead) // STEP * STEP
+        return ones(Window(until - HOUR, until))
+
+    machine.source.answer = newest_hour
+    await machine.poll_once()
+    machine.set_ahead(YEAR)
+    await machine.poll_once()
+    machine.set_ahead(0)
+    await machine.clock.advance(minutes=30)
+    assert await machine.poll_once() == 0
+    assert machine.samples()[TOTAL] == 6 + 6
+
+
 async def test_a_job_that_began_under_a_false_clock_goes_on(machine: Machine) -> None:
     """A ledger that knows nothing but the false time begins anew, with the window of the right one."""
     machine.set_ahead(YEAR)
