@@ -10,6 +10,8 @@ import pytest
 
 from tests.poller.bench import Bench
 from tests.poller.jobs import http_job, ones
+from tests.poller.stage import Stage
+from timepoint.job import Job
 from timepoint.model import Window
 
 
@@ -21,3 +23,15 @@ def bench(tmp_path: Path) -> Callable[..., Bench]:
         return Bench(tmp_path, http_job(tmp_path, **options), answer)
 
     return make
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """An empty stage at seven minutes past ten."""
+    return Stage(tmp_path)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A half-hourly job."""
+    return http_job(tmp_path)

@@ -1,92 +1,34 @@
+"""The poller over time: runs, restarts, signs of life, functions."""
+
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.poller.jobs import TOTAL, function_job, http_job, ones
+from tests.poller.stage import Stage
 from timepoint.clock import MINUTE
 from timepoint.errors import TransportError
 from timepoint.exposition.formats import TEXT
-from timepoint.exposition.publish import POLLER, published_paths, read_published, snapshot_path
 from timepoint.exposition.render import render_families
 from timepoint.job import Job
-from timepoint.ledger.store import Store
 from timepoint.model import Outcome, Window, split_series_text
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.points import Point
 from timepoint.poller.report import MetricStanding, RunReport
-from timepoint.poller.runner import HEARTBEAT, Runner
+from timepoint.poller.runner import HEARTBEAT
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.tally import JobTally
 from timepoint.testing import (
-    FakeClock,
     FakeSource,
-    MemoryStore,
-    fake_surroundings,
-    published_page,
-    read_samples,
     settle,
 )
-
-
-class Stage:
-    """A runner on fakes. What outlives a restart (clock, ledger, pages) belongs to the stage."""
-
-    def __init__(self, directory: Path) -> None:
-        self.clock = FakeClock("2026-01-01T10:07:00Z")
-        self.source = FakeSource(ones)
-        self.store: Store = MemoryStore()
-        self.published = directory / "published"
-        self.heartbeat = 120.0  # seldom: most tests let hours go by
-        self.runner: Runner
-
-    @contextlib.asynccontextmanager
-    async def running(self, *jobs: Job) -> AsyncIterator[Runner]:
-        """The jobs run for the length of the block."""
-        self.runner = self.make(*jobs)
-        stop = asyncio.Event()
-        task = asyncio.create_task(self.runner.run(stop))
-        await settle()
-        try:
-            yield self.runner
-        finally:
-            stop.set()
-            await settle()
-            assert task.done(), "the runner did not end"
-            assert await task == 0
-
-    def make(self, *jobs: Job) -> Runner:
-        around = fake_surroundings(self.published, self.clock, self.source, self.store)
-        return Runner(jobs, replace(around, heartbeat=self.heartbeat))
-
-    def samples(self) -> dict[str, float]:
-        return read_samples(published_page(self.published, self.clock.now()))
-
-    def status(self, job: str = "pods") -> dict[str, Any]:
-        status: dict[str, Any] = read_published(snapshot_path(self.published, POLLER)).status["jobs"][job]
-        return status
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    """An empty stage at seven minutes past ten."""
-    return Stage(tmp_path)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    """A half-hourly job."""
-    return http_job(tmp_path)
 
 
 async def test_a_new_job_runs_at_once_and_then_on_its_grid(stage: Stage, job: Job) -> None:
@@ -165,16 +107,6 @@ async def test_a_hanging_job_delays_no_other_and_is_not_doubled(stage: Stage, tm
         assert (stage.status("slow")["ready"], stage.status("fast")["ready"]) == (False, True)
         await stage.clock.advance(minutes=22, seconds=1)
         assert runner.tallies["slow"].failures == {Outcome.SKIPPED: 1, Outcome.SOURCE_ERROR: 1}
-
-
-async def test_a_run_once_has_no_jitter(stage: Stage, job: Job) -> None:
-    """Called at the fire times, as cron does, each call runs the fire time of now and not the one before."""
-    job = replace(job, schedule=replace(job.schedule, jitter=30 * MINUTE))
-    stage.clock.jump(-7 * 60)
-    for _ in range(2):
-        await stage.make(job).run_once()
-        assert stage.source.windows[-1].end == stage.clock.now() - 10 * MINUTE
-        await stage.clock.advance(minutes=30)
 
 
 async def test_one_bad_job_costs_one_job(stage: Stage, tmp_path: Path) -> None:
@@ -324,134 +256,11 @@ async def test_the_status_names_what_a_person_wants_to_know(stage: Stage, job: J
     assert "n/a" in status["rejects"]["examples"]["not_a_number"][0]
 
 
-@pytest.mark.parametrize("harm", ["missing", "damaged", "other config"])
-async def test_a_page_that_does_not_fit_the_ledger_is_made_anew(stage: Stage, job: Job, harm: str) -> None:
-    """At the start each job's page is brought to the ledger before the poller first reports."""
-    async with stage.running(job):
-        pass
-    path = snapshot_path(stage.published, "pods")
-    if harm == "missing":
-        path.unlink()
-    elif harm == "damaged":
-        path.write_bytes(path.read_bytes()[:-1])
-    else:
-        [(name, metric)] = job.metrics.items()
-        job = replace(job, metrics={name: replace(metric, family=replace(metric.family, help="Other words."))})
-    async with stage.running(job):
-        assert stage.samples()[TOTAL] == 6
-        if harm == "other config":
-            assert "Other words." in published_page(stage.published, stage.clock.now())
-
-
-async def test_a_page_that_fits_is_left_alone(stage: Stage, job: Job) -> None:
-    """A restart writes no page that is as it should be."""
-    async with stage.running(job):
-        pass
-    before = snapshot_path(stage.published, "pods").stat().st_mtime_ns
-    async with stage.running(job):
-        assert snapshot_path(stage.published, "pods").stat().st_mtime_ns == before
-
-
-async def test_the_page_of_a_job_that_is_gone_is_taken_away(stage: Stage, job: Job, tmp_path: Path) -> None:
-    """A job that is no longer configured is not shown."""
-    async with stage.running(job):
-        pass
-    async with stage.running(http_job(tmp_path, "other")):
-        names = {read_published(path).job_name for path in published_paths(stage.published)}
-        assert names == {"other", POLLER}
-
-
-async def test_a_page_that_could_not_be_published_is_tried_again(stage: Stage, job: Job) -> None:
-    """When the directory can be written again the page follows the ledger without waiting for a run."""
-    async with stage.running(job):
-        aside = stage.published.rename(stage.published.with_name("aside"))
-        stage.published.write_text("a file in the way")
-        await stage.clock.advance(minutes=23)
-        assert stage.runner.tallies["pods"].failures == {Outcome.STORE_ERROR: 1}
-        stage.published.unlink()
-        aside.rename(stage.published)
-        await stage.clock.advance(minutes=2)
-        assert stage.samples()[TOTAL] == 12
-
-
-async def test_a_page_that_somebody_deleted_is_put_back(stage: Stage, job: Job) -> None:
-    """It comes back at the next heartbeat, not after the next run half an hour later."""
-    async with stage.running(job):
-        assert stage.samples()[TOTAL] == 6
-        shutil.rmtree(stage.published)
-        await stage.clock.advance(seconds=10)
-        assert stage.samples()[TOTAL] == 6
-
-
 async def test_stopping_cancels_what_hangs(stage: Stage, job: Job) -> None:
     """The end does not wait for a source."""
     stage.source.answer = lambda _: asyncio.Event().wait()
     async with stage.running(job):
         assert stage.status()["running"]
-
-
-async def test_once_runs_what_is_due_and_tells_by_its_code(stage: Stage, job: Job) -> None:
-    """Due jobs run and others do not; the code is 1 if a run failed."""
-    assert await stage.make(job).run_once() == 0
-    assert stage.samples()[TOTAL] == 6
-    assert await stage.make(job).run_once() == 0
-    assert len(stage.source.windows) == 1
-    stage.source.answer = lambda _: TransportError("connect", "connection refused")
-    await stage.clock.advance(minutes=30)
-    assert await stage.make(job).run_once() == 1
-    assert stage.status()["outcome"] == "source_error"
-
-
-async def test_once_with_force_does_not_wait_for_the_fire_time(stage: Stage, job: Job) -> None:
-    """Force runs a job that was tried already, yet has nothing to ask where nothing is new."""
-    stage.source.answer = lambda _: TransportError("connect", "connection refused")
-    assert await stage.make(job).run_once() == 1
-    stage.source.answer = ones
-    assert await stage.make(job).run_once() == 0
-    assert TOTAL not in stage.samples()
-    assert await stage.make(job).run_once(force=True) == 0
-    assert stage.samples()[TOTAL] == 6
-
-
-async def test_once_respects_the_least_time_between_requests(stage: Stage, tmp_path: Path) -> None:
-    """Even force burns no quota."""
-    job = http_job(tmp_path, min_interval="30m")
-    await stage.make(job).run_once()
-    await stage.clock.advance(minutes=23)
-    assert await stage.make(job).run_once(force=True) == 0
-    assert len(stage.source.windows) == 1
-    assert stage.status()["outcome"] == "skipped"
-
-
-async def test_once_goes_on_counting_where_the_call_before_ended(stage: Stage, job: Job) -> None:
-    """The poller's own counters add up over calls, also over a call that failed or whose status cannot be read."""
-
-    def answer(window: Window) -> Any:
-        if len(stage.source.windows) == 2:
-            return TransportError("connect", "refused")
-        return [*ones(window), {"pod": "a", "t": window.start, "v": "n/a"}]
-
-    stage.source.answer = answer
-    for _ in range(3):
-        await stage.make(job).run_once()
-        await stage.clock.advance(minutes=30)
-    samples = stage.samples()
-    assert samples['timepoint_job_runs_total{job_name="pods"}'] == 3
-    assert samples['timepoint_job_run_failures_total{job_name="pods",outcome="source_error"}'] == 1
-    assert samples['timepoint_job_rejects_total{job_name="pods",reason="not_a_number"}'] == 2
-    assert samples['timepoint_job_new_points_total{job_name="pods"}'] == 18
-    snapshot_path(stage.published, POLLER).write_bytes(b"damaged")
-    await stage.make(job).run_once()
-    assert stage.samples()['timepoint_job_runs_total{job_name="pods"}'] == 1
-
-
-async def test_once_can_be_told_which_jobs(stage: Stage, tmp_path: Path) -> None:
-    """Jobs that are not named are left alone, and their pages stay."""
-    jobs = http_job(tmp_path, "one"), http_job(tmp_path, "two")
-    runner = stage.make(*jobs)
-    await runner.run_once(only=["two"])
-    assert [runner.tallies[name].runs for name in ("one", "two")] == [0, 1]
-    assert snapshot_path(stage.published, "one").exists()
 
 
 class OneAtATime(FakeSource):
