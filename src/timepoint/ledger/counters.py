@@ -146,6 +146,13 @@ def _add(total: float, carry: float, amount: float) -> tuple[float, float]:
     return result, carry - (result - raised)
 
 
+def _refuse_total(metric: MetricRun, plan: Plan, text: str, state: SeriesState) -> tuple[Amounts, Times, bytes] | None:
+    """What becomes of a series whose total would leave float64: its points are refused, and it stays as it was."""
+    plan.passed += 1
+    metric.refuse("not_finite", text, plan.offered, plan.fresh[0] if plan.fresh else 0, max(1, len(plan.fresh)))
+    return None if state is UNKNOWN else ((state.value, state.carry, state.debt), state.times, state.recent)
+
+
 def _count_slowly(
     metric: MetricRun, plans: _Plans, text: str, points: SeriesPoints, state: SeriesState
 ) -> tuple[Amounts, Times, bytes] | None:
@@ -175,9 +182,7 @@ def _count_slowly(
     else:
         total, carry = _add(total, carry, net)
     if not isfinite(total) or not isfinite(debt):
-        plan.passed += 1
-        metric.refuse("not_finite", text, plan.offered, plan.fresh[0] if plan.fresh else 0, max(1, len(plan.fresh)))
-        return None if is_new else ((state.value, state.carry, state.debt), state.times, state.recent)
+        return _refuse_total(metric, plan, text, state)
     plan.series += 1
     _note_revised(metric.changes.counts, revised)
     return (total, carry, debt), plan.kept, _remember(plan, values, counted)
@@ -322,9 +327,7 @@ def _read_slowly(
             reading = values[i]
     amounts = _follow(state, reading, [values[i] for i in plan.fresh], metric.changes.counts, rebased)
     if amounts is None:
-        plan.passed += 1
-        metric.refuse("not_finite", text, plan.offered, plan.fresh[0] if plan.fresh else 0, max(1, len(plan.fresh)))
-        return None if is_new else ((state.value, state.carry, state.debt), state.times, state.recent)
+        return _refuse_total(metric, plan, text, state)
     plan.series += 1
     _note_revised(metric.changes.counts, revised)
     return amounts, plan.kept, _remember(plan, values, counted)
