@@ -28,7 +28,13 @@ def reference() -> str:
     for name in main.list_commands(top):
         command = main.get_command(top, name)
         assert command is not None
-        parts.append(_section(f"timepoint {name}", command, click.Context(command, top, name, terminal_width=100)))
+        context = click.Context(command, top, name, terminal_width=100)
+        parts.append(_section(f"timepoint {name}", command, context))
+        if isinstance(command, click.Group):
+            parts += [
+                _section(f"timepoint {name} {inner}", below, click.Context(below, context, inner, terminal_width=100))
+                for inner, below in sorted(command.commands.items())
+            ]
     return "\n".join(parts)
 
 

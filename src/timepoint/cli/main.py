@@ -32,6 +32,7 @@ _COMMANDS = {
     "poll": "timepoint.cli.poll:poll",
     "serve": "timepoint.cli.serve:serve",
     "doctor": "timepoint.cli.doctor:doctor",
+    "recipes": "timepoint.cli.recipes:recipes",
     "schema": "timepoint.cli.schema:schema",
     "demo": "timepoint.cli.demo:demo",
 }
