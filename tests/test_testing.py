@@ -52,7 +52,7 @@ async def test_a_jump_moves_the_wall_clock_alone() -> None:
 async def test_a_source_answers_as_it_is_told(given: object, body: bytes) -> None:
     """Whatever a test gives becomes the body of an answer, and the window is remembered."""
     source = FakeSource(lambda _: given)
-    answer = await source.fetch(RequestSpec(), Window(1, 2), 0.0)
+    (answer,) = await source.fetch(RequestSpec(), Window(1, 2), 0.0)
     assert (bytes(answer.body), answer.status, source.windows) == (body, 200, [Window(1, 2)])
 
 
@@ -78,3 +78,9 @@ def test_a_page_that_cannot_be_is_refused(page: str) -> None:
     """A repeated sample or a line that is none fails the test that looks at it."""
     with pytest.raises(ValueError, match=r"not a sample|could not convert"):
         read_samples(page)
+
+
+async def test_a_source_gives_pages() -> None:
+    """A tuple is the pages of a window."""
+    pages = await FakeSource(lambda _: ([1], b"[2]")).fetch(RequestSpec(), Window(1, 2), 0.0)
+    assert [bytes(page.body) for page in pages] == [b"[1]", b"[2]"]

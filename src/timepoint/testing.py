@@ -110,9 +110,9 @@ async def settle() -> None:
 class FakeSource:
     """An API that answers what a function of the window gives.
 
-    The function gives the body as bytes, text or anything that JSON can say, a whole ``Answer``, or an exception, which
-    is raised; it may be a coroutine function that waits. ``windows`` are those that were asked for. It is the fetcher
-    and what opens it at once.
+    The function gives the body as bytes, text or anything that JSON can say, a whole ``Answer``, a tuple of such, which
+    are the pages of the window, or an exception, which is raised; it may be a coroutine function that waits. ``windows``
+    are those that were asked for. It is the fetcher and what opens it at once.
     """
 
     answer: Callable[[Window], Any]
@@ -128,7 +128,7 @@ class FakeSource:
         deadline: float,  # noqa: ARG002 - the protocol's
         *,
         fire_time: int | None = None,  # noqa: ARG002 - the protocol's
-    ) -> Answer:
+    ) -> tuple[Answer, ...]:
         self.windows.append(window)
         given = self.answer(window)
         if asyncio.iscoroutine(given):
@@ -137,12 +137,7 @@ class FakeSource:
             if isinstance(given, SourceError):
                 given.attempts = 1
             raise given
-        if isinstance(given, Answer):
-            return given
-        if isinstance(given, str):
-            given = given.encode()
-        body = bytes(given) if isinstance(given, bytes | bytearray) else json.dumps(given).encode()
-        return Answer(200, "application/json", body, "https://fake.example/", wire_bytes=len(body))
+        return tuple(map(_answer, given)) if isinstance(given, tuple) else (_answer(given),)
 
     async def __aenter__(self) -> Self:
         return self
@@ -151,6 +146,16 @@ class FakeSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing was opened."""
+
+
+def _answer(given: Any) -> Answer:
+    """An answer with what a test gives as its body."""
+    if isinstance(given, Answer):
+        return given
+    if isinstance(given, str):
+        given = given.encode()
+    body = bytes(given) if isinstance(given, bytes | bytearray) else json.dumps(given).encode()
+    return Answer(200, "application/json", body, "https://fake.example/", wire_bytes=len(body))
 
 
 def fake_surroundings(

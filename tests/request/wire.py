@@ -151,7 +151,8 @@ class Client:
             self.source, self.clock, chance=lambda: self.chance, sleep=self.clock.sleep, lookup=self.lookup
         ) as fetcher:
             deadline = self.clock.monotonic() + within
-            return await fetcher.fetch(request or RequestSpec(), WINDOW, deadline, fire_time=START + 2_000_000)
+            (answer,) = await fetcher.fetch(request or RequestSpec(), WINDOW, deadline, fire_time=START + 2_000_000)
+            return answer
 
     async def fail(self, request: RequestSpec | None = None, within: float = 600.0) -> SourceError:
         """The error of a fetch that must fail."""

@@ -186,8 +186,8 @@ def _outermost(material: Material) -> str:
     import msgspec
 
     try:
-        value = msgspec.json.decode(material.content.body)
-    except (AttributeError, msgspec.MsgspecError, RecursionError):
+        value = msgspec.json.decode(material.content[0].body)
+    except (AttributeError, TypeError, IndexError, msgspec.MsgspecError, RecursionError):
         return ""
     if isinstance(value, dict):
         names = ", ".join(list(value)[:_NAMES]) + (", ..." if len(value) > _NAMES else "")
@@ -254,7 +254,7 @@ def _from_file(path: Path) -> Material:
     from timepoint.request.answer import Answer
 
     content_type = _CONTENT_TYPES.get(path.suffix.lower(), "application/json")
-    return Material(Answer(200, content_type, path.read_bytes(), str(path)))
+    return Material((Answer(200, content_type, path.read_bytes(), str(path)),))
 
 
 def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tuple[bytes, Rejects, int]:
@@ -269,10 +269,10 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     everything = question.response is not None and not question.window_given
     facts = RunFacts(
         fire_time=question.fire_time,
-        windows=[_hull(mapped, question.windows[-1]) if everything else question.windows[-1]],
+        window=_hull(mapped, question.windows[-1]) if everything else question.windows[-1],
         now=question.fire_time,
         window_is_asked=job.window_is_asked and not everything,
-        delay=job.window.delay,
+        settled=question.fire_time - job.window.delay,
         overlap=job.window.overlap,
     )
     lane = LaneState(job.name, "")

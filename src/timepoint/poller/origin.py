@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from timepoint.errors import ContentError, SourceError
 from timepoint.job import FunctionPolling, HttpPolling, Job
-from timepoint.mapping.engine import RunContext
+from timepoint.mapping.engine import MappingRun, RunContext
 from timepoint.model import MappedRun, MetricSpec, Window
 from timepoint.poller.points import collect
 from timepoint.request.answer import Answer
@@ -36,6 +36,13 @@ class Material:
     attempts: int = 1
     size: int = 0
     said_at: int | None = None
+
+
+def material_of(pages: tuple[Answer, ...]) -> Material:
+    """The pages of a window as one. The source's clock is as it was at the first of them."""
+    said_at = min((page.said_at for page in pages if page.said_at is not None), default=None)
+    attempts, size = sum(page.attempts for page in pages), sum(page.wire_bytes for page in pages)
+    return Material(pages, attempts, size, said_at)
 
 
 class Origin(Protocol):
@@ -59,7 +66,9 @@ class Fetcher(Protocol):
 
     async def fetch(
         self, request: RequestSpec, window: Window, deadline: float, *, fire_time: int | None = None
-    ) -> Answer: ...
+    ) -> tuple[Answer, ...]:
+        """The pages of a window in their order, one at least."""
+        ...
 
 
 class HttpOrigin:
@@ -74,24 +83,31 @@ class HttpOrigin:
         return ""
 
     async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:
-        answer = await self._fetcher.fetch(self._polling.request, window, deadline, fire_time=fire_time)
-        return Material(answer, answer.attempts, answer.wire_bytes, answer.said_at)
+        pages = await self._fetcher.fetch(self._polling.request, window, deadline, fire_time=fire_time)
+        return material_of(pages)
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
-        answer: Answer = material.content
-        if answer.empty:  # the status says that there is nothing: there is no body that a mapping could miss a path in
+        pages: tuple[Answer, ...] = material.content
+        # A status may say that there is nothing: there is no body then that a mapping could miss a path in.
+        told = [page for page in pages if not page.empty]
+        if not told:
             return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True)
         run = self._polling.mapping.start(context)
-        try:
-            run.add(decode(answer, self._polling.request))
-        except ContentError as error:
-            named = str(error) if str(error).startswith(answer.url) else f"{answer.url}: {error}"
-            # Without its cause, whose text is not masked. Kept in no variable, whose frame would keep the body, too.
-            raise ContentError(error.reason, answer.mask(named)) from None
+        for page in told:
+            self._add(page, run)
         mapped = run.finish()
         for examples in mapped.rejects.examples.values():
-            examples[:] = map(answer.mask, examples)
+            for mask in {page.mask for page in told}:
+                examples[:] = map(mask, examples)
         return mapped
+
+    def _add(self, page: Answer, run: MappingRun) -> None:
+        try:
+            run.add(decode(page, self._polling.request))
+        except ContentError as error:
+            named = str(error) if str(error).startswith(page.url) else f"{page.url}: {error}"
+            # Without its cause, whose text is not masked. Kept in no variable, whose frame would keep the body, too.
+            raise ContentError(error.reason, page.mask(named)) from None
 
 
 class FunctionOrigin:

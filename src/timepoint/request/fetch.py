@@ -77,14 +77,14 @@ class HttpFetcher:
 
     async def fetch(
         self, request: RequestSpec, window: Window, deadline: float, *, fire_time: int | None = None
-    ) -> Answer:
-        """The answer for a window. ``deadline`` is an instant of the monotonic clock in seconds.
+    ) -> tuple[Answer, ...]:
+        """The pages of a window in their order. ``deadline`` is an instant of the monotonic clock in seconds.
 
         ``fire_time`` None means now. Raises SourceError; its text names source, method, redacted URL and the attempt.
         Raises ValueError for a URL or template that the config would have refused.
         """
         moment = Moment(window, self._clock.now() if fire_time is None else fire_time)
-        return await self.exchange(prepare(self._source, request, moment), request, deadline)
+        return (await self.exchange(prepare(self._source, request, moment), request, deadline),)
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""
