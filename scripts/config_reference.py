@@ -74,7 +74,7 @@ prints a JSON Schema; an editor with a YAML language server completes and checks
   when a request is made; `check` warns if one is not there.
 - **Anchors.** `&name`, `*name` and `<<: *name` work. Keys of the top level that begin with `x-` are a place for them.
 
-## Window templates
+## Templates
 
 Path, `params`, `form`, `json` and the `values` of `http_headers` of a request may hold them:
 
@@ -83,8 +83,17 @@ Path, `params`, `form`, `json` and the `values` of `http_headers` of a request m
 | `{window.start}`, `{window.end}` | start and end of the window that the run asks for, in RFC 3339 |
 | `{fire_time}` | the planned time of the run |
 | `{window.start:unix}` | in seconds since 1970; also `unix_ms`, `unix_us`, `unix_ns` |
-| `{window.start:%Y-%m-%d}` | by a strftime pattern, in the `timezone` of the request |
-| `{{`, `}}` | a literal brace |
+| `{window.start:%Y-%m-%d}` | by a strftime pattern, in the `timezone` of the request; `%-d` has no zero in front |
+| `{window.end-1s:%Y-%m-%d}` | an instant that is moved, for an API whose end is part of the range; also `+1h` |
+| `{window.length}` | how long the window is: `1h30m` |
+| `{window.length:hours}` | as a number, rounded up; also `seconds`, `minutes`, `days` |
+| `{window.length:15m}` | how many quarters of an hour, rounded up; also any other duration |
+| `{window.length:iso}` | as an ISO 8601 duration: `PT1H30M` |
+| `{window.reach:hours}` | how far it reaches back from the run, for `last=24h`; formats as `window.length` |
+| `{each.zone}` | the value of `each` of this request; `{each.id:number}` is a number in a JSON body |
+
+Any other brace is just a brace, so GraphQL, JSON and PromQL are written as they are. `check` warns of braces that look
+like a template that was misspelt.
 
 """
 _WARNINGS = """\
@@ -93,7 +102,8 @@ _WARNINGS = """\
 These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that cannot be read
 now; credentials over `http` to another machine; a credential in the config itself; a `timeout` longer than the period;
 a `max_age` shorter than the time until new values come; `labelled` and `short_list` where they have no effect; keys of
-`window` without effect because the request does not name the window.
+`window` without effect because the request does not name the window; braces in a request that look like a misspelt
+template.
 """
 _PLACES = {
     "": "Top level",

@@ -111,7 +111,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         "22: jobs.wind.request.get: a path begins with /: write /winds",
         (
             "22: jobs.wind.request.params.start: {window.begin} is not a template, did you mean window.end?; there are "
-            "window.start, window.end, fire_time, each with an optional :format. Write {{ and }} for literal braces"
+            "window.start, window.end, fire_time, window.length, window.reach, each.NAME, each with an optional :format"
         ),
         "27: jobs.wind.metrics.wind_speed.value",
         (
@@ -136,10 +136,10 @@ def test_secrets_print_masked(tmp_path: Path) -> None:
 
 
 def test_environment_in_the_middle(tmp_path: Path) -> None:
-    """A variable may be a part of a text, and its braces are no template."""
+    """A variable may be a part of a text, and its braces are just braces."""
     job = small(tmp_path, {"TENANT": "{shop}"}, request='{get: "/${TENANT}/pods", params: {at: "$TENANT"}}')
     request = http_of(job).request
-    assert request.path == "/{{shop}}/pods"
+    assert request.path == "/{shop}/pods"
     assert request.params == (("at", "$TENANT"),)
 
 

@@ -90,6 +90,7 @@ class Check(StrEnum):
     PLAIN_CREDENTIAL = "plain_credential"
     TIMEOUT = "timeout"
     WINDOW_UNUSED = "window_unused"
+    TEMPLATE_DOUBT = "template_doubt"
     MAX_AGE = "max_age"
     NO_EFFECT = "no_effect"
 
@@ -107,6 +108,7 @@ _WARNINGS = frozenset(
         Check.PLAIN_CREDENTIAL,
         Check.TIMEOUT,
         Check.WINDOW_UNUSED,
+        Check.TEMPLATE_DOUBT,
         Check.MAX_AGE,
         Check.NO_EFFECT,
     )

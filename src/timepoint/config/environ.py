@@ -65,9 +65,6 @@ class Environment:
         return self._text(data, path) if isinstance(data, str) and "${" in data else data
 
     def _text(self, text: str, path: Path) -> str:
-        # A text of a request is a template, in which a brace from the environment is just a brace; a header is not.
-        in_template = path[0] == "jobs" and "http_headers" not in path
-
         complaints: dict[str, Check] = {}
         values: list[str] = []
 
@@ -81,7 +78,7 @@ class Environment:
             else:
                 value = self.variables[match["name"]]
                 values.append(value)
-                return value.replace("{", "{{").replace("}", "}}") if in_template else value
+                return value
             return ""
 
         filled = FromEnvironment(_REFERENCE.sub(replace, text), text)

@@ -24,7 +24,7 @@ from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
-from timepoint.request.template import template_problems, uses_window
+from timepoint.request.template import template_doubts, template_problems, uses_window
 from timepoint.secret import Secret
 
 _TIMEOUT = 5 * MINUTE  # or nine tenths of the period: a run that hangs shall not cost the next fire time, too
@@ -196,6 +196,11 @@ class JobBuilder:
             # what the message quotes may be part of a credential
             safe = "has a template that cannot be read" if where in self.findings.hidden else message
             self.findings.add(Check.TEMPLATE, where, safe)
+        for inside, message in template_doubts(request):
+            key = method if inside[0] == "path" else _REQUEST_KEYS.get(str(inside[0]), inside[0])
+            where = (*self.where, "request", key, *inside[1:])
+            if where not in self.findings.hidden:
+                self.findings.add(Check.TEMPLATE_DOUBT, where, message)
 
 
 def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findings: Findings) -> None:

@@ -50,7 +50,7 @@ class CsvShape(Shape):
 
 
 class RequestShape(Shape):
-    """The request of a job. Path, params, header values and body may hold window templates."""
+    """The request of a job. Path, params, header values and body may hold templates."""
 
     place: ClassVar[str] = "the request of a job"
     groups: ClassVar[tuple[OneOf, ...]] = (OneOf("get", "post", required=True), OneOf("json", "form"))
@@ -66,7 +66,8 @@ class RequestShape(Shape):
         {"Accept": {"values": ["application/json"]}},
     )
     json_: Json | None = described(
-        "The body of a POST request as JSON. A text that is nothing but a `unix` template becomes a number.",
+        "The body of a POST request as JSON. A text that is nothing but a template of a number, such as a `unix` one, "
+        "becomes a number.",
         {"from": "{window.start:unix_ms}", "to": "{window.end:unix_ms}"},
         alias="json",
     )

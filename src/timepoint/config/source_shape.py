@@ -53,7 +53,7 @@ class HeaderShape(Shape):
     groups: ClassVar[tuple[OneOf, ...]] = (OneOf("values", "secrets", "files", required=True),)
 
     values: Annotated[list[Text], Field(min_length=1, max_length=1)] | None = described(
-        "A list with the value. In the headers of a request it may hold window templates.", ["application/json"]
+        "A list with the value. In the headers of a request it may hold templates.", ["application/json"]
     )
     secrets: Annotated[list[Text], Field(min_length=1, max_length=1)] | None = described(
         "A list with a value that must never be shown, from the environment: `${NAME}`.", ["${ENERGY_KEY}"]

@@ -4,7 +4,7 @@ Read in this order:
 
     spec        what a source, a request and a window say
     borders, window     fire time and watermark become windows (pure)
-    template, prepare   a window becomes a URL, headers and a body
+    fields, template, prepare   a window becomes a URL, headers and a body
     auth, tls, resolve  credentials, certificates, addresses
     transport, inflate  one HTTP exchange, its body bounded
     fetch, retry        attempts within the deadline, until an answer is accepted

@@ -1,82 +1,50 @@
-"""Window templates: ``{window.start}`` in the texts of a request.
+"""Templates: ``{window.start}`` in the texts of a request.
 
-Owns: the grammar of templates, how an instant is written, and how a written value is encoded at its place in a URL, a
-header or a JSON body. Must not know: credentials, HTTP, the config file.
+Owns: where a template begins and ends in a text, which texts of a request may hold templates, and how a written value
+is encoded at its place in a URL, a header or a JSON body. Must not know: credentials, HTTP, the config file.
 
-    {window.start}  {window.end}  {fire_time}     RFC 3339, in UTC with a Z, in another zone with its offset
-    {window.start:unix}  :unix_ms  :unix_us  :unix_ns     the time since the epoch, a whole number
-    {window.start:%Y-%m-%dT%H:%M}                 a strftime pattern, in the zone of the request
-    {{  }}                                        a literal brace
+Only what begins with ``{window.``, ``{fire_time`` or ``{each.`` is a template (``fields`` says what there is); every
+other brace is just a brace, as GraphQL, JSON and PromQL write them.
 
-In a JSON body a string that is one ``unix`` template and nothing else becomes a number, since APIs that take epoch
-times in JSON take numbers; any other text around it keeps the string a string.
+In a JSON body a text that is one template of a number and nothing else becomes a number, since APIs that take epoch
+times in JSON take numbers; any other text around it keeps the text a text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from timepoint.clock import format_instant
-from timepoint.model import Window
+from timepoint.request.fields import NAMES, Field, Moment, read_field
 from timepoint.request.spec import RequestSpec, SecretSource
 
-NAMES = ("window.start", "window.end", "fire_time")
-_FRACTIONS = {"unix": (1, 1000), "unix_ms": (1, 1), "unix_us": (1000, 1), "unix_ns": (1_000_000, 1)}
-_DIRECTIVES = frozenset("aAbBcdfGHIjmMpSuUVwWxXyYzZ%")  # C89, and the ISO 8601 ones that Python adds
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_TEMPLATE_IN_HEADER = re.compile(r"\{(?:window\.|fire_time)")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = [
+    "Moment",
+    "Template",
+    "compile_header",
+    "compile_template",
+    "encode_path",
+    "encode_query",
+    "render_json",
+    "strings",
+    "template_doubts",
+    "template_names",
+    "template_problems",
+    "uses_window",
+]
+
+_BEGIN = r"window\.|fire_time|each\."
+_TOKEN = re.compile(rf"\{{(?P<inside>(?:{_BEGIN})[^{{}}]*)(?P<end>\}}?)")
+_NEARLY = re.compile(r"\{\s*([A-Za-z_. ]{5,20}?)\s*(?:[:+-][^{}]*)?\}")
+_NEAR = 0.8
 
 Where = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What templates may speak of: the window that is asked for and the planned instant of the run."""
-
-    window: Window
-    fire_time: int
-
-    def instant(self, name: str) -> int:
-        if name == "fire_time":
-            return self.fire_time
-        return self.window.start if name == "window.start" else self.window.end
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One template: the name of an instant and how it is written ("" is RFC 3339)."""
-
-    name: str
-    format: str
-    zone: ZoneInfo
-
-    @property
-    def is_number(self) -> bool:
-        return self.format in _FRACTIONS
-
-    def number(self, moment: Moment) -> int:
-        factor, divisor = _FRACTIONS[self.format]
-        return moment.instant(self.name) * factor // divisor
-
-    def text(self, moment: Moment) -> str:
-        if self.is_number:
-            return str(self.number(moment))
-        instant = moment.instant(self.name)
-        if not self.format and self.zone.key == "UTC":
-            return format_instant(instant)
-        local = (_EPOCH + timedelta(milliseconds=instant)).astimezone(self.zone)
-        if self.format:
-            return local.strftime(self.format)
-        return local.isoformat(timespec="milliseconds" if instant % 1000 else "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +55,18 @@ class Template:
 
     @property
     def names(self) -> frozenset[str]:
-        """The instants that the text speaks of."""
-        return frozenset(part.name for part in self.parts if isinstance(part, Field))
+        """What the text speaks of: ``window.start``, ``each.zone``."""
+        return frozenset(part.name for part in self.parts if not isinstance(part, str))
 
     def render(self, moment: Moment, encode: Callable[[str], str] = str) -> str:
-        """The text at a moment; ``encode`` is applied to the written instants and not to the literal parts."""
+        """The text at a moment; ``encode`` is applied to what templates write and not to the literal parts."""
         return "".join(part if isinstance(part, str) else encode(part.text(moment)) for part in self.parts)
 
-    def render_json(self, moment: Moment) -> str | int:
-        """As ``render``, but a ``unix`` template that stands alone is a number."""
+    def render_json(self, moment: Moment) -> str | int | float:
+        """As ``render``, but a template of a number that stands alone is a number."""
         match self.parts:
-            case (Field(is_number=True) as alone,):
-                return alone.number(moment)
+            case (alone,) if not isinstance(alone, str):
+                return alone.json(moment)
         return self.render(moment)
 
 
@@ -106,20 +74,17 @@ def compile_template(text: str, timezone: str = "UTC") -> Template:
     """Reads a text with templates. Raises ValueError with a sentence that says what to write instead."""
     zone = _zone(timezone)
     parts: list[str | Field] = []
-    literal = ""
     last = 0
     for token in _TOKEN.finditer(text):
-        literal += text[last : token.start()]
+        if token.start() > last:
+            parts.append(text[last : token.start()])
         last = token.end()
-        if token[0] in ("{{", "}}"):
-            literal += token[0][0]
-        elif token[1] is None:
-            raise ValueError(f"a single {token[0]!r} in {text!r}: write {token[0] * 2!r} for a literal brace")
-        else:
-            parts.extend((literal, _field(token[1], zone)) if literal else (_field(token[1], zone),))
-            literal = ""
-    literal += text[last:]
-    return Template((*parts, literal) if literal else tuple(parts))
+        if not token["end"]:
+            raise ValueError(f"a }} is missing after {{{token['inside'][:40]}")
+        parts.append(read_field(token["inside"], zone))
+    if last < len(text):
+        parts.append(text[last:])
+    return Template(tuple(parts))
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -129,51 +94,20 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is not a time zone: write a name such as UTC or Europe/Berlin") from error
 
 
-def _field(inside: str, zone: ZoneInfo) -> Field:
-    name, colon, format_ = inside.partition(":")
-    if name not in NAMES:
-        raise ValueError(
-            f"{{{inside}}} is not a template{_did_you_mean(name, NAMES)}; there are {', '.join(NAMES)}, each with an "
-            f"optional :format. Write {{{{ and }}}} for literal braces"
-        )
-    if colon and format_ not in _FRACTIONS:
-        _check_pattern(inside, format_)
-    return Field(name, format_, zone)
-
-
-def _check_pattern(inside: str, pattern: str) -> None:
-    if "%" not in pattern:
-        raise ValueError(
-            f"{{{inside}}} has the format {pattern!r}{_did_you_mean(pattern, _FRACTIONS)}; "
-            f"formats are {', '.join(_FRACTIONS)} or a strftime pattern such as %Y-%m-%dT%H:%M"
-        )
-    for directive in re.findall(r"%(.?)", pattern, re.DOTALL):
-        if directive == "s":
-            raise ValueError(f"{{{inside}}}: %s differs between systems; write :unix for epoch seconds")
-        if directive not in _DIRECTIVES or not directive:
-            raise ValueError(f"{{{inside}}}: %{directive} is not a strftime directive")
-
-
-def _did_you_mean(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    close = get_close_matches(word, known, 1)
-    return f", did you mean {close[0]}?" if close else ""
-
-
 def compile_header(value: SecretSource, timezone: str = "UTC") -> Template | None:
     """The template of a header's value, or None if it is to be sent as it stands.
 
-    A header may hold a credential, in which a brace is just a brace: only a text that names an instant is a template,
-    and what comes from a file never is. Raises ValueError, which does not quote the value.
+    A header may hold a credential, so what comes from a file never is a template. Raises ValueError, which does not
+    quote the value.
     """
     text = value.text.reveal() if value.text is not None else ""
-    if not _TEMPLATE_IN_HEADER.search(text):
+    if not _TOKEN.search(text):
         return None
     try:
         return compile_template(text, timezone)
     except ValueError:
         raise ValueError(
-            f"the value has a template that cannot be read: there are {', '.join(NAMES)}, each with an optional "
-            f":format. Write {{{{ and }}}} for literal braces"
+            f"the value has a template that cannot be read: there are {', '.join(NAMES)}, each with an optional :format"
         ) from None
 
 
@@ -183,7 +117,7 @@ def encode_query(text: str) -> str:
 
 
 def encode_path(text: str) -> str:
-    """Percent-encodes what would end a path. A slash stays: it can only come from a pattern such as ``%Y/%m/%d``."""
+    """Percent-encodes what would end a path. A slash stays: ``%Y/%m/%d`` and ``owner/repository`` mean it."""
     return quote(text, safe="/:")
 
 
@@ -222,18 +156,47 @@ def strings(node: Any) -> Iterator[tuple[Where, str]]:
             yield (key, *where), text
 
 
-def template_problems(request: RequestSpec) -> list[tuple[Where, str]]:
-    """Every template of a request that cannot be read: the path of its key inside the request, and a sentence."""
+def template_problems(request: RequestSpec, each: Collection[str] = ()) -> list[tuple[Where, str]]:
+    """Every template of a request that cannot be used: the path of its key inside the request, and a sentence.
+
+    ``each`` are the names of the job's fan-out.
+    """
     problems: list[tuple[Where, str]] = []
     for where, read in _templates(request):
         try:
-            read()
+            template = read()
         except ValueError as error:
             problems.append((where, str(error)))
+            continue
+        for name in sorted(template.names) if template is not None else ():
+            key = name.removeprefix("each.")
+            if key != name and key not in each:
+                close = get_close_matches(key, list(each), 1)
+                hint = f", did you mean {close[0]}?" if close else f": write each: {{{key}: [...]}} at the job"
+                problems.append((where, f"{{{name}}} names nothing in each{hint}"))
     return problems
+
+
+def template_doubts(request: RequestSpec) -> list[tuple[Where, str]]:
+    """Braces that are sent as they are, although they look like a template that was misspelt."""
+    doubts = []
+    texts: list[tuple[Where, str]] = [(("path",), request.path)]
+    texts += [((key, name), text) for key in ("params", "form") for name, text in getattr(request, key)]
+    texts += [(("body", *where), text) for where, text in strings(request.body)]
+    for where, text in texts:
+        for match in _NEARLY.finditer(text):
+            close = get_close_matches(match[1], NAMES[:-1], 1, _NEAR)
+            if close and not _TOKEN.match(match[0]):
+                doubts.append((where, f"{match[0]} is sent as it stands, did you mean {{{close[0]}}}?"))
+    return doubts
+
+
+def template_names(request: RequestSpec) -> frozenset[str]:
+    """All that the templates of a request speak of. Raises ValueError if one cannot be read."""
+    compiled = (read() for _, read in _templates(request))
+    return frozenset(name for template in compiled if template is not None for name in template.names)
 
 
 def uses_window(request: RequestSpec) -> bool:
     """Whether the request names its window anywhere. Raises ValueError if a template cannot be read."""
-    compiled = (read() for _, read in _templates(request))
-    return any(name.startswith("window.") for template in compiled if template is not None for name in template.names)
+    return any(name.startswith("window.") for name in template_names(request))
