@@ -11,6 +11,7 @@ from timepoint.ledger.change import RunFacts
 from timepoint.ledger.decide import decide
 from timepoint.ledger.shown import shown
 from timepoint.ledger.state import LaneState
+from timepoint.model import Window
 from timepoint.request.window import plan_windows
 
 NOT_ASKED_LIKE_THIS = {
@@ -40,12 +41,13 @@ def test_newest_point_is_used(name: str, shared_dir: Path) -> None:
         fire_time = end if newest == FIRE_TIME else end + window.delay
         period = max(job.schedule.every, window.longest_step)
         windows = plan_windows(window, job.schedule.every, fire_time, end - period)
+        window_of_run = Window(windows[0].start, windows[-1].end)
         facts = RunFacts(
             fire_time=fire_time,
-            windows=windows,
+            window=window_of_run,
             now=fire_time,
             window_is_asked=job.window_is_asked,
-            delay=window.delay,
+            settled=fire_time - window.delay,
             overlap=window.overlap,
         )
         lane = LaneState(job.name, "")

@@ -81,10 +81,10 @@ def facts(start: int, end: int, *, overlap: int = 0, fire: int | None = None, **
     """A run that asked for [start, end) minutes and fired ten minutes after it."""
     fire_time = T0 + (end + 10 if fire is None else fire) * MINUTE
     arguments: dict[str, object] = {
-        "windows": [Window(T0 + start * MINUTE, T0 + end * MINUTE)],
+        "window": Window(T0 + start * MINUTE, T0 + end * MINUTE),
         "now": fire_time + 1000,
         "window_is_asked": True,
-        "delay": 10 * MINUTE,
+        "settled": fire_time - 10 * MINUTE,
         **more,
     }
     return RunFacts(fire_time=fire_time, overlap=overlap * MINUTE, **arguments)  # type: ignore[arg-type]  # named above

@@ -108,7 +108,7 @@ def main(path: Path, mistake: str = "") -> None:
         end = ORIGIN + (first + NEW_PER_RUN) * STEP
         window = Window(ORIGIN + max(0, first - OVERLAP) * STEP, end)
         store.note_attempt("job", "", end)
-        facts = RunFacts(end, [window], end, window_is_asked=True, delay=0, overlap=OVERLAP * STEP)
+        facts = RunFacts(end, window, end, window_is_asked=True, settled=end, overlap=OVERLAP * STEP)
         change_set = decide(lane, answer(first), {"x_total": SPEC}, facts)
         if mistake == "acknowledges first":
             os.write(1, ACKNOWLEDGED.pack(change_set.version + 1, end))

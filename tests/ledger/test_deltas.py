@@ -178,14 +178,6 @@ def test_point_without_time_counts_once_per_fire_time() -> None:
     assert ledger.value() == 9
 
 
-def test_windows_of_one_run_count_as_one_range(ledger: Ledger) -> None:
-    """An interval may lie across the seam of two windows that were split by max_span."""
-    two = facts(0, 20)
-    halves = [type(two.windows[0])(T0, T0 + 7 * MINUTE), type(two.windows[0])(T0 + 7 * MINUTE, T0 + 20 * MINUTE)]
-    ledger.run(facts(0, 20, windows=halves), {"": fives(0, 1, 2, 4, 8)})
-    assert ledger.value() == 15
-
-
 def test_wider_overlap_does_not_count_what_is_no_longer_known(ledger: Ledger) -> None:
     """After the overlap was widened in the config, what was forgotten is refused rather than counted twice."""
     ledger.run(facts(0, 30, overlap=5), {"": fives(0, 1, 1, 1, 1, 1, 1)})

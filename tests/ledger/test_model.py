@@ -179,7 +179,7 @@ class LaneLife(RuleBasedStateMachine):
         window = Window(min(start, end), end)
         answer = data.draw(answers(window))
         fire_time = T0 + self.fire * MINUTE
-        facts = RunFacts(fire_time, [window], fire_time + 1000, True, 10 * MINUTE, overlap * MINUTE)  # noqa: FBT003  # in order
+        facts = RunFacts(fire_time, window, fire_time + 1000, True, end, overlap * MINUTE)  # noqa: FBT003  # in order
         offered = {
             text: series(*((s, e, value) for (s, e), value in points.items())) for text, points in answer.items()
         }

@@ -95,10 +95,10 @@ def commit(store: MemoryStore, spec: WindowSpec, window: Window, fire_time: int,
     lane: LaneState = store.load("job", "")
     facts = RunFacts(
         fire_time=fire_time,
-        windows=[window],
+        window=window,
         now=fire_time,
         window_is_asked=True,
-        delay=spec.delay,
+        settled=fire_time - spec.delay,
         overlap=overlap_behind(spec, window.end),
         ends_run=ends_run,
     )

@@ -8,7 +8,6 @@ after a StoreError the lane is loaded anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
@@ -23,17 +22,18 @@ of a named one, for each of 100,000 series."""
 class RunFacts:
     """What a run knows besides its points.
 
-    ``windows`` are the windows whose answers were accepted, oldest first and contiguous; at least one. ``overlap`` is
-    how far the next run may read back behind the newest of them: intervals in it are remembered one by one. ``delay``
-    is the job's. ``window_is_asked``: the request names its window (R15). ``ends_run`` is False for a part of a run
-    that is committed before the rest is there: then no series leaves the page.
+    ``window`` is the one whose answer was accepted, or the part of it that is settled; a run that is split comes in
+    several, oldest first, each touching the next. ``settled`` is the instant up to which data are final. ``overlap`` is
+    how far the next run may read back behind the window: intervals in it are remembered one by one.
+    ``window_is_asked``: the request names its window (R15). ``ends_run`` is False for a part of a run that is committed
+    before the rest is there: then no series leaves the page.
     """
 
     fire_time: int
-    windows: Sequence[Window]
+    window: Window
     now: int
     window_is_asked: bool
-    delay: int
+    settled: int
     overlap: int
     ends_run: bool = True
 

@@ -24,10 +24,10 @@ __all__ = ["RunFacts", "decide"]
 
 
 def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec], facts: RunFacts) -> ChangeSet:
-    """The change set of an accepted run: all its windows, or the part of them that ``facts`` names.
+    """The change set of an accepted answer: that of a whole run, or of a part of it.
 
     ``metrics`` are the job's, by name; one that is not in ``mapped`` had no series. The watermark moves to the end of
-    the newest window, also if there are no points: the answer was accepted. It never moves back.
+    the window, also if there are no points: the answer was accepted. It never moves back.
     """
     run = LaneRun(lane, facts)
     watermark = run.reach.end if lane.watermark is None else max(lane.watermark, run.reach.end)

@@ -37,21 +37,21 @@ class Rest:
 class Reach:
     """Which points of a run may be used (R15).
 
-    Windows of one run are contiguous, so their union is one range [start, end). An instant belongs to the range that it
-    lies in, start included; an interval to the one in which it ends, end included. So of ranges that touch each point
-    belongs to one, an interval across their seam too. An interval that begins before ``oldest``, the start of all that
-    was ever asked for, belongs to none. An instant at the fire time is in for metrics that
-    are not ``timed``: so come points without a time. For all others it is as any stamp, and mostly not settled.
+    An instant belongs to the window [start, end) that it lies in, start included; an interval to the one in which it
+    ends, end included. So of windows that touch each point belongs to one, an interval across their seam too. An
+    interval that begins before ``oldest``, the start of all that was ever asked for, belongs to none. An instant at the
+    fire time is in for metrics that are not ``timed``: so come points without a time. For all others it is as any
+    stamp, and mostly not settled.
     """
 
     __slots__ = ("_latest", "_oldest", "_overlapped", "_settled", "asked", "end", "fire_time", "start")
 
     def __init__(self, facts: RunFacts, oldest: float) -> None:
-        self.start = facts.windows[0].start
-        self.end = facts.windows[-1].end
+        self.start = facts.window.start
+        self.end = facts.window.end
         self.fire_time = facts.fire_time
         self.asked = facts.window_is_asked
-        self._settled = facts.fire_time - facts.delay
+        self._settled = facts.settled
         self._latest = max(facts.fire_time, facts.now)
         self._overlapped = self.start - facts.overlap
         self._oldest = min(oldest, self.start)

@@ -98,13 +98,14 @@ class JobDesk:
         return Budget(self.load(), self._job.metrics, self._job.max_series)
 
     def decide(self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool) -> ChangeSet:
+        """What an answer changes. ``window`` is what was asked for, or the part of it that is settled."""
         job = self._job
         facts = RunFacts(
             fire_time=fire_time,
-            windows=(window,),
+            window=window,
             now=self._clock.now(),
             window_is_asked=job.window_is_asked,
-            delay=job.window.delay,
+            settled=fire_time - job.window.delay,
             overlap=overlap_behind(job.window, window.end),
             ends_run=ends_run,
         )
