@@ -111,8 +111,8 @@ class FakeSource:
     """An API that answers what a function of the window gives.
 
     The function gives the body as bytes, text or anything that JSON can say, a whole ``Answer``, a tuple of such, which
-    are the pages of the window, or an exception, which is raised; it may be a coroutine function that waits. ``windows``
-    are those that were asked for. It is the fetcher and what opens it at once.
+    are the pages of the window, or an exception, which is raised; it may be a coroutine function that waits.
+    ``windows`` are those that were asked for. It is the fetcher and what opens it at once.
     """
 
     answer: Callable[[Window], Any]
