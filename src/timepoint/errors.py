@@ -10,6 +10,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
+    |   |-- TokenError          whoever gives the tokens for the API gave none
     |   `-- ContentError        an accepted status, but the body is not a usable document
     |-- MappingError            the mapping as a whole could not use the document (a row alone is a reject)
     |-- ClockError              the operator: this machine's clock contradicts what the ledger holds
@@ -74,7 +75,7 @@ class SourceError(TimepointError):
 
     ``reason`` is one short word from a closed set, fit for a label value: ``connect``, ``timeout``, ``transport``,
     ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``,
-    ``clock`` (the window lies in the source's future), ``function`` (a user's function raised).
+    ``token``, ``clock`` (the window lies in the source's future), ``function`` (a user's function raised).
     ``attempts`` counts the tries that were made before it was given up.
     """
 
@@ -89,12 +90,28 @@ class TransportError(SourceError):
 
 
 class StatusError(SourceError):
-    """The answer's status is not accepted. ``retry_after`` is in seconds, None if the answer did not say."""
+    """The answer's status is not accepted. ``retry_after`` is in seconds, None if the answer did not say.
+
+    ``is_stale``: it was the token of the request that was refused, and there may be another one now.
+    """
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         self.status = status
         self.retry_after = retry_after
+        self.is_stale = False
         super().__init__("status", message)
+
+
+class TokenError(SourceError):
+    """There is no token for the API, which was therefore not asked. The text names who was to give one.
+
+    ``may_pass``: asking again may help, after ``retry_after`` seconds and not before.
+    """
+
+    def __init__(self, message: str, retry_after: float, *, may_pass: bool) -> None:
+        self.retry_after = retry_after
+        self.may_pass = may_pass
+        super().__init__("token", message)
 
 
 class ContentError(SourceError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from timepoint.errors import SourceError
-from timepoint.request.auth import MAX_SECRET_FILE, read_secret
+from timepoint.request.auth.secrets import MAX_SECRET_FILE, read_secret
 from timepoint.request.spec import SecretSource
 from timepoint.secret import Secret
 

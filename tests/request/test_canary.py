@@ -13,11 +13,13 @@ import pytest
 from tests.request.test_fetch import secret
 from tests.request.test_fetch_faults import HEAD, free_port, hang, reset
 from tests.request.wire import START, WINDOW, Client, FakeClock, Reply, Wire, reply, serving
-from timepoint.request.auth import HeaderAuthenticator
+from timepoint.request.auth.base import Around
+from timepoint.request.auth.source import SourceAuthenticator
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.prepare import prepare, userinfo
 from timepoint.request.spec import Authorization, BasicAuth, RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import Moment
+from timepoint.request.transport import Transport
 from timepoint.secret import Secret
 
 
@@ -144,8 +146,8 @@ async def test_reprs_show_nothing(tmp_path: Path) -> None:
     """No credential is in the repr of anything that a request passes through."""
     source, request = canaries("basic", "http://canary:canary@127.0.0.1:1", tmp_path)
     prepared = prepare(source, request, Moment(WINDOW, START))
-    authenticator = HeaderAuthenticator(source, userinfo(source.url))
-    credentials = await authenticator.credentials(prepared)
+    authenticator = SourceAuthenticator(Around(source, FakeClock(), Transport))
+    credentials = await authenticator.credentials(prepared, 2000.0)
     assert credentials.headers["Authorization"].reveal().startswith("Basic ")
     async with HttpFetcher(source, FakeClock()) as fetcher:
         shown = [

@@ -17,6 +17,7 @@ from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.store import open_store
 from timepoint.poller.runner import Runner, Surroundings
+from timepoint.request.spec import secrets_in
 from timepoint.secret import Secret
 
 LOGGER = logging.getLogger(__name__)
@@ -65,12 +66,7 @@ def _given_secrets(jobs: Iterable[Job]) -> Iterator[Secret]:
     """The credentials that the config itself holds; those in files are masked where they are read."""
     for job in jobs:
         if isinstance(job.polling, HttpPolling):
-            source = job.polling.source
-            given = [*source.headers.values(), *job.polling.request.headers.values()]
-            if source.basic_auth is not None:
-                given += [source.basic_auth.username, source.basic_auth.password]
-            if source.authorization is not None:
-                given.append(source.authorization.credentials)
+            given = (*secrets_in(job.polling.source), *secrets_in(job.polling.request))
             yield from (secret.text for secret in given if secret.text is not None)
 
 

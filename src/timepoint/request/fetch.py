@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -23,16 +23,16 @@ from timepoint.clock import Clock, SystemClock, format_duration
 from timepoint.errors import SourceError, StatusError, TransportError
 from timepoint.model import Window
 from timepoint.request.answer import Answer
-from timepoint.request.auth import Authenticator, HeaderAuthenticator
+from timepoint.request.auth.base import Around
+from timepoint.request.auth.source import Credentials, SourceAuthenticator
 from timepoint.request.decode import check_type
-from timepoint.request.prepare import PreparedRequest, prepare, userinfo
+from timepoint.request.prepare import PreparedRequest, prepare
 from timepoint.request.redact import Redactor
 from timepoint.request.resolve import Lookup, system_lookup
 from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, parse_retry_after, pause
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
 from timepoint.request.transport import Exchange, Response, Transport
-from timepoint.secret import Secret
 
 MAX_REDIRECTS = 3
 _AGE = re.compile(r"[0-9]{1,9}")
@@ -62,7 +62,7 @@ class HttpFetcher:
         self._clock = clock or SystemClock()
         self._chance = chance
         self._sleep = sleep
-        self._auth: Authenticator = HeaderAuthenticator(source, userinfo(source.url))
+        self._auth = SourceAuthenticator(Around(source, self._clock, lambda other: Transport(other, lookup)))
         self._transport = Transport(source, lookup)
         self._free_at = 0.0  # when min_interval allows the next attempt, on the monotonic clock
 
@@ -73,6 +73,7 @@ class HttpFetcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._auth.close()
         await self._transport.__aexit__(kind, error, trace)
 
     async def fetch(
@@ -88,7 +89,7 @@ class HttpFetcher:
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""
-        attempt = 0
+        attempt = renewed = 0
         while True:
             attempt += 1
             try:
@@ -98,8 +99,11 @@ class HttpFetcher:
                 failure = error
             else:
                 return replace(answer, attempts=attempt)
+            if isinstance(failure, StatusError) and failure.is_stale and not renewed:
+                renewed = 1  # with another token, once, and beside the attempts of the source
+                continue
             delay = pause(failure, attempt, self._chance())
-            last = attempt >= self._source.attempts or not may_pass(failure, prepared.method)
+            last = attempt >= self._source.attempts + renewed or not may_pass(failure, prepared.method)
             if last or max(self._clock.monotonic() + delay, self._free_at) >= deadline:
                 raise self._described(failure, prepared, attempt)
             await self._sleep(delay)
@@ -123,17 +127,19 @@ class HttpFetcher:
             await self._sleep(turn - now)
 
     async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
+        credentials = await self._auth.credentials(prepared, deadline)
         left = deadline - self._clock.monotonic()
         budget = min(self._source.timeout / 1000, left)
-        credentials = await self._auth.credentials(prepared)
         redactor = Redactor(secret.reveal() for secret in (*prepared.hidden, *credentials.hidden))
         try:
             async with asyncio.timeout(budget):
-                return await self._follow(prepared, request, credentials.headers, redactor)
+                return await self._follow(prepared, request, credentials, redactor)
         except TimeoutError as error:
             failure = self._too_slow(error, at_deadline=budget == left)
         except (ClientError, OSError, SourceError) as error:
             failure = self._transport.explain(error)
+        if isinstance(failure, StatusError):
+            failure.is_stale = self._auth.refused(credentials, failure.status)
         failure.args = (redactor.mask_quoted(str(failure)),)
         raise failure  # outside of the handlers, so that no error of the HTTP library hangs on it as context
 
@@ -144,17 +150,19 @@ class HttpFetcher:
         return TransportError("timeout", f"no complete answer within {limit}")
 
     async def _follow(
-        self, prepared: PreparedRequest, request: RequestSpec, headers: Mapping[str, Secret], redactor: Redactor
+        self, prepared: PreparedRequest, request: RequestSpec, credentials: Credentials, redactor: Redactor
     ) -> Answer:
         """One attempt, with the redirects inside the origin of the source."""
-        url = prepared.url
+        url = credentials.url
         for _ in range(MAX_REDIRECTS + 1):
-            exchange = Exchange(prepared.method, url, headers, prepared.body)
+            exchange = Exchange(prepared.method, url, credentials.headers, prepared.body)
             async with self._transport.open(exchange) as response:
                 if response.status not in _REDIRECTS or response.status in request.empty_status:
                     answer = await self._receive(response, prepared, request, redactor)
                     return replace(answer, said_at=_clock_of(response))
                 url = _redirected(url, response, prepared.method, redactor)
+            if credentials.bound:
+                raise SourceError("redirect", "a signed request was redirected, and its signature is for its URL alone")
         raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")
 
     async def _receive(

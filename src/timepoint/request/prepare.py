@@ -16,7 +16,7 @@ import msgspec
 from yarl import URL
 
 from timepoint.request.redact import Redactor
-from timepoint.request.spec import RequestSpec, SecretSource, SourceSpec
+from timepoint.request.spec import HIDDEN_LENGTH, RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import (
     Moment,
     Template,
@@ -32,7 +32,6 @@ from timepoint.secret import Secret
 _PATH = "/:@!$&'()*+,;=~%"  # RFC 3986 pchar, the slash, and escapes that are there already
 _QUERY = _PATH + "?"
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
-_HIDDEN_LENGTH = 8  # a shorter literal is hardly a credential, and masking words like "hourly" would garble texts
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -144,7 +143,7 @@ def _hidden(source: SourceSpec, request: RequestSpec, queries: Iterable[str]) ->
         parts = compile_template(value, request.timezone).parts
         literals += [part for part in parts if isinstance(part, str)]
     literals += [text for _, text in strings(request.body)]
-    yield from (Secret(text) for text in literals if len(text) >= _HIDDEN_LENGTH)
+    yield from (Secret(text) for text in literals if len(text) >= HIDDEN_LENGTH)
 
 
 def _headers(request: RequestSpec, moment: Moment) -> dict[str, SecretSource]:

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from timepoint.errors import SourceError, StatusError
+from timepoint.errors import SourceError, StatusError, TokenError
 
 FIRST_BACKOFF = 0.5
 MAX_BACKOFF = 30.0
@@ -25,6 +25,8 @@ _SECONDS = re.compile(r"[0-9]{1,18}")
 
 def may_pass(error: SourceError, method: str) -> bool:
     """Whether another attempt could succeed and cannot do harm: an unsafe method only where nothing was processed."""
+    if isinstance(error, TokenError):
+        return error.may_pass  # the request itself was not sent
     if isinstance(error, StatusError):
         return error.status in (_PASSING_STATUSES if method in SAFE_METHODS else _NOT_PROCESSED)
     return error.reason in _PASSING_REASONS if method in SAFE_METHODS else error.reason == "connect"
@@ -36,7 +38,7 @@ def pause(error: SourceError, attempt: int, chance: float) -> float:
     Exponential with full jitter: ``chance`` is uniform in [0, 1). Never less than what the answer asked for.
     """
     longest = min(MAX_BACKOFF, FIRST_BACKOFF * (1 << min(attempt - 1, 16)))
-    asked = error.retry_after if isinstance(error, StatusError) else None
+    asked = error.retry_after if isinstance(error, StatusError | TokenError) else None
     return max(chance * longest, asked or 0.0)
 
 

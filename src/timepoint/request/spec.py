@@ -6,8 +6,8 @@ All durations in milliseconds, sizes in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,32 @@ from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
 from timepoint.secret import Secret
 
+HIDDEN_LENGTH = 8  # a literal that is shorter is hardly a credential
+
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
     """Where a credential comes from: given (by ``${ENV}``), or a file that is read anew for every request.
 
     ``written`` is what the config calls the file if the environment says where it is: whoever puts a password where the
-    name of its file belongs shall not find it in a log.
+    name of its file belongs shall not find it in a log. ``is_plain``: it stands in the config itself, where words that
+    are no secret may stand, too.
     """
 
     text: Secret | None = None
     file: Path | None = field(default=None, repr=False)
     written: str = ""
+    is_plain: bool = False
 
     @property
     def shown(self) -> str:
         """The file as errors may name it."""
         return self.written or str(self.file)
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it is hardly a credential: masking words like "json" would garble what an API says."""
+        return self.is_plain and self.text is not None and len(self.text.reveal()) < HIDDEN_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,12 @@ class Authorization:
 
     credentials: SecretSource
     type: str = "Bearer"
+
+
+class AuthSpec:
+    """Base of what the config says about ways to authenticate that have a module of their own in ``auth``."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +85,17 @@ class SourceSpec:
     ``clock_tolerance`` is how far this machine's clock may be ahead of an answer's ``Date``, 0 for as far as it likes.
     ``hidden`` are texts of the URL that are masked wherever they would be shown, for instance what the environment put
     there; credentials, query values and userinfo need not be in it.
+    ``params`` go into the query of every request and are never shown. At most one of ``basic_auth``, ``authorization``
+    and ``auth`` is set.
     """
 
     name: str
     url: str = field(repr=False)  # may hold credentials, as all that is left out of a repr here
     headers: Mapping[str, SecretSource] = field(default_factory=dict)
+    params: Mapping[str, SecretSource] = field(default_factory=dict)
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
+    auth: AuthSpec | None = None
     tls: TlsSpec | None = None
     proxy_url: str | None = field(default=None, repr=False)
     connect_timeout: int = 5 * SECOND
@@ -151,3 +170,19 @@ class WindowSpec:
     def longest_step(self) -> int:
         """The milliseconds of the longest step; 0 if there is none."""
         return self.step.longest if isinstance(self.step, Length) else self.step
+
+
+def secrets_in(spec: object) -> Iterator[SecretSource]:
+    """Every credential in what a config says, however deep."""
+    if isinstance(spec, SecretSource):
+        if not spec.is_word:
+            yield spec
+    elif isinstance(spec, Mapping):
+        for value in spec.values():
+            yield from secrets_in(value)
+    elif isinstance(spec, tuple):
+        for value in spec:
+            yield from secrets_in(value)
+    elif is_dataclass(spec):
+        for part in fields(spec):
+            yield from secrets_in(getattr(spec, part.name))
