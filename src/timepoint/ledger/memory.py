@@ -8,13 +8,13 @@ loaded and changed, but not committed, is changed here no more than it is in a f
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from timepoint.errors import StoreError
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
-from timepoint.ledger.store import FORGET_ATTEMPTS, stale_text
+from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
 
 
 class MemoryStore:
@@ -22,6 +22,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lanes: dict[tuple[str, str], LaneState] = {}
+        self._lists: dict[tuple[str, str], KeptList] = {}
         self._commits = 0
         self._next_id = 1
 
@@ -31,11 +32,27 @@ class MemoryStore:
     def lanes(self, job: str) -> list[str]:
         return sorted(lane for known_job, lane in self._lanes if known_job == job)
 
-    def commit(self, change_set: ChangeSet) -> int:
+    def load_lanes(self, job: str, lanes: Collection[str]) -> dict[str, LaneState]:
+        return {lane: _copy(self._lanes.get((job, lane)) or LaneState(job, lane)) for lane in lanes}
+
+    def newest_version(self, job: str) -> int:
+        return max((lane.version for lane in self._lanes.values() if lane.job == job), default=0)
+
+    def commit_all(self, change_sets: Sequence[ChangeSet]) -> None:
+        for change_set in change_sets:
+            self._compare(change_set)
+        for change_set in change_sets:
+            self.commit(change_set)
+
+    def _compare(self, change_set: ChangeSet) -> LaneState:
         key = (change_set.job, change_set.lane)
         lane = self._lanes.get(key) or LaneState(*key)
         if (lane.version, lane.watermark) != (change_set.version, change_set.started_from):
             raise StoreError(stale_text("memory", change_set, lane.version, lane.watermark))
+        return lane
+
+    def commit(self, change_set: ChangeSet) -> int:
+        lane = self._compare(change_set)
         for changes in change_set.metrics.values():
             for state in changes.new.values():
                 state.id = self._next_id
@@ -43,11 +60,21 @@ class MemoryStore:
         self._commits += 1
         change_set.commit = self._commits
         _copy_new(change_set).apply(lane)
-        self._lanes[key] = lane
+        self._lanes[lane.job, lane.lane] = lane
         return self._commits
 
     def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         self._lanes.setdefault((job, lane), LaneState(job, lane)).note_attempt(at, asked_from)
+
+    def note_attempts(self, job: str, asked_from: Mapping[str, int], at: int) -> None:
+        for lane, start in asked_from.items():
+            self.note_attempt(job, lane, at, start)
+
+    def kept_lists(self, job: str) -> dict[str, KeptList]:
+        return {name: kept for (known, name), kept in self._lists.items() if known == job}
+
+    def keep_list(self, job: str, name: str, kept: KeptList) -> None:
+        self._lists[job, name] = kept
 
     def rewrite(self, lane: LaneState) -> int:
         known = self._lanes.get((lane.job, lane.lane))
@@ -65,6 +92,8 @@ class MemoryStore:
         gone = sorted(key for key, lane in self._lanes.items() if key not in keep and now > _forget_at(lane))
         for key in gone:
             del self._lanes[key]
+        jobs = {job for job, _ in (*keep, *self._lanes)}
+        self._lists = {key: kept for key, kept in self._lists.items() if key[0] in jobs}
         return gone
 
     def close(self) -> None:

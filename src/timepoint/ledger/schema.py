@@ -9,6 +9,7 @@ All instants in milliseconds since the epoch, UTC.
     lane        how far each lane has come; version = the number of its newest commit
     metric      one row per lane, name and shape: a metric declared differently is another one
     series      a series text and what never changes of it; written once
+    kept_list   the values of a job's fan-out as they were last listed
     state       what changes with each run, by the integer id of the series, so that a run rewrites no text. Updating
                 100,000 rows takes 145 ms; 190 ms with text and state in one table
 
@@ -74,8 +75,22 @@ _VERSION_1 = (
 # What a lane has asked for from the beginning on, so that first runs that fail are caught up like any other.
 _VERSION_2 = ("ALTER TABLE lane ADD COLUMN asked_from INTEGER",)
 
+_VERSION_3 = (
+    # What a fan-out was last told to ask for, so that a restart needs nobody who tells it again. A cache: an export
+    # leaves it out.
+    """CREATE TABLE kept_list (
+        job TEXT NOT NULL,
+        name TEXT NOT NULL,
+        asked_at INTEGER,
+        listed_at INTEGER,
+        empty INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (job, name)
+    )""",
+)
+
 LEDGER = FileFormat(
     name="ledger of timepoint",
     application_id=0x54504C31,  # "TPL1"
-    migrations=(_VERSION_1, _VERSION_2),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3),
 )

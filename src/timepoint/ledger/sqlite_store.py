@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,10 +24,17 @@ from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database
 from timepoint.ledger.state import LaneState
-from timepoint.ledger.store import FORGET_ATTEMPTS, stale_text
+from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
 from timepoint.model import Times
 
 _UPDATE = "UPDATE state SET value = ?, carry = ?, debt = ?, seen_at = ?, recent = ? WHERE id = ?"
+_NOTE = (
+    "INSERT INTO lane (job, lane, last_attempt, asked_from) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt, asked_from = min("
+    "coalesce(asked_from, excluded.asked_from), coalesce(excluded.asked_from, asked_from))"
+)
+_AT_A_TIME = 50  # lanes that are forgotten in one transaction
+_LISTS_WITHOUT_LANES = "SELECT DISTINCT job FROM kept_list WHERE job NOT IN (SELECT job FROM lane)"
 _OLD_LANES = (
     "SELECT id, job, lane FROM lane WHERE coalesce("
     "(SELECT max(last_run + forget_after) FROM metric WHERE lane_id = lane.id), coalesce(last_attempt, 0) + ?) < ? "
@@ -65,17 +72,42 @@ class SqliteStore:
         with self._alone(), self._database.reading() as connection:
             return read_lane(connection, self.path, job, lane)
 
+    def load_lanes(self, job: str, lanes: Collection[str]) -> dict[str, LaneState]:
+        with self._alone(), self._database.reading() as connection:
+            return {lane: read_lane(connection, self.path, job, lane) for lane in lanes}
+
+    def newest_version(self, job: str) -> int:
+        with self._alone(), self._database.reading() as connection:
+            number: int = connection.execute(
+                "SELECT coalesce(max(version), 0) FROM lane WHERE job = ?", (job,)
+            ).fetchone()[0]
+            return number
+
     def lanes(self, job: str) -> list[str]:
         with self._alone(), self._database.reading() as connection:
             return [row[0] for row in connection.execute("SELECT lane FROM lane WHERE job = ? ORDER BY lane", (job,))]
 
     def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         with self._alone(), self._database.writing() as connection:
+            connection.execute(_NOTE, (job, lane, at, asked_from))
+
+    def note_attempts(self, job: str, asked_from: Mapping[str, int], at: int) -> None:
+        with self._alone(), self._database.writing() as connection:
+            connection.executemany(_NOTE, ((job, lane, at, start) for lane, start in asked_from.items()))
+
+    def kept_lists(self, job: str) -> dict[str, KeptList]:
+        with self._alone(), self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT name, asked_at, listed_at, empty, text FROM kept_list WHERE job = ?", (job,)
+            )
+            return {name: KeptList(*fields) for name, *fields in rows}
+
+    def keep_list(self, job: str, name: str, kept: KeptList) -> None:
+        with self._alone(), self._database.writing() as connection:
             connection.execute(
-                "INSERT INTO lane (job, lane, last_attempt, asked_from) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt, asked_from = min("
-                "coalesce(asked_from, excluded.asked_from), coalesce(excluded.asked_from, asked_from))",
-                (job, lane, at, asked_from),
+                "INSERT OR REPLACE INTO kept_list (job, name, asked_at, listed_at, empty, text) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (job, name, kept.asked_at, kept.listed_at, kept.empty, kept.text),
             )
 
     def newest_commit(self) -> int:
@@ -87,7 +119,8 @@ class SqliteStore:
         with self._alone(), self._database.reading() as connection:
             old = connection.execute(_OLD_LANES, (FORGET_ATTEMPTS, now)).fetchall()
         gone = [(number, (job, lane)) for number, job, lane in old if (job, lane) not in keep]
-        self._delete_lanes(number for number, _ in gone)
+        self._delete_lanes([number for number, _ in gone])
+        self._delete_lists({job for job, _ in keep})
         return [key for _, key in gone]
 
     def forget_job(self, job: str) -> int:
@@ -95,6 +128,7 @@ class SqliteStore:
         with self._alone(), self._database.reading() as connection:
             numbers = [row[0] for row in connection.execute("SELECT id FROM lane WHERE job = ?", (job,))]
         self._delete_lanes(numbers)
+        self._delete_lists(None, job)
         return len(numbers)
 
     def vacuum(self) -> None:
@@ -103,20 +137,31 @@ class SqliteStore:
             self._database.vacuum()
 
     def commit(self, change_set: ChangeSet) -> int:
+        self.commit_all((change_set,))
+        return change_set.commit
+
+    def commit_all(self, change_sets: Sequence[ChangeSet]) -> None:
+        numbers = []
         with self._alone(), self._database.writing() as connection:
-            lane_id = self._compare(connection, change_set)
-            connection.execute("UPDATE ledger SET commits = commits + 1")
-            number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
-            _write_lane(connection, lane_id, change_set, number)
-            for key in change_set.dropped:
-                name, _, shape = key.partition(" ")
-                connection.execute(
-                    "DELETE FROM metric WHERE lane_id = ? AND name = ? AND shape = ?", (lane_id, name, shape)
-                )
-            for changes in change_set.metrics.values():
-                self._write_metric(connection, lane_id, changes, change_set.stamp)
-            failpoint("in_commit")
-        change_set.commit = number
+            for change_set in change_sets:
+                numbers.append(self._write(connection, change_set))
+                failpoint("in_commit")
+        for change_set, number in zip(change_sets, numbers, strict=True):
+            change_set.commit = number
+
+    def _write(self, connection: sqlite3.Connection, change_set: ChangeSet) -> int:
+        """What becomes of a change set in the transaction of the caller: its number."""
+        lane_id = self._compare(connection, change_set)
+        connection.execute("UPDATE ledger SET commits = commits + 1")
+        number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+        _write_lane(connection, lane_id, change_set, number)
+        for key in change_set.dropped:
+            name, _, shape = key.partition(" ")
+            connection.execute(
+                "DELETE FROM metric WHERE lane_id = ? AND name = ? AND shape = ?", (lane_id, name, shape)
+            )
+        for changes in change_set.metrics.values():
+            self._write_metric(connection, lane_id, changes, change_set.stamp)
         return number
 
     def rewrite(self, lane: LaneState) -> int:
@@ -162,11 +207,20 @@ class SqliteStore:
         finally:
             self._busy.release()
 
-    def _delete_lanes(self, numbers: Iterable[int]) -> None:
-        """Metrics, series and states go with their lane. A lane at a time: a large one takes a second."""
-        for number in numbers:
+    def _delete_lanes(self, numbers: Sequence[int]) -> None:
+        """Metrics, series and states go with their lane. A few at a time: a large one takes a second."""
+        for group in (numbers[start : start + _AT_A_TIME] for start in range(0, len(numbers), _AT_A_TIME)):
             with self._alone(), self._database.writing() as connection:
-                connection.execute("DELETE FROM lane WHERE id = ?", (number,))
+                connection.executemany("DELETE FROM lane WHERE id = ?", ((number,) for number in group))
+
+    def _delete_lists(self, keep: Collection[str] | None, job: str = "") -> None:
+        """Deletes the kept lists of a job, or with ``keep`` those of all other jobs of which there is no lane."""
+        with self._alone(), self._database.reading() as connection:
+            lost = [row[0] for row in connection.execute(_LISTS_WITHOUT_LANES)]
+        gone = [name for name in lost if (name == job if keep is None else name not in keep)]
+        if gone:
+            with self._alone(), self._database.writing() as connection:
+                connection.executemany("DELETE FROM kept_list WHERE job = ?", ((name,) for name in gone))
 
     def _begin_use(self) -> None:
         """Checks a file that was not closed properly, and marks it as in use."""

@@ -10,7 +10,8 @@ same transaction as everything that it stands for.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,21 @@ if TYPE_CHECKING:
 
 FORGET_ATTEMPTS = 7 * DAY
 """How long after its last attempt a lane without any accepted run is kept once it left the config, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptList:
+    """The values of a fan-out as they were last listed, so that a restart needs nobody to list them again.
+
+    ``asked_at`` is when somebody was last asked for them, ``listed_at`` when a list was last believed, both in ms.
+    ``empty`` counts lists in a row that held nothing and were not believed. ``text`` is the list as its owner writes
+    it.
+    """
+
+    asked_at: int | None = None
+    listed_at: int | None = None
+    empty: int = 0
+    text: str = ""
 
 
 class Store(Protocol):
@@ -40,6 +56,14 @@ class Store(Protocol):
         """The lanes of a job that the ledger knows, sorted."""
         ...
 
+    def load_lanes(self, job: str, lanes: Collection[str]) -> dict[str, LaneState]:
+        """As ``load``, for many lanes of a job at once."""
+        ...
+
+    def newest_version(self, job: str) -> int:
+        """The number of the newest commit of any lane of a job, 0 before the first."""
+        ...
+
     def commit(self, change_set: ChangeSet) -> int:
         """Makes a change set durable, whole or not at all, and returns the number of the commit.
 
@@ -48,12 +72,28 @@ class Store(Protocol):
         """
         ...
 
+    def commit_all(self, change_sets: Sequence[ChangeSet]) -> None:
+        """As ``commit`` for several lanes in one transaction: all of them or none. Each gets its own number."""
+        ...
+
     def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         """Keeps when a request of the lane was last begun, so that a restart does not ask too soon.
 
         ``asked_from`` is the start of the window that it asks for. The earliest one is kept: so a lane whose very first
         runs fail knows what it is still to ask for.
         """
+        ...
+
+    def note_attempts(self, job: str, asked_from: Mapping[str, int], at: int) -> None:
+        """As ``note_attempt`` for several lanes, by name, in one transaction."""
+        ...
+
+    def kept_lists(self, job: str) -> dict[str, KeptList]:
+        """What is kept of the lists of a job's fan-out, by the name of the value."""
+        ...
+
+    def keep_list(self, job: str, name: str, kept: KeptList) -> None:
+        """Makes durable what is known of a list, in place of what was kept of it."""
         ...
 
     def rewrite(self, lane: LaneState) -> int:
