@@ -10,6 +10,9 @@
 - ``committer`` a process without network and chance that commits and publishes a known feed
 - ``tracing`` strace on it: to kill it at its n-th system call, to write down what it did to the disk
 - ``powercut`` the states in which a power cut may leave the disk
+- ``fasttime`` a machine on which time runs fast
+- ``flat`` whether a quantity that was read again and again stayed as it was
+- ``soak`` days of polls in minutes, watched for anything that grows
 - ``mutants`` products that are wrong on purpose: the oracle must find each of them
 - ``__main__`` the same at any length, by command
 """

@@ -2,8 +2,9 @@
 
     python -m tests.proof kills 10000 [--seed N] [--workers N] [--dir DIR]
     python -m tests.proof mutants [--seed N]
+    python -m tests.proof soak --minutes 30 [--seed N] [--dir DIR]
 
-Ends with 1 if the oracle found anything (or, for mutants, if one of them passed). The other levels are tests; the
+Ends with 1 if the oracle found anything, if something grew, or if a mutant passed. The other levels are tests; the
 variables TIMEPOINT_PROOF_* of ``docs/proof.md`` make them longer.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.proof import campaign, mutants
+from tests.proof import campaign, mutants, soak
 
 MUTANT_KILLS = 150
 
@@ -33,6 +34,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     kills.add_argument(
         "--workers", type=int, default=1, help="so many loops at a time, each with its part of the kills"
     )
+    soaking = commands.add_parser("soak", help="run the exporter for days of fast time and see that nothing grows")
+    soaking.add_argument("--minutes", type=float, default=30.0, help="real minutes; default: 30")
+    soaking.add_argument("--rate", type=float, default=soak.RATE, help="seconds of fast time in each real one")
     commands.add_parser("mutants", help="see that the oracle finds each product that is wrong on purpose")
     return parser.parse_args(arguments)
 
@@ -71,10 +75,18 @@ def _run_mutants(options: argparse.Namespace, directory: Path) -> bool:
     return not passed
 
 
+def _soak(options: argparse.Namespace, directory: Path) -> bool:
+    directory.mkdir(parents=True, exist_ok=True)
+    report = soak.run(directory, options.seed, options.minutes, rate=options.rate, say=_say)
+    for line in report.lines():
+        _say(line)
+    return report.is_good
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its exit code."""
     options = _options(arguments)
-    run = _kill if options.command == "kills" else _run_mutants
+    run = {"kills": _kill, "mutants": _run_mutants, "soak": _soak}[options.command]
     if options.dir is not None:
         return int(not run(options, options.dir))
     with tempfile.TemporaryDirectory(prefix="timepoint-proof-") as directory:

@@ -26,7 +26,7 @@ from typing import IO, Any, Self
 from tests.conftest import ROOT
 from tests.proof.feed import FAULTS
 from tests.proof.oracle import FIRM, LATE, Oracle
-from tests.proof.world import DELAY, OVERLAP, World
+from tests.proof.world import DELAY, OVERLAP, SLOTS, World
 from timepoint.datadir import Layout
 from timepoint.errors import PublishError
 from timepoint.exposition.publish import read_published, snapshot_path
@@ -112,14 +112,23 @@ class Report:
 
 
 class Api:
-    """The feed's process."""
+    """The feed's process. ``unit`` and ``slots`` are those of its ``World``."""
 
-    def __init__(self, seed: int) -> None:
-        command = [sys.executable, "-m", "tests.proof.feed", str(seed)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(
+        self, seed: int, unit: int = 1, slots: int = SLOTS, environ: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        command = [sys.executable, "-m", "tests.proof.feed", str(seed), str(unit), str(slots)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         port, genesis = _line(self.process.stdout).split()
         self.url = f"http://127.0.0.1:{port}"
-        self.world = World(seed, int(genesis))
+        self.world = World(seed, int(genesis), unit, slots)
 
     def get(self, path: str) -> dict[str, int]:
         with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as answer:

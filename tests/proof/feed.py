@@ -1,7 +1,7 @@
 """The hostile API, as a process that is never killed.
 
 Owns: how an honest answer is spoiled: failing, truncated, stalling, reordered, repeated, too wide, too early. Must not
-know: the product. ``python -m tests.proof.feed SEED`` prints the port and the first interval, then serves.
+know: the product. ``python -m tests.proof.feed SEED UNIT SLOTS`` prints the port and the first interval, then serves.
 
     /late/?start=..&end=..    amounts that come late and are revised until they settle
     /firm/?start=..&end=..    amounts and meter readings that are settled from the start
@@ -26,6 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.proof import fasttime
 from tests.proof.world import DELAY, OVERLAP, SETTLED, SKEW, STEP, World, mix
 
 FAULTS = (
@@ -40,10 +41,6 @@ STALL = 1.0
 WIDE = 3
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Feed:
     """The state of the API: what it has served so far, and whether there is peace."""
 
@@ -54,6 +51,10 @@ class Feed:
         self.lock = threading.Lock()
         self._asked: dict[str, int] = {}
 
+    def now(self) -> int:
+        """The API's clock, in the units of its world."""
+        return fasttime.now() // self.world.unit
+
     def fault(self, kind: str, end: int) -> tuple[int, str | None]:
         """The number of this answer and how it is spoiled."""
         with self.lock:
@@ -63,7 +64,7 @@ class Feed:
             self._asked[kind] = max(end, self._asked.get(kind, 0))
             if self.peace:
                 return number, None
-            if (_now() - self.world.genesis * STEP) % OUTAGE_EVERY > OUTAGE_EVERY - OUTAGE:
+            if (self.now() - self.world.genesis * STEP) % OUTAGE_EVERY > OUTAGE_EVERY - OUTAGE:
                 fault: str | None = "outage"
             else:
                 roll = mix(self.world.seed, 4, number) % 100
@@ -75,11 +76,11 @@ class Feed:
     def document(self, kind: str, number: int, start: int, end: int) -> dict[str, Any]:
         """The answer for the intervals that touch a range of milliseconds."""
         chance = random.Random(mix(self.world.seed, 5, number))
-        first, last = start // STEP, -(-end // STEP)
+        first, last = start // self.world.step, -(-end // self.world.step)
         if not self.peace and chance.random() < 0.2:
             self.stats["wide"] += 1
             first, last = first - WIDE, last + WIDE
-        now = _now() + (0 if self.peace else chance.randint(-SKEW, SKEW))
+        now = self.now() + (0 if self.peace else chance.randint(-SKEW, SKEW))
         rows = self._late if kind == "late" else self._firm
         pods = []
         for pod in self.world.pods(first, last):
@@ -113,16 +114,16 @@ class Feed:
                 if roll < 0.07:
                     stats["unusable"] += 1
                     odd: Any = chance.choice([None, -5, "ND", []])
-                    yield {"t": number * STEP, "v": odd, "w": odd}
+                    yield {"t": number * self.world.step, "v": odd, "w": odd}
                     continue
             as_text = not self.peace and chance.random() < 0.1
-            yield {"t": number * STEP, "v": str(amount) if as_text else amount, "w": 2 * amount}
+            yield {"t": number * self.world.step, "v": str(amount) if as_text else amount, "w": 2 * amount}
 
     def _firm(self, pod: int, numbers: range, now: int, chance: random.Random) -> Iterator[dict[str, Any]]:
         for number in numbers:
             settled = self.world.settled(pod, number)
             if settled is not None:
-                yield {"t": number * STEP, "v": settled, "r": self.world.total(pod, number + 1)}
+                yield {"t": number * self.world.step, "v": settled, "r": self.world.total(pod, number + 1)}
 
     def _spoil(self, pod: int, points: list[dict[str, Any]], chance: random.Random) -> list[dict[str, Any]]:
         """One pod as one entry or as several, in some order, some points twice."""
@@ -201,6 +202,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return fasttime.http_date()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         """Nobody reads it."""
 
@@ -214,8 +218,10 @@ class _Server(ThreadingHTTPServer):
 
 def main() -> None:
     """Serves until the standard input ends, so that it never outlives the oracle."""
-    seed = int(sys.argv[1])
-    world = World(seed, _now() // STEP + 1)
+    if fast := fasttime.FastTime.of_environment():
+        fast.install()
+    seed, unit, slots = map(int, sys.argv[1:])
+    world = World(seed, fasttime.now() // (STEP * unit) + 1, unit, slots)
     Handler.feed = Feed(world)
     server = _Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -16,18 +16,19 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.proof.world import STEP, World
+from tests.proof import fasttime
+from tests.proof.world import World
 from timepoint.datadir import Layout
 from timepoint.errors import PublishError
 from timepoint.exposition.formats import TEXT
 from timepoint.exposition.page import Pages
 from timepoint.exposition.publish import read_published, snapshot_path
-from timepoint.ledger.state import LaneState, SeriesState
+from timepoint.ledger.state import LaneState, MetricState, SeriesState
 from timepoint.ledger.store import open_store
 from timepoint.model import split_series_text
 from timepoint.testing import read_samples
@@ -36,6 +37,7 @@ LATE, FIRM = "late_pods", "firm_pods"
 AMOUNT, DOUBLED = "late_joules_total", "late_doubled_joules_total"
 FIRM_AMOUNT, READING = "firm_joules_total", "firm_reading_joules_total"
 FACTORS = {AMOUNT: 1, DOUBLED: 2, FIRM_AMOUNT: 1}
+COUNTERS = {*FACTORS, READING}
 ENOUGH = 5
 """So many findings are told; a wrong product makes thousands."""
 
@@ -59,10 +61,17 @@ def pod_of(text: str) -> int:
 
 @dataclass(slots=True)
 class Oracle:
-    """``findings`` is empty as long as the product keeps its promises."""
+    """``findings`` is empty as long as the product keeps its promises.
+
+    ``now`` is the product's clock; ``zero_first`` how long its new series show 0 at the most. ``forgets``: it forgets
+    series within the story, and what they were last counted as is what they are held to.
+    """
 
     world: World
     layout: Layout
+    now: Callable[[], int] = fasttime.now
+    zero_first: int = 10_000
+    forgets: bool = False
     findings: list[str] = field(default_factory=list)
     pages_seen: int = 0
     rests_seen: int = 0
@@ -73,6 +82,7 @@ class Oracle:
     kept: dict[str, float] = field(default_factory=dict)
     commit: dict[str, int] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def blame(self, finding: str) -> None:
         if len(self.findings) < ENOUGH:
@@ -82,7 +92,7 @@ class Oracle:
 
     def look_at_files(self) -> None:
         """The page that a server would put together from the files of this moment."""
-        now = time.time_ns() // 1_000_000
+        now = self.now()
         jobs = []
         for name in (LATE, FIRM):
             path = snapshot_path(self.layout.published, name)
@@ -135,12 +145,28 @@ class Oracle:
 
     def _read(self) -> list[LaneState] | None:
         """The lanes, read from a copy: the poller that comes next must recover the file by itself."""
+        copy = self._empty_copy()
+        for file in self.layout.path.glob("ledger.sqlite*"):
+            shutil.copy(file, copy)
+        return self._read_copy(copy / self.layout.ledger.name)
+
+    def look_at_living(self) -> None:
+        """The ledger beside a poller that lives: one of its commits, whole, read in one transaction."""
+        path = self._empty_copy() / self.layout.ledger.name
+        living = sqlite3.connect(f"{self.layout.ledger.as_uri()}?mode=ro", uri=True)
+        with closing(living), closing(sqlite3.connect(path)) as copy:
+            living.backup(copy)
+        self.rests_seen += 1
+        for lane in self._read_copy(path) or ():
+            self._look_at_lane(lane)
+
+    def _empty_copy(self) -> Path:
         copy = self.layout.path.with_name("copy")
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir()
-        for file in self.layout.path.glob("ledger.sqlite*"):
-            shutil.copy(file, copy)
-        path = copy / self.layout.ledger.name
+        return copy
+
+    def _read_copy(self, path: Path) -> list[LaneState] | None:
         with closing(sqlite3.connect(path)) as connection:
             found = connection.execute("PRAGMA integrity_check").fetchall()
             if found != [("ok",)]:
@@ -164,8 +190,8 @@ class Oracle:
         if lane.watermark < min(self.watermarks.get(lane.job, 0), max(counted, default=0)):
             self.blame(f"the watermark of {lane.job} went back behind what was counted")
         self.watermarks[lane.job] = lane.watermark
-        missed = lane.job, (lane.kept_from or 0) // STEP
-        for metric in lane.metrics.values():
+        missed = lane.job, (lane.kept_from or 0) // self.world.step
+        for metric in _counters(lane):
             series = metric.series | metric.absent
             if len(series) != len(metric.series) + len(metric.absent):
                 self.blame(f"{metric.name}: a series is on the page and absent")
@@ -177,13 +203,22 @@ class Oracle:
                 self.debts_seen += state.debt > 0
                 if metric.name in FACTORS:
                     self._look_at_balance(name, pod_of(text), state, missed[1], FACTORS[metric.name])
-            self._look_for_missing(metric.name, {pod_of(text) for text in series}, missed[1])
+            self._look_for_missing(metric.name, self._note(metric.name, series), missed[1])
+
+    def _note(self, metric: str, series: Mapping[str, SeriesState]) -> Mapping[int, float]:
+        """What each pod is counted as."""
+        counted = self.counted.setdefault(metric, {})
+        if not self.forgets:
+            counted.clear()
+        for text, state in series.items():
+            counted[pod_of(text)] = state.value + (-state.debt if metric == READING else state.carry - state.debt)
+        return counted
 
     def _look_at_balance(self, name: str, pod: int, state: SeriesState, kept_from: int, factor: int) -> None:
         remembered = 0.0
         values = memoryview(state.recent).cast("d")
         for start, value in zip(state.times.starts, values, strict=True):
-            number = start // STEP
+            number = start // self.world.step
             if number < kept_from:  # left behind in a series that left the page
                 if value != factor * (self.world.settled(pod, number) or 0):
                     self.blame(f"{name}: interval {number} left the overlap with {value}")
@@ -196,7 +231,7 @@ class Oracle:
         if found != expected:
             self.blame(f"{name}: the ledger counts {found}, the API says {expected} ({found - expected:+})")
 
-    def _look_for_missing(self, metric: str, found: set[int], kept_from: int) -> None:
+    def _look_for_missing(self, metric: str, found: Container[int], kept_from: int) -> None:
         for pod in self.world.pods(self.world.genesis, kept_from):
             if pod not in found and self.world.total(pod, kept_from):
                 self.blame(f"{metric}: pod {pod} was never counted")
@@ -214,7 +249,7 @@ class Oracle:
         if page.commit > lane.version:
             self.blame(f"the page of {lane.job} shows commit {page.commit}, the ledger is at {lane.version}")
         self.stale_pages += page.commit < lane.version
-        later = max(page.rendered_at, time.time_ns() // 1_000_000) + 10_000  # new series show 0 no longer
+        later = max(page.rendered_at, self.now()) + self.zero_first  # new series show 0 no longer
         text = b"".join(Pages([page]).page(TEXT, gzip=False, now=later).parts).decode()
         kept = {m.name + text: s.value for m in lane.metrics.values() for text, s in (m.series | m.absent).items()}
         for name, value in read_samples(text).items():
@@ -229,16 +264,12 @@ class Oracle:
         """After peace: every total is the API's own sum at the watermark, to the last unit."""
         self.look_at_rest()
         for lane in self._read() or ():
-            end = (lane.watermark or 0) // STEP
-            for metric in lane.metrics.values():
-                self._look_at_totals(metric.name, metric.series | metric.absent, end)
+            end = (lane.watermark or 0) // self.world.step
+            for metric in _counters(lane):
+                self._look_at_totals(metric.name, self._note(metric.name, metric.series | metric.absent), end)
 
-    def _look_at_totals(self, metric: str, series: Mapping[str, SeriesState], end: int) -> None:
+    def _look_at_totals(self, metric: str, counted: Mapping[int, float], end: int) -> None:
         factor = FACTORS.get(metric, 1)
-        counted = {}
-        for text, state in series.items():
-            paid = -state.debt if metric == READING else state.carry - state.debt
-            counted[pod_of(text)] = state.value + paid
         truth = {pod: float(factor * self.world.total(pod, end)) for pod in self.world.pods(self.world.genesis, end)}
         for pod, total in truth.items():
             if counted.get(pod, 0.0) != total:
@@ -247,7 +278,11 @@ class Oracle:
             self.blame(f"{metric}: pods {sorted(strangers)} never lived")
 
 
+def _counters(lane: LaneState) -> Iterator[MetricState]:
+    return (metric for metric in lane.metrics.values() if metric.name in COUNTERS)
+
+
 def _all_series(lane: LaneState) -> Iterator[SeriesState]:
-    for metric in lane.metrics.values():
+    for metric in _counters(lane):
         yield from metric.series.values()
         yield from metric.absent.values()

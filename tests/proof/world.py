@@ -39,11 +39,18 @@ def mix(*parts: int) -> int:
 
 
 class World:
-    """Everything before ``genesis`` (an interval number) does not exist."""
+    """Everything before ``genesis`` (an interval number) does not exist.
 
-    def __init__(self, seed: int, genesis: int) -> None:
+    ``unit`` is how many milliseconds of the API's time stand for one of this module: with 1200 an interval is a minute
+    long instead of 50 ms. ``slots`` is how many pods are born together.
+    """
+
+    def __init__(self, seed: int, genesis: int, unit: int = 1, slots: int = SLOTS) -> None:
         self.seed = seed
         self.genesis = genesis
+        self.unit = unit
+        self.slots = slots
+        self.step = STEP * unit
         self._sums: dict[int, list[int]] = {}
         self.versions = lru_cache(200_000)(self._versions)
 
@@ -53,7 +60,11 @@ class World:
         if first >= end:
             return [*STEADY]
         generations = range(first // LIFETIME, (end - 1) // LIFETIME + 1)
-        return [*STEADY, *COMING_AND_GOING, *(1000 + SLOTS * g + slot for g in generations for slot in range(SLOTS))]
+        return [
+            *STEADY,
+            *COMING_AND_GOING,
+            *(1000 + self.slots * g + slot for g in generations for slot in range(self.slots)),
+        ]
 
     def settled(self, pod: int, number: int) -> int | None:
         """The settled amount; None where the pod did not live."""
@@ -61,14 +72,18 @@ class World:
             return None
         if pod in COMING_AND_GOING and not mix(self.seed, 1, pod, number // 60) % 3:
             return None
-        if pod >= 1000 and number // LIFETIME != (pod - 1000) // SLOTS:
+        if pod >= 1000 and number // LIFETIME != (pod - 1000) // self.slots:
             return None
         return 1 + mix(self.seed, 2, pod, number) % 999
+
+    def end_of(self, pod: int) -> int | None:
+        """The first interval after the life of a short-lived pod; None for the others."""
+        return ((pod - 1000) // self.slots + 1) * LIFETIME if pod >= 1000 else None
 
     def total(self, pod: int, end: int) -> int:
         """The sum of all settled amounts before interval ``end``."""
         sums = self._sums.setdefault(pod, [0])
-        first = self.genesis if pod < 1000 else max(self.genesis, (pod - 1000) // SLOTS * LIFETIME)
+        first = self.genesis if pod < 1000 else max(self.genesis, (pod - 1000) // self.slots * LIFETIME)
         last = end - first if pod < 1000 else min(end - first, LIFETIME)
         while len(sums) <= last:
             sums.append(sums[-1] + (self.settled(pod, first + len(sums) - 1) or 0))

@@ -1,0 +1,54 @@
+"""A soak of seconds, and that a soak finds what grows."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.proof import soak
+from tests.proof.flat import trend
+from tests.proof.soak import Readings
+from timepoint.clock import HOUR
+
+MINUTES = 0.5
+
+
+@pytest.mark.system
+def test_hours_of_polls_in_half_a_minute_are_exact(tmp_path: Path) -> None:
+    """In fast time nothing is lost or doubled, no page goes back, and no process takes another descriptor or thread."""
+    report = soak.run(tmp_path, 11, MINUTES, warm_up=HOUR // 2)
+    assert not report.findings, report.lines()
+    growing = [trend.line() for trend in report.trends if not trend.is_flat]
+    assert not [line for line in growing if "descriptors" in line or "threads" in line]
+
+
+def readings(per_hour: float, noise: float) -> Readings:
+    """Memory of a process that grows by so many kB in each hour, read for a day, with an hour before it."""
+    chance = random.Random(1)
+    found = Readings()
+    for number in range(-12, 288):
+        values = {
+            "poller PSS kB": 60_000 + per_hour * number / 12 + chance.uniform(-noise, noise) + (number < 0) * -9e3
+        }
+        found.add(float(number), number * HOUR // 12, values)
+    return found
+
+
+def test_growth_is_found_in_noise() -> None:
+    """A hundred kilobytes in each hour are found, though each reading is off by more than a day of growth."""
+    assert not readings(100, 3000).trends(0)[0].is_flat
+
+
+def test_what_only_swings_is_flat() -> None:
+    """Neither noise nor the memory that a start takes is growth."""
+    assert readings(0, 3000).trends(0)[0].is_flat
+
+
+def test_one_more_descriptor_is_found() -> None:
+    """A descriptor that stays open is growth, one that is open now and then is none."""
+    times = [float(number) for number in range(100)]
+    leak = trend("poller descriptors", times, [9.0 + number // 50 for number in range(100)], share=0, least=0.5)
+    flicker = trend("poller descriptors", times, [9.0 + (number % 7 == 0) for number in range(100)], share=0, least=0.5)
+    assert (leak.is_flat, flicker.is_flat) == (False, True)
