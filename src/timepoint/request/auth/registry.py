@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from timepoint.request.auth.base import Around, Scheme
+from timepoint.request.auth.oauth2 import OAuth2, OAuth2Spec
 from timepoint.request.auth.plain import Basic, Nothing, Word
 from timepoint.request.prepare import userinfo
 from timepoint.request.spec import Authorization, BasicAuth, SecretSource
@@ -16,6 +17,7 @@ from timepoint.request.spec import Authorization, BasicAuth, SecretSource
 SCHEMES: dict[type, Callable[[Any, Around], Scheme]] = {
     BasicAuth: lambda spec, _: Basic(spec),
     Authorization: lambda spec, _: Word(spec),
+    OAuth2Spec: OAuth2,
 }
 
 
