@@ -5,7 +5,7 @@ Owns: that one value object. Must not know: how it was fetched or what it means.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -17,7 +17,8 @@ class Answer:
     ``attempts`` counts the tries that it took, ``wire_bytes`` the size of the body as it came. ``empty`` says that the
     status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``. ``mask`` takes
     what the request had to hide out of a text that quotes the body: an API may say back what it was told. ``said_at``
-    is the source's own clock (its Date header), None if it does not tell.
+    is the source's own clock (its Date header), None if it does not tell. ``headers`` are by their names in small
+    letters.
     """
 
     status: int
@@ -28,6 +29,7 @@ class Answer:
     wire_bytes: int = 0
     empty: bool = False
     said_at: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
     mask: Callable[[str], str] = field(default=str, compare=False)
 
     def __repr__(self) -> str:

@@ -26,6 +26,7 @@ from timepoint.request.answer import Answer
 from timepoint.request.auth.base import Around
 from timepoint.request.auth.source import Credentials, SourceAuthenticator
 from timepoint.request.decode import check_type
+from timepoint.request.paging.reading import Reading
 from timepoint.request.prepare import PreparedRequest, prepare
 from timepoint.request.redact import Redactor
 from timepoint.request.resolve import Lookup, system_lookup
@@ -85,7 +86,17 @@ class HttpFetcher:
         Raises ValueError for a URL or template that the config would have refused.
         """
         moment = Moment(window, self._clock.now() if fire_time is None else fire_time)
-        return (await self.exchange(prepare(self._source, request, moment), request, deadline),)
+        if request.paging is None:
+            return (await self.exchange(prepare(self._source, request, moment), request, deadline),)
+        reading = Reading(
+            self._source.name,
+            request,
+            request.paging,
+            window,
+            prepare=lambda asked: prepare(self._source, request, replace(moment, window=asked)),
+            most=self._source.max_body,
+        )
+        return await reading.read(lambda prepared: self.exchange(prepared, request, deadline))
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""
@@ -174,9 +185,16 @@ class HttpFetcher:
         if not 200 <= response.status <= 299:  # noqa: PLR2004 - the class of accepted statuses
             raise await self._refused(response, redactor)
         check_type(content_type, request.decode)
-        body = await response.read(self._source.max_body)
-        wire_bytes, mask = response.wire_bytes, redactor.mask_quoted
-        return Answer(response.status, content_type, body, prepared.shown, wire_bytes=wire_bytes, mask=mask)
+        body = await response.read(self._source.max_body if prepared.most is None else prepared.most)
+        return Answer(
+            response.status,
+            content_type,
+            body,
+            prepared.shown,
+            wire_bytes=response.wire_bytes,
+            headers={name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers},
+            mask=redactor.mask_quoted,
+        )
 
     async def _refused(self, response: Response, redactor: Redactor) -> StatusError:
         text = f"status {response.status} {redactor.excerpt(response.reason.encode(), cut=False)}".rstrip()

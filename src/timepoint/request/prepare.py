@@ -39,7 +39,8 @@ class PreparedRequest:
     """What an attempt sends, but for credentials.
 
     ``shown`` is the URL without userinfo and with masked query values; ``hidden`` are texts of the request that may be
-    credentials and must be masked in whatever an API echoes.
+    credentials and must be masked in whatever an API echoes. ``most`` bounds the body of the answer, in bytes, if less
+    is left than the source allows.
     """
 
     method: str
@@ -48,6 +49,7 @@ class PreparedRequest:
     headers: Mapping[str, SecretSource]
     body: bytes | None
     hidden: tuple[Secret, ...]
+    most: int | None = None
 
     def __repr__(self) -> str:
         return f"{self.method} {self.shown}"

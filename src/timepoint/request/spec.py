@@ -13,6 +13,7 @@ from typing import Any
 
 from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
+from timepoint.request.paging.spec import PagingSpec
 from timepoint.secret import Secret
 
 HIDDEN_LENGTH = 8  # a literal that is shorter is hardly a credential
@@ -139,6 +140,7 @@ class RequestSpec:
     timezone: str = "UTC"
     decode: str | None = None
     csv: CsvSpec = field(default_factory=CsvSpec)
+    paging: PagingSpec | None = None
     empty_status: tuple[int, ...] = ()
     hidden: tuple[Secret, ...] = ()
 

@@ -1,0 +1,46 @@
+"""Paging by a cursor: the answer holds a mark that is sent back to ask for what comes after it.
+
+Owns: that kind. Must not know: how its request is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from timepoint.request.paging.keys import key
+from timepoint.request.paging.nodes import is_absent
+from timepoint.request.paging.pager import Kind, Page, paging_error
+from timepoint.request.paging.places import Sent
+from timepoint.request.prepare import PreparedRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor(Sent, Kind):
+    """Sends the mark of each page, until there is none or a flag says that nothing is left."""
+
+    says: ClassVar[str] = (
+        "The body holds a mark of where it ends, which is sent back to ask for what comes after it. The last page has "
+        "none (or `null`, or an empty text), or says so by `more`."
+    )
+
+    path: str = key("path", "The path to the mark in the answer.", "$.next_page")
+    more: str = key(
+        "path",
+        "The path to a flag that is false on the last page. Default: the mark alone decides.",
+        "$.has_more",
+        default="",
+    )
+
+    def following(self, page: Page) -> PreparedRequest | None:
+        flag = page.document.node(self.more) if self.more else None
+        if self.more and is_absent(flag):
+            return None
+        mark = page.document.node(self.path)
+        if not is_absent(mark):
+            return self.send(page.asked, mark)
+        if self.more:
+            raise paging_error(
+                f"{self.more} says that there are more pages, and {self.path} holds no mark to go on from"
+            )
+        return None

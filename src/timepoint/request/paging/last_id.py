@@ -1,0 +1,34 @@
+"""Paging by the id of the last row.
+
+Owns: that kind. Must not know: how its request is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from timepoint.request.paging.cursor import Cursor
+from timepoint.request.paging.keys import key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastId(Cursor):
+    """A cursor that every row has."""
+
+    says: ClassVar[str] = (
+        "The id of the last row of a page asks for the rows after it. The last page is the one without rows, or the "
+        "one that says so by `more`, or the one with fewer rows than `limit`."
+    )
+
+    path: str = key("path", "The path to the id of the last row.", "$.data[-1].id")
+    more: str = key(
+        "path",
+        "The path to a flag that is false on the last page. Default: pages are asked for until one has no rows.",
+        "$.has_more",
+        default="",
+    )
+
+    @property
+    def ends_short(self) -> bool:
+        return not self.more

@@ -1,0 +1,35 @@
+"""Paging by an offset: how many rows to pass over.
+
+Owns: that kind. Must not know: how its request is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from timepoint.request.paging.pager import Kind, Page
+from timepoint.request.paging.places import Sent
+from timepoint.request.prepare import PreparedRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offset(Sent, Kind):
+    """Counts the rows that came: an API that gives fewer than it was asked for loses none."""
+
+    says: ClassVar[str] = (
+        "The number of rows that came so far asks for the rows after them, from `0`. The last page is the one that "
+        "makes up the `total`, or the one without rows, or the one with fewer rows than `limit`."
+    )
+    counts_rows: ClassVar[bool] = True
+    by_position: ClassVar[bool] = True
+
+    @property
+    def ends_short(self) -> bool:
+        return True
+
+    def first(self, asked: PreparedRequest) -> PreparedRequest:
+        return self.send(asked, 0, is_own=True)
+
+    def following(self, page: Page) -> PreparedRequest | None:
+        return self.send(page.asked, page.rows_before + (page.rows or 0), is_own=True) if page.rows else None
