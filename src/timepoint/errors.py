@@ -10,6 +10,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
+    |   |-- HeldBackError       the request was not made: the source's limits, or its state, leave no turn for it
     |   |-- TokenError          whoever gives the tokens for the API gave none
     |   `-- ContentError        an accepted status, but the body is not a usable document
     |-- MappingError            the mapping as a whole could not use the document (a row alone is a reject)
@@ -112,6 +113,19 @@ class TokenError(SourceError):
         self.retry_after = retry_after
         self.may_pass = may_pass
         super().__init__("token", message)
+
+
+class HeldBackError(SourceError):
+    """The request was not made, since its turn at the source would come too late.
+
+    ``reason`` is ``min_interval``, ``rate`` or ``quota`` (the config's limits), ``rate_limit`` (the API's own) or
+    ``circuit_open`` (it has failed too often in a row).
+    """
+
+    @property
+    def is_skip(self) -> bool:
+        """Whether it is the config's own will, and nobody's fault."""
+        return self.reason in ("min_interval", "rate", "quota")
 
 
 class ContentError(SourceError):

@@ -13,6 +13,7 @@ from typing import Any
 
 from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
+from timepoint.request.politeness.spec import BreakerSpec, QuotaSpec, RateSpec
 from timepoint.request.paging.spec import PagingSpec
 from timepoint.secret import Secret
 
@@ -83,6 +84,7 @@ class SourceSpec:
 
     ``max_body`` bounds the body before and after decompression. ``attempts`` counts all tries of one request; redirects
     inside the origin belong to their try. ``min_interval`` lies between the beginnings of any two tries.
+    ``concurrency`` is how many requests may be under way at once.
     ``clock_tolerance`` is how far this machine's clock may be ahead of an answer's ``Date``, 0 for as far as it likes.
     ``hidden`` are texts of the URL that are masked wherever they would be shown, for instance what the environment put
     there; credentials, query values and userinfo need not be in it.
@@ -104,6 +106,10 @@ class SourceSpec:
     max_body: int = 256 * 1024 * 1024
     attempts: int = 3
     min_interval: int = 0
+    concurrency: int = 4
+    rate: RateSpec | None = None
+    quotas: tuple[QuotaSpec, ...] = ()
+    circuit_breaker: BreakerSpec = field(default_factory=BreakerSpec)
     clock_tolerance: int = BELIEVED_AHEAD
     hidden: tuple[Secret, ...] = ()
 
@@ -128,7 +134,8 @@ class RequestSpec:
 
     ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
     at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
-    Content-Type decides. ``hidden`` is as in the source.
+    Content-Type decides. ``hidden`` is as in the source. ``cost`` is what one request takes of the rate and the quotas
+    of its source; ``conditional`` asks the API to send nothing if its answer has not changed.
     """
 
     method: str = "GET"
@@ -142,6 +149,8 @@ class RequestSpec:
     csv: CsvSpec = field(default_factory=CsvSpec)
     paging: PagingSpec | None = None
     empty_status: tuple[int, ...] = ()
+    cost: int = 1
+    conditional: bool = False
     hidden: tuple[Secret, ...] = ()
 
 

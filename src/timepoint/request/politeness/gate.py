@@ -1,0 +1,404 @@
+"""The one gate of a source: every request of every job and lane waits here for its turn.
+
+Owns: in which order requests go out, and for what they wait. Must not know: HTTP beyond a status, jobs, lanes, metrics.
+
+    a request ──> the circuit ──> the line, first come first served ──> out ──> its answer is heard
+                                     a free slot (concurrency)
+                                     a quota that has something left, noted durably
+                                     what the API said (Retry-After, nothing left until)
+                                     min_interval, and a token (rate)
+
+Only the head of the line looks at the clock, and it takes its token in the same step in which it goes out: so the rate
+holds for the instants at which requests really leave, whatever the event loop was busy with before. A turn without
+waiting costs 6 us, one out of 10,000 that wait 12 us (``bench/politeness.py``).
+
+A request that would come after its deadline is held back: ``HeldBackError`` says for what, and until when. Deadlines
+are seconds of the monotonic clock; a wall clock that jumps moves only the periods of quotas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from timepoint.clock import Clock, format_duration, format_instant
+from timepoint.errors import HeldBackError, SourceError, StatusError, TransportError
+from timepoint.request.politeness.breaker import Breaker, State
+from timepoint.request.politeness.bucket import NS, TokenBucket
+from timepoint.request.politeness.quota import Book, Forgetful, Quota, QuotaFacts
+from timepoint.request.politeness.tally import SourceTally
+from timepoint.request.politeness.told import Told
+from timepoint.request.spec import SourceSpec
+
+_NEVER = float("-inf")
+_TIMEOUTS = "the deadline of the run leaves no time for an attempt"
+_NOT_SENT = frozenset({"secret", "token"})
+_COUNTED_REASONS = frozenset({"connect", "timeout", "transport"})
+_COUNTED_STATUSES = frozenset({401, 407, 429, 502, 503, 504})
+"""Failures that speak of the source: a 500, 403 or 404 may be about this one request, and other lanes fare better."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """How the gate of a source stands. Instants in ms of the wall clock.
+
+    ``tokens`` is None without a rate, ``told_remaining`` None unless the API has said how much is left.
+    """
+
+    tally: SourceTally
+    in_flight: int
+    waiting: int
+    concurrency: int
+    tokens: float | None
+    circuit: State
+    held_until: int | None
+    quotas: tuple[QuotaFacts, ...]
+    told_remaining: int | None
+    told_reset: int | None
+
+
+class Gate:
+    """The gate of one source. Everything here runs on one event loop.
+
+    ``book`` keeps what must survive a restart, ``tally`` what is counted; ``sleep`` takes seconds.
+    """
+
+    def __init__(
+        self,
+        source: SourceSpec,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        *,
+        book: Book | None = None,
+        tally: SourceTally | None = None,
+    ) -> None:
+        self.source = source
+        self.tally = tally or SourceTally(source.name)
+        self._clock = clock
+        self._sleep = sleep
+        self._book = book or Forgetful()
+        self._bucket = TokenBucket(source.rate) if source.rate is not None else None
+        self._quotas = [Quota(source.name, spec, self._book) for spec in source.quotas]
+        self._breaker = Breaker(source.circuit_breaker)
+        self._line = asyncio.Lock()
+        self._waiting = 0
+        self._cost_waiting = 0
+        self._in_flight = 0
+        self._free_at = _NEVER  # by min_interval
+        self._held_until, self._held_why = _NEVER, ""
+        self._left: int | None = None  # of what the API said, until _left_until
+        self._left_until = _NEVER
+        self._changed = asyncio.Event()
+
+    async def open(self) -> None:
+        """Takes up what the book holds. Raises StoreError."""
+        if self.source.min_interval:
+            last = await self._book.last_request(self.source.name)
+            if last is not None:
+                self.remember(last)
+        now = self._clock.now()
+        for quota in self._quotas:
+            await quota.reserve(now, 0)
+
+    async def close(self) -> None:
+        """Gives back what was noted and not used. Raises StoreError."""
+        for quota in self._quotas:
+            await quota.give_back()
+
+    def remember(self, last_request: int) -> None:
+        """Brings in a request (ms) of before the start, so that a crash loop does not burn what an API allows.
+
+        The wall clock is believed for that, but never for more than one whole interval.
+        """
+        ago = max(0, self._clock.now() - last_request)
+        self._free_at = max(self._free_at, self._clock.monotonic() + (self.source.min_interval - ago) / 1000)
+
+    def ticket(self, deadline: float, cost: int = 1) -> Ticket:
+        """For one request with all its attempts."""
+        return Ticket(self, deadline, cost)
+
+    def refusal(self, deadline: float, cost: int = 1) -> HeldBackError | None:
+        """Why a request that comes now would be held back, as far as can be told without waiting; else None."""
+        now, breaker = self._clock.monotonic(), self._breaker
+        try:
+            if not breaker.would_go(now) and not breaker.may_wait(deadline):
+                raise self._circuit_refusal()
+            self._foresee(now, deadline, cost)
+        except HeldBackError as refused:
+            self.tally.note_held_back(refused.reason)
+            return refused
+        except TransportError:
+            pass  # the deadline has passed: whoever asks finds that out, and says it in its own words
+        return None
+
+    def hold(self, seconds: float, why: str) -> None:
+        """Nothing goes out for so long: the API has said so, or it is given time."""
+        until = self._clock.monotonic() + seconds
+        if until > self._held_until:
+            self._held_until, self._held_why = until, why
+            self._notify()
+
+    def hear(self, status: int, told: Told) -> None:
+        """Takes what an answer said. Call it before its ticket leaves."""
+        self.tally.note_status(status)
+        now = self._clock.monotonic()
+        if told.remaining is not None and told.reset is not None:
+            # Others on their way may not have been counted yet.
+            self._left = max(0, told.remaining - max(0, self._in_flight - 1))
+            self._left_until = now + told.reset
+            self._notify()
+        if told.wait:
+            self.hold(told.wait, told.words)
+
+    def facts(self) -> GateFacts:
+        now, wall = self._clock.monotonic(), self._clock.now()
+        known = self._left is not None and now < self._left_until
+
+        def at(instant: float) -> int | None:
+            return wall + round((instant - now) * 1000) if instant > now else None
+
+        self.tally.circuit_openings = max(self.tally.circuit_openings, self._breaker.opened)
+        return GateFacts(
+            self.tally,
+            self._in_flight,
+            self._waiting,
+            self.source.concurrency,
+            None if self._bucket is None else self._bucket.level(_ns(now)),
+            self._breaker.state(now),
+            at(self._held_until),
+            tuple(quota.facts(wall) for quota in self._quotas),
+            self._left if known else None,
+            at(self._left_until) if known else None,
+        )
+
+    # ------------------------------------------------------------------ what a ticket does
+
+    async def enter(self, ticket: Ticket) -> None:
+        """Waits for a turn and takes it. Raises HeldBackError, TransportError, StoreError."""
+        cost, deadline = ticket.cost, ticket.deadline
+        while True:
+            if ticket.is_first:
+                await self._pass_circuit(deadline)
+            self._foresee(self._clock.monotonic(), deadline, cost)
+            self._waiting += 1
+            self._cost_waiting += cost
+            try:
+                async with self._line:
+                    await self._be_head(deadline, cost)
+                    now = self._clock.monotonic()
+                    if ticket.is_first and not self._breaker.may_go(now):
+                        continue  # it opened meanwhile, or somebody else tries
+                    ticket.tries = ticket.is_first and self._breaker.open_until is not None
+                    self._take(now, cost)
+                    return
+            finally:
+                self._waiting -= 1
+                self._cost_waiting -= cost
+
+    def leave(self) -> None:
+        """A request is over."""
+        self._in_flight -= 1
+        self._notify()
+
+    def judge(self, failure: SourceError | None, deadline: float) -> None:
+        """Notes what an exchange came to, None for an answer."""
+        if failure is None:
+            self._succeed()
+            return
+        self.tally.note_failure(failure.reason)
+        if failure.reason in _NOT_SENT:
+            return
+        is_of_source = (
+            failure.status in _COUNTED_STATUSES
+            if isinstance(failure, StatusError)
+            else failure.reason in _COUNTED_REASONS
+        )
+        if not is_of_source:
+            self._succeed(is_up=not (isinstance(failure, StatusError) and failure.status >= 500))  # noqa: PLR2004 - class
+            return
+        self.tally.is_up = False
+        self._breaker.failed(self._clock.monotonic(), deadline)
+        self._notify()
+
+    def end(self, ticket: Ticket) -> None:
+        """A request has ended with its last attempt, or was given up."""
+        if ticket.tries:
+            self._breaker.ended()
+            self._notify()
+
+    # ------------------------------------------------------------------ within
+
+    def _succeed(self, *, is_up: bool = True) -> None:
+        self.tally.is_up = is_up
+        if self._breaker.failures:
+            self._breaker.succeeded()
+            self._notify()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _be_head(self, deadline: float, cost: int) -> None:
+        """Waits, at the head of the line, until a request may go out."""
+        while True:
+            now = self._clock.monotonic()
+            if now >= deadline:
+                raise TransportError("timeout", _TIMEOUTS)
+            if self._in_flight >= self.source.concurrency:
+                await self._changed.wait()
+                self.tally.note_wait("concurrency", self._clock.monotonic() - now)
+                continue
+            for quota in self._quotas:
+                if not await quota.reserve(self._clock.now(), cost):
+                    raise self._quota_refusal(quota)
+            now = self._clock.monotonic()
+            if self._wait(now, cost)[0] <= 0:
+                if self.source.min_interval:
+                    await self._book.note_request(self.source.name, self._clock.now())
+                    if self._wait(self._clock.monotonic(), cost)[0] > 0:
+                        continue
+                return
+            self._foresee(now, deadline, cost, behind=False)
+            seconds, reason = self._wait(now, cost)
+            await self._sleep_unless_changed(seconds, reason)
+            self.tally.note_wait(reason, self._clock.monotonic() - now)
+
+    def _wait(self, now: float, cost: int) -> tuple[float, str]:
+        """How long nothing may go out, and for what."""
+        waits = [(self._held_until - now, "told"), (self._free_at - now, "min_interval")]
+        if self._left is not None and self._left < cost:
+            waits.append((self._left_until - now, "told"))
+        if self._bucket is not None:
+            waits.append((self._bucket.wait(_ns(now), cost) / NS, "rate"))
+        return max(waits)
+
+    def _take(self, now: float, cost: int) -> None:
+        if self._bucket is not None:
+            self._bucket.take(_ns(now), cost)
+        for quota in self._quotas:
+            quota.take(cost)
+        if self._left is not None:
+            self._left = self._left - cost if now < self._left_until else None
+        self._free_at = now + self.source.min_interval / 1000
+        self._in_flight += 1
+        self.tally.requests += 1
+        self.tally.cost += cost
+
+    async def _sleep_unless_changed(self, seconds: float, reason: str) -> None:
+        """Sleeps; what the API has told may be taken back by an answer that is still on its way."""
+        if reason != "told" or not self._in_flight:
+            await self._sleep(seconds)
+            return
+        changed = asyncio.ensure_future(self._changed.wait())
+        slept = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait((changed, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (changed, slept):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    # ------------------------------------------------------------------ refusals, in words
+
+    def _foresee(self, now: float, deadline: float, cost: int, *, behind: bool = True) -> None:
+        """Raises HeldBackError if a turn can only come after the deadline. ``behind``: as the last of the line."""
+        if now >= deadline:
+            raise TransportError("timeout", _TIMEOUTS)
+        ahead, cost_ahead = (self._waiting, self._cost_waiting) if behind else (0, 0)
+        if self._held_until >= deadline:
+            raise self._told_refusal(self._held_until, self._held_why)
+        if self._left is not None and self._left < cost and not self._in_flight and self._left_until >= deadline:
+            raise self._told_refusal(self._left_until, "nothing is left")
+        if max(now, self._free_at) + ahead * self.source.min_interval / 1000 >= deadline:
+            pause = format_duration(self.source.min_interval)
+            raise HeldBackError("min_interval", f"the source may be asked only once in {pause} (min_interval)")
+        if self._bucket is not None and now + self._bucket.wait_behind(_ns(now), cost_ahead, cost) / NS >= deadline:
+            raise HeldBackError(
+                "rate", f"the rate of the source leaves no turn before the deadline: {ahead} wait before it"
+            )
+        wall = self._clock.now()
+        for quota in self._quotas:
+            if not quota.has_left(wall, cost):
+                raise self._quota_refusal(quota)
+
+    def _quota_refusal(self, quota: Quota) -> HeldBackError:
+        spec = quota.spec
+        resets = format_instant(quota.resets(self._clock.now()))
+        reserve = f", {spec.reserve} of them in reserve" if spec.reserve else ""
+        return HeldBackError(
+            "quota", f"the quota of {spec.requests} requests per {spec.per}{reserve} is used up until {resets}"
+        )
+
+    def _told_refusal(self, until: float, why: str) -> HeldBackError:
+        return HeldBackError("rate_limit", f"the API wants no request before {self._shown(until)} ({why})")
+
+    def _circuit_refusal(self) -> HeldBackError:
+        breaker = self._breaker
+        again = "now, by another request" if breaker.open_until is None else f"at {self._shown(breaker.open_until)}"
+        if breaker.state(self._clock.monotonic()) is State.HALF_OPEN:
+            again = "now, by one request"
+        return HeldBackError(
+            "circuit_open",
+            f"the source failed {breaker.failures} times in a row: it is left alone, and tried again {again}",
+        )
+
+    def _shown(self, instant: float) -> str:
+        """An instant of the monotonic clock, by the clock on the wall; whole seconds, rounded up."""
+        wall = self._clock.now() + round((instant - self._clock.monotonic()) * 1000)
+        return format_instant(-(-wall // 1000) * 1000)
+
+    async def _pass_circuit(self, deadline: float) -> None:
+        """Waits while the circuit is open, if there is something to wait for. Raises HeldBackError."""
+        while True:
+            now = self._clock.monotonic()
+            if self._breaker.would_go(now):
+                return
+            if not self._breaker.may_wait(deadline):
+                raise self._circuit_refusal()
+            until = self._breaker.open_until
+            if self._breaker.is_tried or until is None:
+                await self._changed.wait()
+            else:
+                await self._sleep(until - now)
+            self.tally.note_wait("circuit", self._clock.monotonic() - now)
+
+
+class Ticket:
+    """One request with all its attempts: ``turn`` before each of them, ``leave`` or ``abandon`` after it, then ``end``."""
+
+    __slots__ = ("_gate", "cost", "deadline", "is_first", "tries")
+
+    def __init__(self, gate: Gate, deadline: float, cost: int) -> None:
+        self._gate = gate
+        self.deadline = deadline
+        self.cost = cost
+        self.is_first = True
+        self.tries = False
+
+    async def turn(self) -> None:
+        """Waits for a turn at the source. Raises HeldBackError, TransportError, StoreError."""
+        try:
+            await self._gate.enter(self)
+        except HeldBackError as refused:
+            self._gate.tally.note_held_back(refused.reason)
+            raise
+        self.is_first = False
+
+    def leave(self, failure: SourceError | None = None) -> None:
+        """Tells what the attempt came to, None for an answer."""
+        self._gate.judge(failure, self.deadline)
+        self._gate.leave()
+
+    def abandon(self) -> None:
+        """The attempt was cancelled: it says nothing about the source."""
+        self._gate.leave()
+
+    def end(self) -> None:
+        self._gate.end(self)
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * NS)

@@ -1,0 +1,139 @@
+"""Requests per hour, day, week or month, counted before they go out.
+
+Owns: which period an instant is in, how many requests are left of it, in which blocks they are noted down. Must not
+know: clocks, SQL, waiting for turns.
+
+What is noted durably is never less than what went out: a block of requests is noted before its first one is made. After
+a crash the rest of the block is lost, which is at most a thousandth of the quota; an orderly end gives it back. So a
+quota is never exceeded, over ``kill -9`` and power loss, and does not cost a sync of the disk per request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from timepoint.clock import HOUR
+from timepoint.mapping.stamps import parse_length
+from timepoint.request.borders import CalendarGrid, EvenGrid, Grid
+from timepoint.request.politeness.spec import QuotaSpec
+
+PERIODS = ("hour", "day", "week", "month")
+_BLOCKS = 1000  # of a quota: what a crash may cost
+_LARGEST_BLOCK = 100
+
+
+class Book(Protocol):
+    """Where requests are noted durably, over restarts. Every method raises StoreError."""
+
+    async def last_request(self, source: str) -> int | None:
+        """When the newest request to a source was noted, in ms."""
+        ...
+
+    async def note_request(self, source: str, at: int) -> None:
+        """Notes that a request goes out now."""
+        ...
+
+    async def spend(self, source: str, period: str, start: int, count: int) -> int:
+        """Notes ``count`` requests, or gives back some; how many it are in the period that began at ``start``.
+
+        What was noted for later periods belongs to this one: the clock had been ahead.
+        """
+        ...
+
+
+class Forgetful:
+    """A book in memory, where nothing durable is at hand: for a preview."""
+
+    def __init__(self) -> None:
+        self._spent: dict[tuple[str, str], dict[int, int]] = {}
+        self._last: dict[str, int] = {}
+
+    async def last_request(self, source: str) -> int | None:
+        return self._last.get(source)
+
+    async def note_request(self, source: str, at: int) -> None:
+        self._last[source] = at
+
+    async def spend(self, source: str, period: str, start: int, count: int) -> int:
+        periods = self._spent.setdefault((source, period), {})
+        later = [at for at in periods if at > start]
+        periods[start] = max(0, periods.get(start, 0) + sum(periods.pop(at) for at in later) + count)
+        return periods[start]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFacts:
+    """How a quota stands: of ``limit`` requests in ``period`` so many are ``used``; a new one begins at ``resets``."""
+
+    period: str
+    limit: int
+    used: int
+    resets: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.used)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether less than a tenth is left."""
+        return self.left * 10 < self.limit
+
+
+class Quota:
+    """One quota of one source. Calls must not overlap."""
+
+    def __init__(self, source: str, spec: QuotaSpec, book: Book) -> None:
+        self.spec = spec
+        self._source = source
+        self._book = book
+        zone = ZoneInfo(spec.timezone)
+        self._grid: Grid = EvenGrid(HOUR) if spec.per == "hour" else CalendarGrid(parse_length(spec.per), zone)
+        self._block = min(_LARGEST_BLOCK, max(1, spec.usable // _BLOCKS))
+        self._start: int | None = None
+        self._end = 0
+        self._noted = self._made = 0
+
+    def resets(self, now: int) -> int:
+        """When the period that holds an instant ends, in ms."""
+        return self._end if self._is_known(now) else self._grid.after(now)
+
+    def has_left(self, now: int, cost: int) -> bool:
+        """Whether a request may be made, as far as is known without asking the book."""
+        return not self._is_known(now) or self._made + cost <= self.spec.usable
+
+    async def reserve(self, now: int, cost: int) -> bool:
+        """Sees to it that a request of that cost is noted; False if there is none left."""
+        if not self._is_known(now):
+            start = self._grid.floor(now)
+            self._noted = self._made = await self._book.spend(self._source, self.spec.key, start, 0)
+            self._start, self._end = start, self._grid.after(now)
+        assert self._start is not None, "BUG: a quota without a period"
+        if self._made + cost > self.spec.usable:
+            return False
+        missing = self._made + cost - self._noted
+        if missing > 0:
+            block = min(max(missing, self._block), self.spec.usable - self._noted)
+            self._noted = await self._book.spend(self._source, self.spec.key, self._start, block)
+        return True
+
+    def take(self, cost: int) -> None:
+        """Counts a request that goes out now and was reserved."""
+        self._made += cost
+        assert self._made <= self._noted, "BUG: a request goes out before it was noted"
+
+    async def give_back(self) -> None:
+        """Gives what was noted and not made back to the book, at an orderly end."""
+        if self._start is not None and self._noted > self._made:
+            rest, self._noted = self._noted - self._made, self._made
+            await self._book.spend(self._source, self.spec.key, self._start, -rest)
+
+    def facts(self, now: int) -> QuotaFacts:
+        used = self._made if self._is_known(now) else 0
+        return QuotaFacts(self.spec.per, self.spec.usable, used, self.resets(now))
+
+    def _is_known(self, now: int) -> bool:
+        """Whether the period of an instant is the one that was last asked about."""
+        return self._start is not None and self._start <= now < self._end
