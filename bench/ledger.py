@@ -75,7 +75,7 @@ def measure(spec: MetricSpec, names: list[str], path: Path, grid: Grid) -> tuple
     for run in range(RUNS):
         mapped, window = offered(spec, names, run, grid)
         now = window.end + 10 * MINUTE
-        facts = RunFacts(now, [window], now, window_is_asked=True, delay=10 * MINUTE, overlap=OVERLAP * STEP)
+        facts = RunFacts(now, window, now, window_is_asked=True, settled=window.end, overlap=OVERLAP * STEP)
         gc.collect()
         marks = [time.process_time()]
         change_set = decide(lane, mapped, metrics, facts)

@@ -119,6 +119,7 @@ _PLACES = {
     "Request": "`request`",
     "Csv": "`csv`",
     "Window": "`window`",
+    "Settled": "`settled_until`",
     "Expect": "`expect`",
     "Walk": "A walk: `rows.NAME`",
     "Metric": "A metric: `metrics.NAME`",

@@ -17,6 +17,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -187,6 +188,9 @@ class Rejects:
         return sum(self.counts.values())
 
 
+NOTHING_SETTLED = -inf
+"""What an answer says of itself that holds nothing final yet: see ``MappedRun.settled_until``."""
+
 OVERFLOW = '{overflow="true"}'
 """The text of the series in which those beyond a limit are added up."""
 
@@ -212,6 +216,7 @@ class MappedRun:
 
     ``dropped`` counts rows that a relabel rule dropped on purpose. ``is_declared_empty``: the answer itself said that
     there is nothing, by its status. ``refused`` holds, per metric, rows for whose new series there was no room.
+    ``settled_until`` is the instant (ms) up to which the answer calls its own data final; None if it was not asked.
     """
 
     series: dict[str, dict[str, SeriesPoints]]
@@ -220,6 +225,7 @@ class MappedRun:
     dropped: int = 0
     is_declared_empty: bool = False
     refused: dict[str, Refused] = field(default_factory=dict)
+    settled_until: float | None = None
 
 
 _ESCAPE = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})

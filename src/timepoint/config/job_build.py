@@ -124,7 +124,7 @@ class JobBuilder:
     def _window(self, shape: WindowShape | None, zone_of_request: str | None) -> WindowSpec:
         if shape is None:
             return WindowSpec()
-        given = {name: getattr(shape, name) for name in WindowShape.model_fields}
+        given = {name: getattr(shape, name) for name in WindowShape.model_fields if name != "settled_until"}
         given["timezone"] = shape.timezone or zone_of_request
         window = WindowSpec(**{name: value for name, value in given.items() if value is not None})
         for key, message in window_complaints(window):

@@ -26,6 +26,7 @@ from timepoint.config.kinds import (
     required,
 )
 from timepoint.config.metric_shape import MetricShape, RulesShape
+from timepoint.config.settled_shape import Settled
 from timepoint.config.source_shape import HeaderShape
 
 
@@ -109,6 +110,12 @@ class WindowShape(Shape):
     )
     delay: Duration | None = described(
         "How old data must be before the API no longer changes it. Default: `0s`.", "10m"
+    )
+    settled_until: Settled | None = described(
+        "Where the answer itself says up to when its data are final: a path, or one with `format` and `timezone`. The "
+        "window then ends there, if that is earlier; later points are left for the next run.",
+        "$.metadata.complete_until",
+        {"at": "$.meta.last_report_at", "format": "unix"},
     )
     overlap: Duration | None = described(
         "How much of what was already asked for is asked for again, to see late and revised values; with a step of the "

@@ -25,6 +25,7 @@ from timepoint.config.metric_shape import MetricShape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
+from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
@@ -222,6 +223,10 @@ class _Loader:
             metrics = [_untimed(mapped) for mapped in metrics]
         check_grid(parts.where, shape, shapes, window, self.findings)
         check_once(parts.where, window, self.findings)
+        if shape.window is not None and shape.window.settled_until is not None:
+            cuts = plan.window_is_asked or any(mapped.metric.temporality for mapped in metrics)
+            counts = any(mapped.own.time is _WINDOW for mapped in metrics)
+            check_settled(parts.where, window, self.findings, cuts_windows=cuts, counts_windows=counts)
         if not plan.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
         check_times(parts.where, shape, shapes, self.findings)
@@ -253,6 +258,7 @@ class _Loader:
             metrics=tuple(metrics),
             defaults=rules(shape),
             label_length=shape.label_length or MAX_LENGTH,
+            settled=settled_spec(shape),
             expect=ExpectSpec(
                 equal=(expect.equal if expect else None) or {},
                 present=tuple((expect.present if expect else None) or ()),

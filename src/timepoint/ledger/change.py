@@ -33,7 +33,7 @@ class RunFacts:
     window: Window
     now: int
     window_is_asked: bool
-    settled: int
+    settled: float
     overlap: int
     ends_run: bool = True
 

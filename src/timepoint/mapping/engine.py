@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timepoint.errors import ContentError, MappingError
+from timepoint.mapping.boundary import Boundary, compile_boundary
 from timepoint.mapping.documents import Decoder, Parts
 from timepoint.mapping.expect import Expectation, compile_expect
 from timepoint.mapping.nodes import location_text, printable
@@ -46,11 +47,17 @@ class Mapping:
     """Compiled rules from documents to points. Not for use by several threads at once: runs share a memory of texts."""
 
     def __init__(
-        self, plans: list[MetricPlan], walks: Walks, expectation: Expectation, missing: tuple[Any, ...]
+        self,
+        plans: list[MetricPlan],
+        walks: Walks,
+        expectation: Expectation,
+        boundary: Boundary | None,
+        missing: tuple[Any, ...],
     ) -> None:
         self.plans = plans
         self.expectation = expectation
-        spine = find_spine(walks, plans, expectation)
+        self.boundary = boundary
+        spine = find_spine(walks, plans, expectation, () if boundary is None else (boundary.path,))
         self.decoder = Decoder(spine)
         self.groups = groups_of(plans)
         self.whole: Program = build_program(plans, self.groups, walks.document, missing, None)
@@ -90,6 +97,7 @@ class MappingRun:
         self.takes = [sink.take for sink in self._sinks]
         self._admit(context.admission)
         self.parts: Parts | None = None
+        self._settled: list[float | None] = []
         self.rejects = Rejects()
         self.rows = 0
         self.dropped = 0
@@ -110,6 +118,8 @@ class MappingRun:
             raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
         try:
             mapping.expectation(root)
+            if mapping.boundary is not None:
+                self._settled.append(mapping.boundary.read(root))
             program = mapping.whole if self.parts is None else mapping.cut
             program(root, self)
         except RecursionError as error:
@@ -119,6 +129,9 @@ class MappingRun:
             self.parts = None
 
     def finish(self) -> MappedRun:
+        """What all documents came to. Raises ContentError if none of them says up to when it is final, and must."""
+        boundary = self._mapping.boundary
+        settled = None if boundary is None else boundary.settle(self._settled)
         series = {
             plan.name: sink.finish(self.rejects, plan.name)
             for plan, sink in zip(self._mapping.plans, self._sinks, strict=True)
@@ -131,7 +144,7 @@ class MappingRun:
                 refused[name] = Refused(memory.refused.count, list(memory.refused.texts))
             if memory.drops_refused:
                 self.dropped -= memory.refused.count * len(group)
-        return MappedRun(series, self.rejects, self.rows, self.dropped, refused=refused)
+        return MappedRun(series, self.rejects, self.rows, self.dropped, refused=refused, settled_until=settled)
 
     def problem(self, metric: int | None, location: tuple[Any, ...], problem: CellProblem) -> None:
         """Counts a row's problem at the node where it was found."""
@@ -189,10 +202,12 @@ def compile_mapping(spec: MappingSpec) -> Mapping:
     check_defaults(spec.defaults, walks, problems)
     plans = [plan_metric(metric, walks, spec, problems) for metric in spec.metrics]
     expectation = compile_expect(spec.expect, problems)
+    boundary = compile_boundary(spec.settled, problems)
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))
     try:
-        return Mapping([plan for plan in plans if plan is not None], walks, expectation, spec.defaults.missing or ())
+        whole = [plan for plan in plans if plan is not None]
+        return Mapping(whole, walks, expectation, boundary, spec.defaults.missing or ())
     except TooDeepError:
         message = "the walks pass more than 15 levels of wildcards, captures and filters in one another"
         raise SpecError([SpecProblem(("rows",), message)]) from None

@@ -11,7 +11,7 @@ from typing import Any
 
 from timepoint.errors import ContentError
 from timepoint.mapping.nodes import equal
-from timepoint.mapping.paths import Path, PathError, parse_path
+from timepoint.mapping.paths import Path, PathError, path_from_document
 from timepoint.mapping.selectors import TooDeepError, Writer, query_function
 from timepoint.mapping.spec import ExpectSpec, SpecProblem, Where
 from timepoint.mapping.unusable import show
@@ -59,7 +59,7 @@ def compile_expect(spec: ExpectSpec, problems: list[SpecProblem]) -> Expectation
 
     def compiled(text: str, *where: str) -> list[_Query]:
         try:
-            path = _path(text)
+            path = path_from_document(text)
             writer = Writer()
             query = writer.compile(query_function(writer, path.segments))
         except (PathError, TooDeepError) as error:
@@ -75,10 +75,3 @@ def compile_expect(spec: ExpectSpec, problems: list[SpecProblem]) -> Expectation
     return Expectation(
         tuple(paths["equal"]), tuple(paths["present"] + paths["absent"]), tuple(equals), tuple(present), tuple(absent)
     )
-
-
-def _path(text: str) -> Path:
-    path = parse_path(text)
-    if path.start or path.captures:
-        raise PathError(f"{text!r}: in expect a path starts at the document and captures nothing")
-    return path

@@ -139,6 +139,14 @@ def is_path(text: str) -> bool:
     return text.startswith("$") and not text.startswith("$$")
 
 
+def path_from_document(text: str) -> Path:
+    """The path that a text says, where rows and captures mean nothing. Raises PathError."""
+    path = parse_path(text)
+    if path.start or path.captures:
+        raise PathError(f"{text!r}: here a path starts at the document and captures nothing")
+    return path
+
+
 def parse_path(text: str) -> Path:
     """The path that a text says. Raises PathError."""
     if not text.startswith("$"):

@@ -118,6 +118,19 @@ class ExpectSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SettledSpec:
+    """Where an answer says up to when its data are final. ``is_mapping``: the config has keys for it, not a path alone.
+
+    ``timezone`` is that of a stamp without offset.
+    """
+
+    at: str
+    format: str | None = None
+    timezone: str = "UTC"
+    is_mapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MappingSpec:
     """The whole mapping of a job. Label values longer than ``label_length`` characters are cut and end with a hash."""
 
@@ -125,6 +138,7 @@ class MappingSpec:
     metrics: tuple[MetricMapping, ...]
     defaults: Rules = field(default_factory=Rules)
     expect: ExpectSpec = field(default_factory=ExpectSpec)
+    settled: SettledSpec | None = None
     label_length: int = 256
 
 

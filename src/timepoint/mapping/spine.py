@@ -5,7 +5,7 @@ Owns: the question whether anything but the rows below looks at what would be cu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,21 +37,23 @@ class Spine:
     beside: tuple[tuple[str, ...], ...]
 
 
-def find_spine(walks: Walks, plans: list[MetricPlan], expectation: Expectation) -> Spine | None:
-    """Where a body may be cut, None if it must be decoded whole."""
+def find_spine(
+    walks: Walks, plans: list[MetricPlan], expectation: Expectation, others: Iterable[Path] = ()
+) -> Spine | None:
+    """Where a body may be cut, None if it must be decoded whole. ``others`` are paths that are read beside the rows."""
     if not walks.document.children:
         return None
-    walk, *others = walks.document.children
+    walk, *branches = walks.document.children
     cells = [cell for plan in plans for cell in plan.cells]
     segments = _simple(walk.path.segments)
     is_bare = any(cell.walk is walk and not cell.path.segments and cell.capture is None for cell in cells)
     if is_bare and len(segments) == len(walk.path.segments):
         segments = segments[:-1]  # a part that is a mere number is not worth a call
     paths = [cell.path.segments for cell in cells if not cell.path.start]
-    paths += [other.path.segments for other in others]
+    paths += [branch.path.segments for branch in branches]
     paths += [w.columns.segments for w in walks.by_name.values() if isinstance(w.columns, Path) and not w.columns.start]
-    paths += [path.segments for path in expectation.values]
-    every = [*(cell.path for cell in cells), *(w.path for w in walks.by_name.values()), *expectation.paths]
+    paths += [path.segments for path in (*expectation.values, *others)]
+    every = [*(cell.path for cell in cells), *(w.path for w in walks.by_name.values()), *expectation.paths, *others]
     paths += [query for path in every for segment in path.segments for query in _root_queries(segment)]
     # Whether a container is empty can be seen before it is cut.
     paths += [path.segments for path in expectation.existences if path.segments not in _above(segments)]

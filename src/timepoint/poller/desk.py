@@ -25,6 +25,7 @@ from timepoint.ledger.state import LaneState, MetricState
 from timepoint.ledger.store import Store
 from timepoint.model import MappedRun, MetricSpec, Window
 from timepoint.poller.report import MetricStanding
+from timepoint.poller.settled import settled_instant
 from timepoint.request.window import overlap_behind
 from timepoint.version import __version__
 
@@ -99,17 +100,18 @@ class JobDesk:
 
     def decide(self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool) -> ChangeSet:
         """What an answer changes. ``window`` is what was asked for, or the part of it that is settled."""
+        lane = self.load()
         job = self._job
         facts = RunFacts(
             fire_time=fire_time,
             window=window,
             now=self._clock.now(),
             window_is_asked=job.window_is_asked,
-            settled=fire_time - job.window.delay,
+            settled=settled_instant(job, fire_time, mapped.settled_until, lane.watermark),
             overlap=overlap_behind(job.window, window.end),
             ends_run=ends_run,
         )
-        return decide(self.load(), mapped, job.metrics, facts)
+        return decide(lane, mapped, job.metrics, facts)
 
     def commit(self, change_set: ChangeSet) -> None:
         """Makes a change set durable, then brings the lane to it. Raises StoreError.

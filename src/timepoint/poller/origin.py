@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from timepoint.errors import ContentError, SourceError
 from timepoint.job import FunctionPolling, HttpPolling, Job
 from timepoint.mapping.engine import MappingRun, RunContext
-from timepoint.model import MappedRun, MetricSpec, Window
+from timepoint.model import NOTHING_SETTLED, MappedRun, MetricSpec, Window
 from timepoint.poller.points import collect
 from timepoint.request.answer import Answer
 from timepoint.request.decode import decode
@@ -91,7 +91,8 @@ class HttpOrigin:
         # A status may say that there is nothing: there is no body then that a mapping could miss a path in.
         told = [page for page in pages if not page.empty]
         if not told:
-            return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True)
+            settled = None if self._polling.mapping.boundary is None else NOTHING_SETTLED
+            return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True, settled_until=settled)
         run = self._polling.mapping.start(context)
         for page in told:
             self._add(page, run)

@@ -21,7 +21,7 @@ the commit, so it never holds what is not durable; a failed run publishes nothin
     source_error    the API, or the function, gave no usable answer
     mapping_error   the mapping raised, or there were rows or points and all of them were rejected
     store_error     the ledger could not load, note or commit, or the page could not be published
-    skipped         nothing to ask for, no turn at the source, or the job is still busy
+    skipped         nothing to ask for, nothing final in the answer, no turn at the source, or the job is still busy
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from timepoint.poller.desk import JobDesk
 from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.plan import windows_of_run
-from timepoint.poller.report import NOTHING_NEW, RunReport
+from timepoint.poller.report import NOT_SETTLED, NOTHING_NEW, RunReport
+from timepoint.poller.settled import settled_window, unsettled_text, without_points
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import Worker, paused_collector
 
@@ -103,7 +104,9 @@ class Pipeline:
     async def _run_windows(self, windows: list[Window], report: RunReport, deadline: float) -> None:
         for number, window in enumerate(windows, 1):
             material = await self._ask(window, report, deadline)
-            await self.worker.do(partial(self._absorb, material, window, report, ends_run=number == len(windows)))
+            absorb = partial(self._absorb, material, window, report, ends_run=number == len(windows))
+            if await self.worker.do(absorb):
+                return
 
     async def _ask(self, window: Window, report: RunReport, deadline: float) -> Material:
         if not await self.pace.turn(deadline):
@@ -154,8 +157,8 @@ class Pipeline:
             )
 
     @paused_collector()
-    def _absorb(self, material: Material, window: Window, report: RunReport, *, ends_run: bool) -> None:
-        """From an answer to a commit, in the worker, and at the end of it in the report."""
+    def _absorb(self, material: Material, window: Window, report: RunReport, *, ends_run: bool) -> bool:
+        """From an answer to a commit, in the worker, and at the end of it in the report; whether that ends the run."""
         clock, desk = self.timing.clock, self.desk
         with _taking(report, "map", clock), _closing(Outcome.MAPPING_ERROR, "mapping"):
             budget = desk.budget()
@@ -166,8 +169,14 @@ class Pipeline:
         points = _count_points(mapped)
         if not points and mapped.rows and mapped.rejects.total:
             raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(mapped.rejects))
+        part = settled_window(self.job, window, mapped.settled_until, desk.load().watermark)
+        if part is None and not report.committed:
+            raise _Failed(Outcome.SKIPPED, NOT_SETTLED, unsettled_text(mapped, window))
+        if part is None:  # what came before is all that the run has
+            part, mapped, points = Window(window.start, window.start), without_points(mapped), 0
+        ends_run |= part != window
         with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "load"):
-            change_set = desk.decide(mapped, window, report.fire_time, ends_run=ends_run)
+            change_set = desk.decide(mapped, part, report.fire_time, ends_run=ends_run)
         report.rejects.update(change_set.rejects)
         if points and change_set.rejects.total >= points:
             raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
@@ -182,6 +191,7 @@ class Pipeline:
         report.dropped += mapped.dropped
         report.points += points
         report.counts.add(change_set.counts)
+        return ends_run
 
     def _check_series(self, found: int, report: RunReport) -> None:
         """Refuses an answer with too few series. One refusal too many and all windows of the run are believed."""

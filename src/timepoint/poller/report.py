@@ -15,6 +15,11 @@ from timepoint.model import Outcome, Rejects, Window
 NOTHING_NEW = "nothing_new"
 """The reason of a skipped run whose window would have been empty."""
 
+NOT_SETTLED = "not_settled"
+"""The reason of a run whose answer says of itself that nothing of the window is final yet."""
+
+_NO_FAILURES = frozenset({NOTHING_NEW, NOT_SETTLED})
+
 STAGES = ("fetch", "map", "decide", "commit", "publish")
 """The stages whose time is taken, in the order of a run."""
 
@@ -75,8 +80,8 @@ class RunReport:
 
     @property
     def failed(self) -> bool:
-        """A run that asked for nothing, since nothing was new, is no failure: a period may be shorter than a step."""
-        return self.outcome not in (Outcome.OK, Outcome.EMPTY) and self.reason != NOTHING_NEW
+        """A run without anything new is no failure: a period may be shorter than a step, or than what settles."""
+        return self.outcome not in (Outcome.OK, Outcome.EMPTY) and self.reason not in _NO_FAILURES
 
     def close(self, outcome: Outcome, reason: str = "", error: str = "") -> RunReport:
         """Sets the closing word; gives the report itself."""

@@ -13,9 +13,9 @@ from typing import Any
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects
 from timepoint.poller.freshness import Phase, Rhythm, Shown, Turn, phases
-from timepoint.poller.report import NOTHING_NEW, MetricStanding, RunReport
+from timepoint.poller.report import NOT_SETTLED, NOTHING_NEW, MetricStanding, RunReport
 
-_FINAL_SKIPS = frozenset({"clock", "min_interval", NOTHING_NEW})
+_FINAL_SKIPS = frozenset({"clock", "min_interval", NOTHING_NEW, NOT_SETTLED})
 """Why a run may be skipped that is a first one, and is over by that."""
 
 

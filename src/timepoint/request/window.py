@@ -47,6 +47,19 @@ def plan_windows(
     return _split(spec, grid, start, end)
 
 
+def settled_part(spec: WindowSpec, window: Window, boundary: float, watermark: int | None) -> Window | None:
+    """The part of a window whose data are final up to ``boundary``, floored to the grid; None if it is empty.
+
+    What lies before the watermark was final once and is not taken back: there a value may still be revised.
+    """
+    if boundary >= window.end:
+        return window
+    end = grid_of(spec).floor(int(boundary)) if boundary > window.start else window.start
+    if watermark is not None:
+        end = min(window.end, max(end, watermark))
+    return Window(window.start, end) if end > window.start else None
+
+
 def overlap_behind(spec: WindowSpec, watermark: int) -> int:
     """How far behind a watermark the next run reads again: ``overlap``, widened to whole steps."""
     return watermark - grid_of(spec).floor(watermark - spec.overlap)
