@@ -16,6 +16,7 @@ from yarl import URL
 
 from timepoint.clock import Clock
 from timepoint.request.spec import SourceSpec
+from timepoint.request.template import encode_query
 from timepoint.secret import Secret
 
 if TYPE_CHECKING:
@@ -84,3 +85,14 @@ class Scheme:
 
     async def close(self) -> None:
         """Ends what is under way."""
+
+
+def with_query(url: URL, query: Query) -> URL:
+    """The URL with these parameters in place of those of the same names: a link of an API may have kept them."""
+    if not query:
+        return url
+    names = {encode_query(name) for name, _ in query}
+    kept = [pair for pair in url.raw_query_string.split("&") if pair and pair.partition("=")[0] not in names]
+    kept += [f"{encode_query(name)}={encode_query(value.reveal())}" for name, value in query]
+    address, _, _ = str(url).partition("?")
+    return URL(f"{address}?{'&'.join(kept)}", encoded=True)

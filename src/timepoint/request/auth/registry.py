@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from timepoint.request.auth.aws import SigV4, SigV4Spec
 from timepoint.request.auth.base import Around, Scheme
+from timepoint.request.auth.login import Login, LoginSpec
 from timepoint.request.auth.oauth2 import OAuth2, OAuth2Spec
 from timepoint.request.auth.plain import Basic, Nothing, Word
+from timepoint.request.auth.signature import Signature, SignatureSpec
 from timepoint.request.prepare import userinfo
 from timepoint.request.spec import Authorization, BasicAuth, SecretSource
 
@@ -18,6 +21,9 @@ SCHEMES: dict[type, Callable[[Any, Around], Scheme]] = {
     BasicAuth: lambda spec, _: Basic(spec),
     Authorization: lambda spec, _: Word(spec),
     OAuth2Spec: OAuth2,
+    LoginSpec: Login,
+    SignatureSpec: Signature,
+    SigV4Spec: SigV4,
 }
 
 

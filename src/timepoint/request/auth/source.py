@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from timepoint.request.auth.base import Added, Around, Draft, Query
+from timepoint.request.auth.base import Added, Around, Draft, with_query
 from timepoint.request.auth.registry import open_scheme
 from timepoint.request.auth.secrets import checked_header, read_secret
 from timepoint.request.prepare import PreparedRequest
-from timepoint.request.template import encode_query
 from timepoint.secret import Secret
 
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})  # no secrets, but common words
@@ -69,14 +68,3 @@ class SourceAuthenticator:
     async def close(self) -> None:
         """Ends what is under way."""
         await self._scheme.close()
-
-
-def with_query(url: URL, query: Query) -> URL:
-    """The URL with these parameters in place of those of the same names: a link of an API may have kept them."""
-    if not query:
-        return url
-    names = {encode_query(name) for name, _ in query}
-    kept = [pair for pair in url.raw_query_string.split("&") if pair and pair.partition("=")[0] not in names]
-    kept += [f"{encode_query(name)}={encode_query(value.reveal())}" for name, value in query]
-    address, _, _ = str(url).partition("?")
-    return URL(f"{address}?{'&'.join(kept)}", encoded=True)
