@@ -16,7 +16,8 @@ from timepoint.cli.main import main
 from timepoint.config import load_config
 
 ENVIRON = {"ENERGY_TOKEN": "t", "ENERGY_PASSWORD": "p", "ENERGY_KEY": "k"}
-YAML = [block for block in blocks("yaml") if block.page.name != "mapping.md"]  # those have tests of their own
+OWN_TESTS = {ROOT / "docs" / "reference" / "mapping.md", *(ROOT / "docs" / "gallery").glob("*.md")}
+YAML = [block for block in blocks("yaml") if block.page not in OWN_TESTS]
 PROMQL = blocks("promql")
 
 

@@ -13,6 +13,7 @@ from timepoint.request.answer import Answer
 from timepoint.request.decode import decode
 
 EXAMPLES = ROOT / "examples"
+BODIES = Path(__file__).parent / "bodies"
 FIRE_TIME = 1_800_000_000_000
 ENVIRON = {
     "ALPHAVANTAGE_API_KEY": "key",
@@ -27,6 +28,57 @@ ENVIRON = {
     "SOLAREDGE_SITE": "1",
 }
 
+PAYLOADS = {
+    "alphavantage_intraday": "alphavantage_intraday",
+    "alphavantage_sma": "alphavantage_sma",
+    "anthropic_usage": "anthropic_usage_report",
+    "aws_cost_explorer": "aws_cost_explorer",
+    "azure_cost": "azure_cost_query_grouping",
+    "azure_log_analytics": "azure_log_analytics_tables",
+    "azure_monitor": "azure_monitor_metrics",
+    "boavizta": "boavizta_cloud_instance",
+    "cloudflare": "cloudflare_graphql",
+    "coingecko": "coingecko_market_chart",
+    "eia": "eia_v2_hourly",
+    "elasticsearch": "elasticsearch_date_histogram",
+    "electricity_maps": "electricity_maps_history",
+    "elia": "elia_ods_longrows",
+    "energidataservice": "energidataservice_wide_rows",
+    "entsoe_prices": "entsoe_a44_prices",
+    "ercot_fuel_mix": "ercot_fuel_mix",
+    "gcp_monitoring": "gcp_monitoring_timeseries",
+    "github_rate_limit": "github_rate_limit",
+    "github_traffic": "github_traffic_views",
+    "graphite": "graphite_render",
+    "influxdb_v1": "influxdb_v1_query",
+    "influxdb_v2": "influxdb_v2_annotated",
+    "jao": "jao_wide_rows_nulls",
+    "miso_solar_forecast": "miso_forecast",
+    "moldelectrica": "moldoelectrica_headerless_rows",
+    "netatmo": "netatmo_getmeasure_optimized",
+    "netatmo_by_time": "netatmo_getmeasure_unoptimized",
+    "noaa_coops": "noaa_coops_water_level",
+    "nordpool_exchanges": "nordpool_exchanges",
+    "octopus_energy": "octopus_consumption",
+    "openai_costs": "openai_costs",
+    "openai_usage": "openai_usage_completions",
+    "opencost": "opencost_allocation",
+    "openelectricity": "openelectricity_v4_power",
+    "openmeteo_air_quality": "openmeteo_air_quality",
+    "prometheus": "prometheus_query_range",
+    "shelly": "shelly_emdata_getdata",
+    "shelly_status": "shelly_emdata_status_notify",
+    "solaredge": "solaredge_energy_details",
+    "taipower": "taipower_genary",
+    "tibber": "tibber_consumption",
+    "uk_carbon_intensity": "uk_carbon_intensity_national",
+    "usgs_water": "usgs_nwis_iv",
+    "watttime_forecast": "watttime_forecast",
+    "watttime_forecast_historical": "watttime_forecast_historical",
+    "worldbank": "worldbank_indicator",
+}
+"""The recorded body of each recipe that has one."""
+
 Points = dict[tuple[str, frozenset[tuple[str, str]]], dict[tuple[int, int], float]]
 
 
@@ -35,10 +87,16 @@ def load(name: str) -> Config:
     return load_config(EXAMPLES / f"{name}.yaml", ENVIRON)
 
 
-def body_of(name: str, shared: Path) -> bytes:
-    """The real body that belongs to an example, whatever its format."""
-    (path,) = (shared / "payloads").glob(f"{name}.*")
+def payload(name: str, shared: Path) -> bytes:
+    """The recorded body that belongs to an example, whatever its format."""
+    (path,) = (shared / "payloads").glob(f"{PAYLOADS[name]}.*")
     return path.read_bytes()
+
+
+def own_body(name: str) -> Path:
+    """The file with a small body in the shape of the API's, which was made up here."""
+    (path,) = BODIES.glob(f"{name}.*")
+    return path
 
 
 def run(name: str, body: bytes) -> MappedRun:

@@ -6,6 +6,7 @@ unit multiplies, and what a body holds beyond its key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples.gallery import SHAPES
 from tests.examples.keys import POLL, Series, milliseconds, read_keys
-from tests.examples.support import EXAMPLES, FIRE_TIME, Points, body_of, load, produced, run
+from tests.examples.support import BODIES, EXAMPLES, FIRE_TIME, PAYLOADS, Points, load, own_body, payload, produced, run
+from timepoint.cli.recipes import read_recipe
 
 HEADINGS = ("help:", "type:", "temporality:", "horizon:", "points:")
 SECTIONS = ("rows", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
@@ -51,7 +54,7 @@ def _all(factor: float, *names: str) -> Mapping[str, float]:
 TABLE = [
     Example(
         1,
-        "opencost_allocation",
+        "opencost",
         {
             "opencost_cost": "opencost_cost_usd_total",
             "opencost_cpu_core_hours": "opencost_cpu_seconds_total",
@@ -59,10 +62,10 @@ TABLE = [
         },
         _all(HOUR, "opencost_cpu_core_hours", "opencost_ram_byte_hours"),
     ),
-    Example(4, "boavizta_cloud_instance", {"boavizta_gwp_kgco2eq": "boavizta_gwp_kgco2eq"}),
+    Example(4, "boavizta", {"boavizta_gwp_kgco2eq": "boavizta_gwp_kgco2eq"}),
     Example(
         6,
-        "electricity_maps_history",
+        "electricity_maps",
         {
             "em_carbon_intensity_g_per_kwh": "electricity_maps_carbon_intensity_gco2eq_per_kwh",
             "em_carbon_intensity_estimated": "electricity_maps_carbon_intensity_estimated",
@@ -74,18 +77,16 @@ TABLE = [
         {"watttime_moer_lbs_per_mwh": "watttime_moer_lbs_per_mwh"},
         texts={"2022-07-15T00:00:00Z": "2022-07-15T00:00:00+00:00"},
     ),
-    Example(
-        10, "uk_carbon_intensity_national", {"uk_carbon_intensity_g_per_kwh": "uk_carbon_intensity_gco2eq_per_kwh"}
-    ),
-    Example(16, "openelectricity_v4_power", {"oe_power_mw": "openelectricity_power_watts"}, {"oe_power_mw": MEGA}),
+    Example(10, "uk_carbon_intensity", {"uk_carbon_intensity_g_per_kwh": "uk_carbon_intensity_gco2eq_per_kwh"}),
+    Example(16, "openelectricity", {"oe_power_mw": "openelectricity_power_watts"}, {"oe_power_mw": MEGA}),
     Example(
         17,
-        "energidataservice_wide_rows",
+        "energidataservice",
         {"dk_power_mw": "danish_power_watts"},
         {"dk_power_mw": MEGA},
         beyond=tuple({"source": f"Exchange{name}"} for name in ("GreatBelt", "GreatBritain", "Norway", "Sweden")),
     ),
-    Example(22, "elia_ods_longrows", {"elia_power_mw": "elia_power_watts"}, {"elia_power_mw": MEGA}),
+    Example(22, "elia", {"elia_power_mw": "elia_power_watts"}, {"elia_power_mw": MEGA}),
     Example(
         25,
         "nordpool_exchanges",
@@ -104,26 +105,26 @@ TABLE = [
             {"__name__": "ercot_seasonal_capacity_watts", "fuel": fuel} for fuel in ("Coal and Lignite", "Solar")
         ),
     ),
-    Example(45, "jao_wide_rows_nulls", {"jao_atc_mw": "jao_transfer_capacity_watts"}, {"jao_atc_mw": MEGA}),
+    Example(45, "jao", {"jao_atc_mw": "jao_transfer_capacity_watts"}, {"jao_atc_mw": MEGA}),
     Example(
         47,
-        "octopus_consumption",
+        "octopus_energy",
         {"octopus_consumption_kwh": "octopus_consumption_joules_total"},
         {"octopus_consumption_kwh": KWH},
     ),
     Example(
         57,
-        "prometheus_query_range",
+        "prometheus",
         {"up": "upstream_up"},
         labels={"job": "exported_job", "instance": "exported_instance"},
     ),
-    Example(58, "graphite_render", {"entries": "entries"}),
+    Example(58, "graphite", {"entries": "entries"}),
     Example(
         63,
-        "elasticsearch_date_histogram",
+        "elasticsearch",
         {"es_doc_count": "elasticsearch_documents_total", "es_metric": "elasticsearch_value"},
     ),
-    Example(64, "gcp_monitoring_timeseries", {"gcp_cpu_usage_time": "gcp_cpu_usage_seconds_total"}),
+    Example(64, "gcp_monitoring", {"gcp_cpu_usage_time": "gcp_cpu_usage_seconds_total"}),
     Example(
         70,
         "aws_cost_explorer",
@@ -136,7 +137,7 @@ TABLE = [
     ),
     Example(
         74,
-        "openai_usage_completions",
+        "openai_usage",
         {
             name: f"{name}_total"
             for name in ("openai_input_tokens", "openai_input_cached_tokens", "openai_output_tokens", "openai_requests")
@@ -144,7 +145,7 @@ TABLE = [
     ),
     Example(
         76,
-        "anthropic_usage_report",
+        "anthropic_usage",
         {"anthropic_tokens": "anthropic_tokens_total", "anthropic_web_searches": "anthropic_searches_total"},
     ),
     Example(
@@ -162,7 +163,7 @@ TABLE = [
     ),
     Example(
         93,
-        "coingecko_market_chart",
+        "coingecko",
         {
             "coingecko_price": "coingecko_price_usd",
             "coingecko_market_cap": "coingecko_market_cap_usd",
@@ -179,29 +180,32 @@ TABLE = [
     ),
     Example(
         15,
-        "eia_v2_hourly",
+        "eia",
         {"eia_generation_mwh": "eia_net_generation_joules"},
         {"eia_generation_mwh": 1000 * KWH},
     ),
     Example(
-        27, "miso_forecast", {"miso_solar_forecast_mw": "miso_solar_forecast_watts"}, {"miso_solar_forecast_mw": MEGA}
+        27,
+        "miso_solar_forecast",
+        {"miso_solar_forecast_mw": "miso_solar_forecast_watts"},
+        {"miso_solar_forecast_mw": MEGA},
     ),
     Example(
         39,
-        "taipower_genary",
+        "taipower",
         {"taipower_output_mw": "taipower_output_watts", "taipower_capacity_mw": "taipower_capacity_watts"},
         _all(MEGA, "taipower_output_mw", "taipower_capacity_mw"),
     ),
     Example(
         42,
-        "moldoelectrica_headerless_rows",
+        "moldelectrica",
         {"md_power_mw": "moldovan_power_watts"},
         {"md_power_mw": MEGA},
         beyond=tuple({"measure": measure} for measure in ("planned_production", "planned_from_ua", "planned_from_ro")),
     ),
     Example(
         48,
-        "tibber_consumption",
+        "tibber",
         {
             "tibber_consumption_kwh": "tibber_consumption_joules_total",
             "tibber_cost": "tibber_cost_total",
@@ -211,23 +215,21 @@ TABLE = [
     ),
     Example(
         50,
-        "solaredge_energy_details",
+        "solaredge",
         {"solaredge_energy_wh": "solaredge_energy_joules_total"},
         {"solaredge_energy_wh": HOUR},
     ),
-    Example(
-        52, "shelly_emdata_getdata", {"shelly_energy_wh": "shelly_energy_joules_total"}, {"shelly_energy_wh": HOUR}
-    ),
+    Example(52, "shelly", {"shelly_energy_wh": "shelly_energy_joules_total"}, {"shelly_energy_wh": HOUR}),
     Example(
         53,
-        "shelly_emdata_status_notify",
+        "shelly_status",
         {"shelly_energy_wh_total": "shelly_meter_joules_total"},
         {"shelly_energy_wh_total": HOUR},
         beyond=({"phase": "a", "direction": "ret"},),
     ),
     Example(
         54,
-        "netatmo_getmeasure_optimized",
+        "netatmo",
         {
             "netatmo_temperature_celsius": "netatmo_temperature_celsius",
             "netatmo_humidity_percent": "netatmo_humidity_ratio",
@@ -237,7 +239,7 @@ TABLE = [
     ),
     Example(
         55,
-        "netatmo_getmeasure_unoptimized",
+        "netatmo_by_time",
         {
             "netatmo_temperature_celsius": "netatmo_temperature_celsius",
             "netatmo_humidity_percent": "netatmo_humidity_ratio",
@@ -246,22 +248,22 @@ TABLE = [
     ),
     Example(
         60,
-        "influxdb_v1_query",
+        "influxdb_v1",
         {"cpu_mean": "cpu_mean_percent", "cpu_min": "cpu_min_percent", "cpu_p95": "cpu_p95_percent"},
         beyond=(
             {"__name__": "cpu_min_percent", "cpu": "cpu-total"},
             {"__name__": "cpu_p95_percent", "cpu": "cpu0"},
         ),
     ),
-    Example(13, "entsoe_a44_prices", {"entsoe_price_eur_per_mwh": "entsoe_price_eur_per_mwh"}),
-    Example(61, "influxdb_v2_annotated", {"pge_bill_bank": "pge_bill_bank"}),
-    Example(65, "azure_monitor_metrics", {"azure_blob_capacity_bytes": "azure_blob_capacity_bytes"}),
-    Example(67, "azure_log_analytics_tables", {"loganalytics_counter": "log_analytics_counter"}),
-    Example(71, "azure_cost_query_grouping", {"azure_pretax_cost_usd": "azure_last_month_cost_usd"}),
+    Example(13, "entsoe_prices", {"entsoe_price_eur_per_mwh": "entsoe_price_eur_per_mwh"}),
+    Example(61, "influxdb_v2", {"pge_bill_bank": "pge_bill_bank"}),
+    Example(65, "azure_monitor", {"azure_blob_capacity_bytes": "azure_blob_capacity_bytes"}),
+    Example(67, "azure_log_analytics", {"loganalytics_counter": "log_analytics_counter"}),
+    Example(71, "azure_cost", {"azure_pretax_cost_usd": "azure_last_month_cost_usd"}),
     Example(75, "openai_costs", {"openai_cost": "openai_cost_total"}),
     Example(
         79,
-        "github_traffic_views",
+        "github_traffic",
         {
             "github_views": "github_views_total",
             "github_unique_visitors": "github_unique_visitors",
@@ -270,7 +272,7 @@ TABLE = [
     ),
     Example(
         81,
-        "cloudflare_graphql",
+        "cloudflare",
         {
             "cloudflare_requests": "cloudflare_requests_total",
             "cloudflare_bytes": "cloudflare_bytes_total",
@@ -281,7 +283,7 @@ TABLE = [
     ),
     Example(
         85,
-        "usgs_nwis_iv",
+        "usgs_water",
         {
             "usgs_streamflow_ft3_s": "usgs_streamflow_cubic_feet_per_second",
             "usgs_gage_height_ft": "usgs_gage_height_feet",
@@ -289,13 +291,13 @@ TABLE = [
     ),
     Example(
         87,
-        "noaa_coops_water_level",
+        "noaa_coops",
         {
             "coops_water_level_ft": "coops_water_level_feet",
             "coops_water_level_sigma_ft": "coops_water_level_deviation_feet",
         },
     ),
-    Example(88, "worldbank_indicator", {"worldbank_arable_land_hectares": "worldbank_arable_land_hectares"}),
+    Example(88, "worldbank", {"worldbank_arable_land_hectares": "worldbank_arable_land_hectares"}),
     Example(92, "alphavantage_sma", {"stock_sma": "stock_sma"}),
     Example(
         96,
@@ -354,7 +356,7 @@ def _is_beyond(example: Example, name: str, labels: frozenset[tuple[str, str]]) 
 def test_example_gives_what_its_key_says(example: Example, shared_dir: Path) -> None:
     """Series, values and times are those of the key, nothing stands in empty slots, and no row is a reject."""
     payloads = shared_dir / "payloads"
-    mapped = run(example.name, body_of(example.name, shared_dir))
+    mapped = run(example.name, payload(example.name, shared_dir))
     assert mapped.rejects.counts == {}, mapped.rejects.examples
     wanted = _wanted(example, _keys(payloads / "README.md")[example.number])
     found = produced(mapped)
@@ -375,10 +377,14 @@ def test_example_is_a_whole_config(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_example_opens_with_what_it_does_and_needs(path: Path) -> None:
-    """The head of each example says what it is, what the API needs and which traps the mapping handles."""
-    head = path.read_text("utf-8").split("sources:")[0]
-    assert all(f"# {word}: " in head for word in ("Needs", "Traps"))
-    assert all(line.startswith("#") for line in head.splitlines() if line)
+    """The head of each example says what it is, what the API needs and forbids, what was decided, and which traps."""
+    text = path.read_text("utf-8")
+    recipe = read_recipe(path.stem, text)
+    assert list(recipe.paragraphs) == ["API", "Needs", "Limits", "Decided", "Traps", "Shape"]
+    assert recipe.api
+    assert re.fullmatch(r"https?://\S+", recipe.documentation)
+    assert all(line.startswith("#") for line in text.split("sources:")[0].splitlines())
+    assert set(recipe.shapes) <= SHAPES.keys()
 
 
 def _mapping_lines(text: str) -> list[str]:
@@ -416,15 +422,13 @@ def test_every_series_of_a_key_is_looked_at(shared_dir: Path) -> None:
         assert {series.name for series in key} == looked_at[id(key)], example.name
 
 
-def test_every_example_has_a_body_to_prove_it() -> None:
-    """The table covers all examples that are there."""
-    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {example.name for example in TABLE}
+def test_every_payload_belongs_to_an_example(shared_dir: Path) -> None:
+    """Each recorded body has its example, and each of these its line in the table."""
+    recorded = {path.stem for path in (shared_dir / "payloads").glob("*.*")} - {"README"}
+    assert recorded == set(PAYLOADS.values())
+    assert {example.name for example in TABLE} == PAYLOADS.keys()
 
 
-def test_the_list_of_examples_is_whole() -> None:
-    """Each example stands in the README beside what its first sentence says."""
-    readme = (EXAMPLES / "README.md").read_text("utf-8")
-    for path in EXAMPLES.glob("*.yaml"):
-        head = path.read_text("utf-8").split("\n#\n")[0]
-        sentence = " ".join(line.removeprefix("# ") for line in head.splitlines())
-        assert f"- [{path.stem}]({path.name}): {sentence}\n" in readme
+def test_every_example_has_a_body_of_our_own() -> None:
+    """Each example has a small body that the gallery shows, and each body an example."""
+    assert {own_body(path.stem).stem for path in EXAMPLES.glob("*.yaml")} == {path.stem for path in BODIES.iterdir()}

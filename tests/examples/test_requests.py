@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
-from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, body_of, produced, run
+from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, own_body, produced, run
 from timepoint.clock import DAY, SystemClock
 from timepoint.config.load import load_config
 from timepoint.job import HttpPolling, Job
@@ -75,9 +75,9 @@ def _moved(name: str, api: Api, directory: Path) -> Job:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
-async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path, shared_dir: Path) -> None:
-    """One request goes out, whole and with its credential, and its answer gives the points of the recorded body."""
-    api.body = body_of(name, shared_dir)
+async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path) -> None:
+    """One request goes out, whole and with its credential, and its answer gives the points of the body."""
+    api.body = own_body(name).read_bytes()
     job = _moved(name, api, tmp_path)
     assert isinstance(job.polling, HttpPolling)
     async with HttpFetcher(job.polling.source) as fetcher:
@@ -98,8 +98,8 @@ async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path, share
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        ("uk_carbon_intensity_national", "/intensity/2027-01-14T00:00Z/2027-01-15T00:00Z"),
-        ("prometheus_query_range", "/api/v1/query_range?query=up&start=1799884800&end=1799971200&step=15s"),
+        ("uk_carbon_intensity", "/intensity/2027-01-14T00:00Z/2027-01-15T00:00Z"),
+        ("prometheus", "/api/v1/query_range?query=up&start=1799884800&end=1799971200&step=15s"),
         (
             "nordpool_exchanges",
             "/api/v2/PowerSystem/Exchanges/ByAreas?areas=FI&date=2027-01-15",

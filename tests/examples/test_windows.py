@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.examples.support import EXAMPLES, FIRE_TIME, body_of, load, run
+from tests.examples.support import EXAMPLES, FIRE_TIME, load, own_body, run
 from timepoint.ledger.change import RunFacts
 from timepoint.ledger.decide import decide
 from timepoint.ledger.shown import shown
@@ -15,8 +13,8 @@ from timepoint.model import Window
 from timepoint.request.window import plan_windows
 
 NOT_ASKED_LIKE_THIS = {
-    "opencost_allocation": "the body is about a week, the example asks hour by hour",
-    "azure_monitor_metrics": "the body's grid begins where its window began, which was not on the hour",
+    "opencost": "the body is about a week, the example asks hour by hour",
+    "azure_monitor": "the body's grid begins where its window began, which was not on the hour",
 }
 
 
@@ -26,10 +24,10 @@ def _names() -> list[str]:
 
 
 @pytest.mark.parametrize("name", _names())
-def test_newest_point_is_used(name: str, shared_dir: Path) -> None:
+def test_newest_point_is_used(name: str) -> None:
     """A run that is the first after the newest point has settled counts it, or shows it."""
     (job,) = load(name).jobs
-    mapped = run(name, body_of(name, shared_dir))
+    mapped = run(name, own_body(name).read_bytes())
     metrics = {name: spec for name, spec in job.metrics.items() if not spec.horizons}
     for metric, spec in metrics.items():
         grids = [points.times for points in mapped.series[metric].values()]
