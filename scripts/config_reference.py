@@ -14,8 +14,10 @@ import yaml
 
 from timepoint.config.kinds import DURATION_PATTERN, SIZE_PATTERN, SPAN_PATTERN, STEP_PATTERN
 from timepoint.config.metric_build import NEEDED, TYPES_OF
+from timepoint.config.paging_shape import title_of
 from timepoint.config.schema import json_schema
 from timepoint.model import MetricType
+from timepoint.request.paging.kinds import KINDS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "config.md"
 
@@ -118,6 +120,9 @@ _PLACES = {
     "Unit": "`unit`",
     "Request": "`request`",
     "Csv": "`csv`",
+    "Paging": "`paging`",
+    **{title_of(name).removesuffix("Shape"): f"`paging.{name}`" for name in KINDS},
+    "Until": "`paging.until`",
     "Window": "`window`",
     "Settled": "`settled_until`",
     "Expect": "`expect`",

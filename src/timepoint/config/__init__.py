@@ -11,6 +11,8 @@ Read in this order:
     kinds, names        kinds of values; names that a metric, label, job or source may have
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
     shape, schema       what does not fit, in words; the JSON Schema for editors
+    paging_shape, paging_build      the keys of ``paging`` and their checks
+    settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on
     load                the steps in their order

@@ -65,6 +65,7 @@ class Check(StrEnum):
     SCHEDULE = "schedule"
     REQUEST = "request"
     TEMPLATE = "template"
+    PAGING = "paging"
     WINDOW = "window"
     WINDOW_GRID = "window_grid"
     MAPPING = "mapping"

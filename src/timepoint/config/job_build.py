@@ -19,6 +19,7 @@ from cronsim import CronSim, CronSimError
 from timepoint.clock import DAY, MINUTE, format_duration
 from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
+from timepoint.config.paging_build import build_paging
 from timepoint.config.places import Findings, Path
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.job import ScheduleSpec
@@ -168,6 +169,10 @@ class JobBuilder:
             self.sources.check_cleartext(source.url, (*self.where, "request", "http_headers"))
         if self._check_zone(zone, "request.timezone"):
             self._check_templates(request, key)
+        if shape.paging is not None:
+            at = (*self.where, "request", "paging")
+            asks = _asks_for_window(request)
+            request = replace(request, paging=build_paging(shape.paging, request, at, self.findings, asks_window=asks))
         return request
 
     def _csv(self, shape: RequestShape) -> CsvSpec:

@@ -26,6 +26,7 @@ from timepoint.config.kinds import (
     required,
 )
 from timepoint.config.metric_shape import MetricShape, RulesShape
+from timepoint.config.paging_shape import PagingShape
 from timepoint.config.settled_shape import Settled
 from timepoint.config.source_shape import HeaderShape
 
@@ -84,6 +85,10 @@ class RequestShape(Shape):
         "json",
     )
     csv: CsvShape | None = described("How a CSV body is read, where the body itself does not tell.", {"header_line": 3})
+    paging: PagingShape | None = described(
+        "How the next page is found, if an answer comes in several.",
+        {"cursor": {"path": "$.next_page", "param": "page"}},
+    )
 
 
 class WindowShape(Shape):
