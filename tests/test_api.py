@@ -345,14 +345,14 @@ def test_run_serves_python_and_yaml_side_by_side(tmp_path: Path) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE) as exporter:
         try:
             url = _address(exporter) + "metrics"
-            give_up = time.monotonic() + 20
+            give_up = time.monotonic() + 120
             page = ""
             while "\nx_joules_total " not in page or 'job_name="y",outcome="source_error"} 1' not in page:
                 assert time.monotonic() < give_up, page
                 page = urllib.request.urlopen(url).read().decode()
         finally:
             exporter.send_signal(signal.SIGTERM)
-        assert exporter.wait(timeout=5) == 0
+        assert exporter.wait(timeout=120) == 0
 
 
 def _address(exporter: subprocess.Popen[bytes]) -> str:

@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system.support import DemoApi, Exporter, demo_environ, get, wait_for
+from tests.system.support import PATIENCE, DemoApi, Exporter, demo_environ, get, wait_for
 from timepoint.clock import parse_duration
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
@@ -55,7 +53,7 @@ def call(api: DemoApi, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself, in a process of its own."""
     command = [*TIMEPOINT, *map(str, arguments)]
     environ = {**os.environ, **demo_environ(api)}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def children(exporter: Exporter) -> dict[str, int]:
@@ -69,14 +67,14 @@ def shows_energy(exporter: Exporter) -> bool:
 
 
 def test_it_polls_and_serves_and_ends_on_sigterm(api: DemoApi, tmp_path: Path) -> None:
-    """One command: ready, pods on the page, one line that says where to look, and a quiet end within 5 seconds."""
+    """One command: ready, pods on the page, one line that says where to look, and an end in which nobody is killed."""
     with running(api, tmp_path) as exporter:
         assert shows_energy(exporter)
         listening = exporter.log("listening")
-        status, seconds = exporter.stop()
+        status = exporter.stop()
 
     assert [line["open"] for line in listening] == [f"{exporter.url}/"]
-    assert (status, seconds < 5) == (0, True)
+    assert status == 0
     assert not [line for line in exporter.log() if line["level"] in ("warning", "error")]
 
 
@@ -145,33 +143,30 @@ def test_a_killed_server_comes_back_on_the_same_port(api: DemoApi, tmp_path: Pat
         os.kill(children(exporter)["server"], signal.SIGKILL)
         wait_for("the server to be missed", lambda: exporter.log("child_died"))
 
-        status, _ = get(f"{exporter.url}/metrics", timeout=20)
+        status, _ = get(f"{exporter.url}/metrics")
 
     assert status == 200
 
 
 def test_a_poller_that_stands_still_delays_no_scrape(api: DemoApi, tmp_path: Path) -> None:
-    """With the poller stopped in the middle of whatever it does, pages come as fast as before."""
+    """With the poller stopped in the middle of whatever it does, whole pages come: none waits for it."""
     with running(api, tmp_path) as exporter:
         poller = children(exporter)["poller"]
         os.kill(poller, signal.SIGSTOP)
         try:
-            slowest = max(timed_scrape(exporter) for _ in range(50))
+            for _ in range(50):
+                scrape(exporter)
             served = shows_energy(exporter)
         finally:
             os.kill(poller, signal.SIGCONT)
 
     assert served
-    assert slowest < 1.0
 
 
-def timed_scrape(exporter: Exporter) -> float:
-    """Seconds until a whole page has come."""
-    begin = time.monotonic()
-    request = urllib.request.Request(f"{exporter.url}/metrics", headers={"Accept-Encoding": "gzip"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert gzip.decompress(answer.read())
-    return time.monotonic() - begin
+def scrape(exporter: Exporter) -> None:
+    """Returns when a whole page has come."""
+    status, page = get(f"{exporter.url}/metrics", {"Accept-Encoding": "gzip"})
+    assert (status, gzip.decompress(page)[-1:]) == (200, b"\n")
 
 
 def test_no_process_outlives_the_parent(api: DemoApi, tmp_path: Path) -> None:
@@ -200,13 +195,13 @@ def test_poll_once_and_serve_work_without_each_other(api: DemoApi, tmp_path: Pat
         wait_for("the server to be ready", exporter.ready)
         served = shows_energy(exporter)
         health = get(f"{exporter.url}/-/healthy")[0]
-        status, seconds = exporter.stop()
+        status = exporter.stop()
     finally:
         exporter.process.kill()
         exporter.process.wait()
 
     assert polled.returncode == 0, polled.stderr
-    assert (served, health, status, seconds < 5) == (True, 200, 0, True)
+    assert (served, health, status) == (True, 200, 0)
 
 
 def test_it_ends_as_process_1(api: DemoApi, tmp_path: Path) -> None:
@@ -226,13 +221,10 @@ def test_it_ends_as_process_1(api: DemoApi, tmp_path: Path) -> None:
     try:
         wait_for("the exporter to be ready", exporter.ready)
         first = psutil.Process(exporter.process.pid).children()[0]
-        begin = time.monotonic()
         first.send_signal(signal.SIGTERM)
-        exporter.process.wait(10)
-        seconds = time.monotonic() - begin
+        exporter.process.wait(PATIENCE)
     finally:
         exporter.process.kill()
         exporter.process.wait()
 
-    assert seconds < 5
     assert [line["killed"] for line in exporter.log("stopped")] == [False]

@@ -121,7 +121,7 @@ class Api:
     def wait_for(self, requests: int) -> None:
         """Waits until so many requests have come."""
         with self._was_asked:
-            assert self._was_asked.wait_for(lambda: len(self.windows) >= requests, timeout=20)
+            assert self._was_asked.wait_for(lambda: len(self.windows) >= requests, timeout=120)
 
     def close(self) -> None:
         self.server.shutdown()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.proof import campaign, mutants, soak
 
-MUTANT_KILLS = 150
+MUTANT_KILLS = 600
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

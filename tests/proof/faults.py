@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.campaign import Campaign
+from tests.proof.campaign import LIVENESS, Campaign
 from timepoint.errors import PublishError
 from timepoint.exposition.publish import read_published, snapshot_path
 
@@ -61,7 +61,7 @@ def commit_on_page(campaign: Campaign, job: str) -> int:
         return 0
 
 
-def goes_on(campaign: Campaign, job: str, seconds: float = 60.0) -> bool:
+def goes_on(campaign: Campaign, job: str, seconds: float = LIVENESS) -> bool:
     """Whether the page of a job comes to a newer commit in time."""
     before, give_up = commit_on_page(campaign, job), time.monotonic() + seconds
     while time.monotonic() < give_up:
@@ -71,7 +71,7 @@ def goes_on(campaign: Campaign, job: str, seconds: float = 60.0) -> bool:
     return False
 
 
-def says(campaign: Campaign, word: str, times: int, seconds: float = 60.0) -> bool:
+def says(campaign: Campaign, word: str, times: int, seconds: float = LIVENESS) -> bool:
     """Whether the log of the pollers comes to hold a word so many times."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:

@@ -171,7 +171,7 @@ class Soak:
             with looking(self._scrape, 0.2):
                 self._watch(minutes * 60, say)
                 self._make_peace()
-            code, _ = self.exporter.stop()
+            code = self.exporter.stop()
             if code:
                 self.oracle.blame(f"the exporter ended with {code}")
             end = self.fast.now()

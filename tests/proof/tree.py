@@ -15,7 +15,7 @@ import psutil
 
 from tests.proof.campaign import CONFIG, Api, looking
 from tests.proof.oracle import Oracle
-from tests.system.support import Exporter, get, wait_for
+from tests.system.support import PATIENCE, Exporter, get, wait_for
 from timepoint.datadir import Layout
 
 WAYS = ("all", "all", "all", "parent", "parent", "poller", "server")
@@ -40,6 +40,7 @@ class Tree:
         try:
             with looking(self.look, 0.03):
                 for _ in range(kills):
+                    self._wait_for_pages(5)
                     threading.Event().wait(self.chance.uniform(0.1, 1.0))
                     self.kill(self.chance.choice(WAYS))
                     if self.oracle.findings:
@@ -47,7 +48,7 @@ class Tree:
                 self.api.get("peace")
                 runs = len(self.exporter.accepted())
                 wait_for("new runs in peace", lambda: len(self.exporter.accepted()) > runs + 60)
-            code, _ = self.exporter.stop()
+            code = self.exporter.stop()
             if code:
                 self.oracle.blame(f"the exporter ended with {code}")
             self.oracle.look_at_the_end()
@@ -55,6 +56,11 @@ class Tree:
             if self.exporter.process is not None and self.exporter.process.poll() is None:
                 self.exporter.kill()
             self.api.close()
+
+    def _wait_for_pages(self, count: int) -> None:
+        """A life that nobody has looked at says nothing."""
+        enough = self.oracle.pages_seen + count
+        wait_for("some pages", lambda: self.oracle.pages_seen >= enough or self.oracle.findings)
 
     def look(self) -> None:
         """One scrape. One that was refused, or died with the server, is none. After a full page no page is empty."""
@@ -86,8 +92,8 @@ class Tree:
             return
         for process in [parent, *(children if way == "all" else [])]:
             process.kill()
-        self.exporter.process.wait(10)
-        _, alive = psutil.wait_procs(children, timeout=10)
+        self.exporter.process.wait(PATIENCE)
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
         if alive:
             self.oracle.blame("a child outlived the parent")
         self.oracle.look_at_rest()

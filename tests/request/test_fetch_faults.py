@@ -310,7 +310,7 @@ async def test_a_refusal_that_hangs() -> None:
         await reader.read()
 
     async with serving(halt) as wire:
-        error = await Client(source(wire.url, timeout=400)).fail()
+        error = await Client(source(wire.url, timeout=2000)).fail()
     assert str(error).endswith("status 401 Who: no such user")
 
 

@@ -131,7 +131,7 @@ async def test_a_reset_may_pass() -> None:
 async def test_a_timeout_may_pass() -> None:
     """A GET that was not answered in time is asked again."""
     async with serving(hang, reply()) as wire:
-        answer = await client(wire, timeout=100).fetch()
+        answer = await client(wire, timeout=1000).fetch()
     assert answer.attempts == 2
 
 

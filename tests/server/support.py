@@ -84,7 +84,7 @@ class Stage:
 
     async def until_all_are_closed(self) -> None:
         """Returns when the server holds no connection any more; fails when that takes too long."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.server.connections:  # noqa: ASYNC110 - aiohttp tells no event for it
                 await asyncio.sleep(0.005)
 
@@ -103,7 +103,7 @@ class Stage:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         lines += [f"Content-Length: {len(body)}"] if body else []
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return parse_answer(await reader.read())
 
 

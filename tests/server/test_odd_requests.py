@@ -17,7 +17,7 @@ async def raw(stage: Stage, request: bytes, *, hang_up: bool = False) -> bytes:
     writer.write(request)
     if hang_up:
         writer.write_eof()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await reader.read()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.support import DemoApi, Exporter, config, demo_environ, get, wait_for
+from tests.system.support import PATIENCE, DemoApi, Exporter, config, demo_environ, get, wait_for
 from timepoint.datadir import Layout
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
@@ -21,7 +21,7 @@ COUNTER = "pod_energy_joules_total"
 def doctor(exporter: Exporter, *options: str) -> subprocess.CompletedProcess[str]:
     """``timepoint doctor`` on the exporter's directory."""
     command = [sys.executable, "-m", "timepoint", "doctor", str(exporter.data_dir), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def shows_pods(exporter: Exporter) -> bool:
@@ -53,7 +53,7 @@ def test_a_damaged_ledger_costs_no_scrape_and_begins_anew_only_when_told(tmp_pat
             assert b"nothing is polled" in get(f"{exporter.url}/")[1]
             assert doctor(exporter, "--repair").returncode == 75
             assert doctor(exporter, "--quarantine").returncode == 0
-            wait_for("a new ledger", exporter.ready, 120)  # it is tried again at least once a minute
+            wait_for("a new ledger", exporter.ready, PATIENCE + 60)  # it is tried again at least once a minute
             wait_for("pods on the page again", lambda: shows_pods(exporter))
             assert exporter.samples()["timepoint_ledger_ok", ()] == 1
             assert not exporter.log("child_died")

@@ -99,9 +99,9 @@ def test_a_deleted_data_directory_takes_nothing_off_the_page(tmp_path: Path) -> 
             lambda: _still_served(exporter, before) and store_errors(exporter.samples()) >= 3,
         )
         (error,) = {line["error"] for line in exporter.log("run") if line["outcome"] == STORE}
-        status, seconds = exporter.stop()
+        status = exporter.stop()
     assert error == f"{Layout(exporter.data_dir).ledger}: it is gone (No such file or directory); {RESTART}"
-    assert (status, seconds < 5) == (0, True)
+    assert status == 0
 
 
 def test_a_deleted_page_is_put_back(tmp_path: Path) -> None:

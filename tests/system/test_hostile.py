@@ -33,8 +33,7 @@ from tests.system.hostile import (
     with_pod,
     with_value,
 )
-from tests.system.support import Exporter, get, milliseconds, parse, wait_for
-from timepoint.clock import SystemClock
+from tests.system.support import PATIENCE, Exporter, get, milliseconds, parse, wait_for
 from timepoint.datadir import Layout
 from timepoint.ledger.store import open_store
 from timepoint.model import split_series_text
@@ -49,7 +48,7 @@ LIMIT = 64 * MIB
 
 CONFIG = """
 sources:
-  hostile: {{url: "{url}", attempts: 1, timeout: 30s, max_body: {max_body}}}
+  hostile: {{url: "{url}", attempts: 1, timeout: 10m, max_body: {max_body}}}
 jobs:
 {jobs}
 """
@@ -59,7 +58,7 @@ JOB = """
     source: hostile
     every: 1s
     jitter: 0s
-    timeout: 30s
+    timeout: 10m
     request: {{get: {path}, params: {{start: "{{window.start}}", end: "{{window.end}}"}}}}
     window: {{step: 1s}}
     rows: {{pod: "$.{{cluster}}.{{app}}.{{namespace}}[*]"}}
@@ -226,7 +225,6 @@ class Watcher:
     url: str
     totals: list[dict[str, float]] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
-    seconds: list[float] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -238,18 +236,15 @@ class Watcher:
             yield self
         finally:
             self._stop.set()
-            thread.join(20)
+            thread.join(PATIENCE)
 
     def _watch(self) -> None:
-        clock = SystemClock()
         while not self._stop.wait(0.1):
-            begin = clock.monotonic()
             try:
-                status, page = get(f"{self.url}/metrics", timeout=10)
+                status, page = get(f"{self.url}/metrics")
             except OSError as error:
                 self.troubles.append(repr(error))
                 continue
-            self.seconds.append(clock.monotonic() - begin)
             self.statuses.add(status)
             self._note(page.decode())
 
@@ -288,7 +283,7 @@ def job_of(case: str) -> str:
     return path_of(case)[1:]
 
 
-def tell(directory: Path, answers: Mapping[str, list[Answer]], max_body: int, seconds: float) -> Story:
+def tell(directory: Path, answers: Mapping[str, list[Answer]], max_body: int) -> Story:
     """Runs an exporter with one job per case until each has had all of its answers and the last one once more."""
     api = HostileApi({path_of(case): list(list_of) for case, list_of in answers.items()})
     jobs = "".join(JOB.format(name=job_of(case), path=path_of(case)) for case in answers)
@@ -298,13 +293,13 @@ def tell(directory: Path, answers: Mapping[str, list[Answer]], max_body: int, se
         exporter = Exporter(config, directory / "data", {})
         exporter.start(wait=False)
         try:
-            wait_for("the exporter to be ready", exporter.ready, 60)
+            wait_for("the exporter to be ready", exporter.ready)
             watcher = Watcher(exporter.url)
             with watcher.watching():
                 wait_for(
                     "the run after the last answer of each case",
                     lambda: all(len(runs_of(exporter).get(job_of(case), ())) > len(answers[case]) for case in answers),
-                    seconds,
+                    3 * PATIENCE,
                 )
             openmetrics = get(f"{exporter.url}/metrics", {"Accept": "application/openmetrics-text"})[1].decode()
             (poller,) = (line["pid"] for line in exporter.log("child_started") if line["child"] == "poller")
@@ -350,7 +345,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     answers = {name: [good, case.answer, good] for name, case in CASES.items()}
     for name in (*LABELS, LONG):
         answers[name].append(CASES[name].answer)  # and for ever, to be on the page at the end
-    return tell(tmp_path_factory.mktemp("hostile"), answers, LIMIT, 60)
+    return tell(tmp_path_factory.mktemp("hostile"), answers, LIMIT)
 
 
 every_case = pytest.mark.parametrize("name", CASES)
@@ -454,7 +449,7 @@ FLOODS = [
 def flood(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Bodies of 200 MB and without end, one after the other, with the default limit."""
     answers = [answer for large_one in FLOODS for answer in (good, large_one)]
-    return tell(tmp_path_factory.mktemp("flood"), {"flood": [*answers, good]}, 256 * MIB, 90)
+    return tell(tmp_path_factory.mktemp("flood"), {"flood": [*answers, good]}, 256 * MIB)
 
 
 def test_large_bodies_fail_their_runs(flood: Story) -> None:
@@ -471,9 +466,9 @@ def test_large_bodies_take_little_more_memory_than_they_are_long(flood: Story) -
 
 
 def test_the_last_good_state_is_served_during_a_flood(flood: Story) -> None:
-    """Each page has the good pod, and nineteen of twenty came within a second."""
+    """Each page has the good pod, and there are more pages than runs: none waited for one."""
     totals = [totals.get(job_of("flood"), 0.0) for totals in flood.watcher.totals]
     assert 0 not in totals[next(i for i, total in enumerate(totals) if total) :]
     assert totals == sorted(totals)
     assert flood.watcher.statuses == {200}
-    assert sorted(flood.watcher.seconds)[len(flood.watcher.seconds) * 95 // 100] < 1
+    assert len(totals) > 2 * len(flood.runs[job_of("flood")])

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.support import DemoApi, Exporter, Samples, config, demo_environ, get, milliseconds, parse, wait_for
+from tests.system.support import (
+    PATIENCE,
+    DemoApi,
+    Exporter,
+    Samples,
+    config,
+    demo_environ,
+    get,
+    milliseconds,
+    parse,
+    wait_for,
+)
 from timepoint.clock import MINUTE, SECOND
 from timepoint.datadir import Layout
 from timepoint.demo.api import Habits
@@ -42,7 +53,7 @@ class Scraper:
     def run(self) -> None:
         while not self._stop.wait(0.05):
             with suppress(OSError, urllib.error.URLError):
-                status, body = get(f"{self.url}/metrics", timeout=2)
+                status, body = get(f"{self.url}/metrics", timeout=PATIENCE)
                 self.statuses.add(status)
                 self.pages.append(parse(body.decode()))
 
@@ -120,7 +131,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             wait_for("two more runs", lambda: len(exporter.accepted()) >= runs + 2)
         finally:
             scraper.stop()
-            thread.join(10)
+            thread.join(PATIENCE)
         exporter.stop()
         runs_seen = exporter.accepted()
         yield Story(
