@@ -279,3 +279,23 @@ def test_catch_up_after_an_outage_counts_what_was_missed(ledger: Ledger) -> None
     ledger.run(facts(0, 30, overlap=10), {"": fives(0, 1, 1, 1, 1, 1, 1)})
     ledger.run(facts(20, DAY // MINUTE, overlap=10), {"": fives(20, *[1] * (284))})
     assert ledger.value() == 6 + 282
+
+
+def test_gap_behind_the_newest_of_a_series_is_counted_when_it_is_read_again(ledger: Ledger) -> None:
+    """While a series could not be read the lane went on; a wider overlap brings back what it has missed, and once."""
+    ledger.run(facts(0, 30, overlap=5), {"": fives(0, 1, 1, 1, 1, 1, 1)})
+    for end in (40, 50, 60):
+        ledger.run(facts(end - 15, end, overlap=5), {})
+    change_set = ledger.run(facts(10, 70, overlap=60), {"": fives(10, *[1] * 12)})
+    assert ledger.value() == 14
+    assert (change_set.counts.new, change_set.counts.late, change_set.counts.seen) == (8, 6, 2)
+    assert change_set.rejects.counts == {"too_old": 2}
+
+
+def test_gap_between_forgotten_intervals_is_not_counted(ledger: Ledger) -> None:
+    """It cannot be told from what was counted there."""
+    ledger.run(facts(0, 30), {"": fives(0, 1, 1)})
+    ledger.run(facts(30, 60), {"": fives(30, 1, 1)})
+    change_set = ledger.run(facts(0, 70, overlap=70), {"": fives(0, *[1] * 14)})
+    assert ledger.value() == 4 + 6
+    assert change_set.rejects.counts == {"too_old": 7}

@@ -75,8 +75,9 @@ class Model:
         self.tally["bad"] += len(inside) - len(good)
         old = self.series.get(text)
         mine = old or Series()
+        forgotten = self._forgotten_before(mine)
         for start, end in sorted(good, key=lambda interval: (interval[1], interval[0])):
-            self._count(mine, (start, end), points[start, end], is_new=old is None)
+            self._count(mine, (start, end), points[start, end], forgotten)
         if not inside or (old is None and not mine.counted):
             return False
         forgettable = sorted((end, start) for start, end in mine.known if end <= keep_from and start < keep_from)
@@ -86,13 +87,20 @@ class Model:
         self.series[text] = mine
         return True
 
-    def _count(self, mine: Series, interval: Interval, value: float, *, is_new: bool) -> None:
+    def _forgotten_before(self, mine: Series) -> float:
+        """Forgotten is only what lies before the oldest interval that is known, if that could be forgotten itself."""
+        if self.kept_from is None or not mine.known:
+            return -math.inf
+        end, start = min((end, start) for start, end in mine.known)
+        return start if end <= self.kept_from else -math.inf
+
+    def _count(self, mine: Series, interval: Interval, value: float, forgotten: float) -> None:
         if interval in mine.known:
             self.tally["seen" if mine.known[interval] == value else "revised"] += 1
             mine.known[interval] = value
             if self.revises:
                 mine.counted[interval] = value
-        elif not is_new and self.kept_from is not None and interval[0] < self.kept_from >= interval[1]:
+        elif self.kept_from is not None and interval[0] < forgotten and interval[1] <= self.kept_from:
             self.tally["too_old"] += 1
         elif any(share(interval, other) for other in mine.counted):
             self.tally["overlap"] += 1

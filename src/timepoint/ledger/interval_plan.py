@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from timepoint.ledger.change import RunFacts
 from timepoint.ledger.state import NO_TIMES
@@ -164,10 +165,13 @@ class Plan:
 def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
     """What a delta counter does with a grid: each interval once, none twice, no two that overlap.
 
-    An interval that begins before ``kept_from`` and ends after it was not counted, or it would be known. Whether it
-    overlaps one that is forgotten is known from the newest of these, which is remembered.
+    What is forgotten ends before ``kept_from`` and lies before the newest of it, which is remembered. So an interval
+    that begins later was not counted, or it would be known, however far back it lies: in a time in which the series was
+    not there, or could not be read. Whether one overlaps what is forgotten is known from the newest of it, too.
     """
     plan = Plan(is_used=bool(usable))
+    kept_from = -inf if memory.kept_from is None else memory.kept_from
+    forgotten = _forgotten_before(known, kept_from)
     place = {interval: j for j, interval in enumerate(zip(known.starts, known.ends, strict=True))}
     taken = _Disjoint(place)
     for i in usable:
@@ -175,7 +179,7 @@ def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memo
         j = place.get((start, end))
         if j is not None:
             plan.seen.append((i, j))
-        elif memory.kept_from is not None and start < memory.kept_from and (end <= memory.kept_from or not place):
+        elif start < forgotten and (end <= kept_from or not place):
             plan.refused.append(("too_old", i))
         elif not taken.take(start, end):
             plan.refused.append(("overlap", i))
@@ -183,6 +187,13 @@ def plan_delta(known: Times, offered: Times, usable: Sequence[int], memory: Memo
             plan.fresh.append(i)
     _finish(plan, known, offered, memory)
     return plan
+
+
+def _forgotten_before(known: Times, kept_from: float) -> float:
+    """An interval that begins before this and is not known may have been counted and forgotten."""
+    if not len(known):
+        return kept_from
+    return known.starts[0] if known.ends[0] <= kept_from else -inf
 
 
 def plan_cumulative(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:

@@ -7,7 +7,7 @@ Read in this order; what stands on one line belongs together.
         paths, walks        paths are parsed; the walks of ``rows`` form a tree (R1)
         plans               what each metric reads, and from which walk
         selectors, program  paths and plans become one function of nested loops
-        expect              what a usable document holds (R11)
+        expect, boundary    what a usable document holds (R11); up to when it says that it is final
     running, once per answer
         engine              a run: documents in, points and rejects out
         spine, documents    where a body may be cut into parts, and their decoding
