@@ -93,13 +93,15 @@ class TransportError(SourceError):
 class StatusError(SourceError):
     """The answer's status is not accepted. ``retry_after`` is in seconds, None if the answer did not say.
 
-    ``is_stale``: it was the token of the request that was refused, and there may be another one now.
+    ``is_stale``: it was the token of the request that was refused, and there may be another one now. ``is_limit``: it
+    says that too much was asked, whatever the status.
     """
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         self.status = status
         self.retry_after = retry_after
         self.is_stale = False
+        self.is_limit = False
         super().__init__("status", message)
 
 

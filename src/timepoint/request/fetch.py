@@ -27,17 +27,23 @@ from timepoint.request.auth.base import Around
 from timepoint.request.auth.source import Credentials, SourceAuthenticator
 from timepoint.request.decode import check_type
 from timepoint.request.paging.reading import Reading
+from timepoint.request.politeness.conditional import NOT_MODIFIED, KeptAnswers
+from timepoint.request.politeness.gate import Gate, Ticket
+from timepoint.request.politeness.told import Told, read_limits
 from timepoint.request.prepare import PreparedRequest, prepare
 from timepoint.request.redact import Redactor
 from timepoint.request.resolve import Lookup, system_lookup
-from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, parse_retry_after, pause
+from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, pause
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
 from timepoint.request.transport import Exchange, Response, Transport
 
 MAX_REDIRECTS = 3
+_GIVES_WAY = frozenset({429, 503})  # with these a source asks for time, for all that it is asked
+_SECONDARY = 60.0  # seconds: GitHub, "Rate limits for the REST API", where no header says how long
 _AGE = re.compile(r"[0-9]{1,9}")
 _NO_CONTENT = 204
+_FORBIDDEN = 403
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 
@@ -48,6 +54,7 @@ class HttpFetcher:
     """Fetches from one source; an asynchronous context manager. Jobs of the same source share it, and its connections.
 
     ``chance`` (uniform in [0, 1)) and ``sleep`` (seconds) are what back-off is made of; ``lookup`` resolves names.
+    ``gate`` is where all requests wait for their turn; without one the fetcher has its own, which forgets at its end.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class HttpFetcher:
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         lookup: Lookup = system_lookup,
+        gate: Gate | None = None,
     ) -> None:
         self._source = source
         self._clock = clock or SystemClock()
@@ -65,7 +73,8 @@ class HttpFetcher:
         self._sleep = sleep
         self._auth = SourceAuthenticator(Around(source, self._clock, lambda other: Transport(other, lookup)))
         self._transport = Transport(source, lookup)
-        self._free_at = 0.0  # when min_interval allows the next attempt, on the monotonic clock
+        self._gate = gate or Gate(source, self._clock, sleep)
+        self._kept = KeptAnswers()
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -100,51 +109,63 @@ class HttpFetcher:
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""
+        ticket = self._gate.ticket(deadline, request.cost)
+        try:
+            return await self._exchange(prepared, request, ticket)
+        finally:
+            ticket.end()
+
+    async def _exchange(self, prepared: PreparedRequest, request: RequestSpec, ticket: Ticket) -> Answer:
         attempt = renewed = 0
+        failure: SourceError | None = None
         while True:
+            try:
+                await ticket.turn()
+            except SourceError as refused:
+                raise self._described(failure or refused, prepared, attempt, refused if failure else None) from None
             attempt += 1
             try:
-                await self._wait_for_turn(deadline)
-                answer = await self._attempt(prepared, request, deadline)
+                answer = await self._attempt(prepared, request, ticket)
             except SourceError as error:
                 failure = error
+                ticket.leave(failure)
+            except BaseException:
+                ticket.abandon()
+                raise
             else:
+                ticket.leave()
                 return replace(answer, attempts=attempt)
             if isinstance(failure, StatusError) and failure.is_stale and not renewed:
                 renewed = 1  # with another token, once, and beside the attempts of the source
                 continue
             delay = pause(failure, attempt, self._chance())
             last = attempt >= self._source.attempts + renewed or not may_pass(failure, prepared.method)
-            if last or max(self._clock.monotonic() + delay, self._free_at) >= deadline:
+            if isinstance(failure, StatusError) and (failure.is_limit or failure.status in _GIVES_WAY):
+                self._gate.hold(delay, f"status {failure.status}")
+            if last:
                 raise self._described(failure, prepared, attempt)
+            if self._clock.monotonic() + max(delay, self._gate.wait(request.cost)) >= ticket.deadline:
+                raise self._described(failure, prepared, attempt, self._gate.refusal(ticket.deadline, request.cost))
             await self._sleep(delay)
 
-    def _described(self, failure: SourceError, prepared: PreparedRequest, attempt: int) -> SourceError:
-        """The failure with its subject in front."""
+    def _described(
+        self, failure: SourceError, prepared: PreparedRequest, attempt: int, refused: SourceError | None = None
+    ) -> SourceError:
+        """The failure with its subject in front, and why it was not tried again."""
         tries = f" (attempt {attempt} of {self._source.attempts})" if attempt > 1 else ""
+        tries += f"; {refused}" if refused is not None else ""
         failure.args = (f"source {self._source.name}: {prepared.method} {prepared.shown}: {failure}{tries}",)
         failure.attempts = attempt
         return failure
 
-    async def _wait_for_turn(self, deadline: float) -> None:
-        """Keeps ``min_interval`` between any two attempts at the source, whichever job makes them."""
-        now = self._clock.monotonic()
-        turn = max(now, self._free_at)
-        if turn >= deadline:
-            why = ", since min_interval keeps attempts apart" if now < deadline else ""
-            raise TransportError("timeout", f"the deadline of the run leaves no time for an attempt{why}")
-        self._free_at = turn + self._source.min_interval / 1000
-        if turn > now:
-            await self._sleep(turn - now)
-
-    async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
-        credentials = await self._auth.credentials(prepared, deadline)
-        left = deadline - self._clock.monotonic()
+    async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, ticket: Ticket) -> Answer:
+        credentials = await self._auth.credentials(prepared, ticket.deadline)
+        left = ticket.deadline - self._clock.monotonic()
         budget = min(self._source.timeout / 1000, left)
         redactor = Redactor(secret.reveal() for secret in (*prepared.hidden, *credentials.hidden))
         try:
             async with asyncio.timeout(budget):
-                return await self._follow(prepared, request, credentials, redactor)
+                return await self._follow(prepared, request, credentials, redactor, ticket)
         except TimeoutError as error:
             failure = self._too_slow(error, at_deadline=budget == left)
         except (ClientError, OSError, SourceError) as error:
@@ -161,20 +182,49 @@ class HttpFetcher:
         return TransportError("timeout", f"no complete answer within {limit}")
 
     async def _follow(
-        self, prepared: PreparedRequest, request: RequestSpec, credentials: Credentials, redactor: Redactor
+        self,
+        prepared: PreparedRequest,
+        request: RequestSpec,
+        credentials: Credentials,
+        redactor: Redactor,
+        ticket: Ticket,
     ) -> Answer:
         """One attempt, with the redirects inside the origin of the source."""
         url = credentials.url
-        for _ in range(MAX_REDIRECTS + 1):
-            exchange = Exchange(prepared.method, url, credentials.headers, prepared.body)
+        conditions = self._kept.conditions(prepared) if request.conditional else {}
+        for hop in range(MAX_REDIRECTS + 1):
+            if hop:
+                await ticket.hop()
+            exchange = Exchange(prepared.method, url, {**credentials.headers, **conditions}, prepared.body)
             async with self._transport.open(exchange) as response:
+                self._gate.hear(response.status, self._told(response))
                 if response.status not in _REDIRECTS or response.status in request.empty_status:
-                    answer = await self._receive(response, prepared, request, redactor)
-                    return replace(answer, said_at=_clock_of(response))
+                    try:
+                        answer = await self._receive(response, prepared, request, redactor)
+                    finally:
+                        self._gate.tally.response_bytes += response.wire_bytes
+                    return self._dated(answer, response, prepared, request)
                 url = _redirected(url, response, prepared.method, redactor)
             if credentials.bound:
                 raise SourceError("redirect", "a signed request was redirected, and its signature is for its URL alone")
         raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")
+
+    def _told(self, response: Response) -> Told:
+        return read_limits(response.headers.items(), response.status, self._clock.now(), response.headers.get("Date"))
+
+    def _dated(self, answer: Answer, response: Response, prepared: PreparedRequest, request: RequestSpec) -> Answer:
+        """The answer with the source's clock; that of before if nothing has changed since."""
+        answer = replace(answer, said_at=_clock_of(response))
+        if not request.conditional:
+            return answer
+        if answer.status != NOT_MODIFIED:
+            self._kept.keep(prepared, answer)
+            return answer
+        again = self._kept.again(prepared, answer)
+        if again is None:
+            raise StatusError(answer.status, "status 304, and the answer that it stands for is no longer kept")
+        self._gate.tally.not_modified += 1
+        return again
 
     async def _receive(
         self, response: Response, prepared: PreparedRequest, request: RequestSpec, redactor: Redactor
@@ -182,6 +232,8 @@ class HttpFetcher:
         content_type = redactor.mask(response.headers.get("Content-Type", ""))
         if response.status == _NO_CONTENT or response.status in request.empty_status:
             return Answer(response.status, content_type, b"", prepared.shown, empty=True)
+        if response.status == NOT_MODIFIED and request.conditional:
+            return Answer(response.status, content_type, b"", prepared.shown, mask=redactor.mask_quoted)
         if not 200 <= response.status <= 299:  # noqa: PLR2004 - the class of accepted statuses
             raise await self._refused(response, redactor)
         check_type(content_type, request.decode)
@@ -202,8 +254,12 @@ class HttpFetcher:
             start, cut = await response.read_some()
             excerpt = redactor.excerpt(start, cut=cut)
             text += f": {excerpt}" if excerpt else ""
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
-        return StatusError(response.status, text, retry_after)
+        told = self._told(response)
+        failure = StatusError(response.status, text, told.wait or None)
+        if response.status == _FORBIDDEN:  # GitHub and others refuse with it what is too much
+            failure.is_limit = bool(told.wait) or "rate limit" in text.lower()
+            failure.retry_after = failure.retry_after or (_SECONDARY if failure.is_limit else None)
+        return failure
 
 
 def _clock_of(response: Response) -> int | None:

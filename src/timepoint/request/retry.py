@@ -28,7 +28,7 @@ def may_pass(error: SourceError, method: str) -> bool:
     if isinstance(error, TokenError):
         return error.may_pass  # the request itself was not sent
     if isinstance(error, StatusError):
-        return error.status in (_PASSING_STATUSES if method in SAFE_METHODS else _NOT_PROCESSED)
+        return error.is_limit or error.status in (_PASSING_STATUSES if method in SAFE_METHODS else _NOT_PROCESSED)
     return error.reason in _PASSING_REASONS if method in SAFE_METHODS else error.reason == "connect"
 
 

@@ -10,8 +10,8 @@ A request is judged once, before its first attempt, and then keeps its attempts.
 loses nothing: its runs are further apart than ``pause``, and each of them is the one that tries.
 
 Whoever meets an open circuit fails at once, but for a run that began later than all those that saw the failures: it
-waits for the next try, if that is before its deadline, since a poll shall not be lost to a source that is back. Runs are
-told apart by their deadlines, which grow as time does. Instants are seconds of the monotonic clock.
+waits for the next try, if that is before its deadline, since a poll shall not be lost to a source that is back. Runs
+are told apart by their deadlines, which grow as time does. Instants are seconds of the monotonic clock.
 """
 
 from __future__ import annotations

@@ -41,6 +41,10 @@ class TokenBucket:
         assert begin + tokens * self._token - self._depth <= scaled, "BUG: tokens are taken that are not there"
         self._full_at = begin + tokens * self._token
 
+    def owe(self, now: int, tokens: int = 1) -> None:
+        """Takes tokens whether they are there or not: later ones come later by that."""
+        self._full_at = max(self._full_at or 0, now * self._scale) + tokens * self._token
+
     def wait_behind(self, now: int, ahead: int, tokens: int = 1) -> int:
         """Nanoseconds until ``tokens`` can be taken after ``ahead`` others were: no less, whoever comes when."""
         full_at = now * self._scale if self._full_at is None else max(self._full_at, now * self._scale)

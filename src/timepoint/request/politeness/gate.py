@@ -81,6 +81,7 @@ class Gate:
         self._book = book or Forgetful()
         self._bucket = TokenBucket(source.rate) if source.rate is not None else None
         self._quotas = [Quota(source.name, spec, self._book) for spec in source.quotas]
+        self._has_book = bool(source.min_interval or self._quotas)
         self._breaker = Breaker(source.circuit_breaker)
         self._line = asyncio.Lock()
         self._waiting = 0
@@ -100,7 +101,7 @@ class Gate:
                 self.remember(last)
         now = self._clock.now()
         for quota in self._quotas:
-            await quota.reserve(now, 0)
+            await quota.open(now)
 
     async def close(self) -> None:
         """Gives back what was noted and not used. Raises StoreError."""
@@ -186,7 +187,7 @@ class Gate:
             self._cost_waiting += cost
             try:
                 async with self._line:
-                    await self._be_head(deadline, cost)
+                    await self._be_head(ticket)
                     now = self._clock.monotonic()
                     if ticket.is_first and not self._breaker.may_go(now):
                         continue  # it opened meanwhile, or somebody else tries
@@ -196,6 +197,21 @@ class Gate:
             finally:
                 self._waiting -= 1
                 self._cost_waiting -= cost
+
+    async def count_hop(self, cost: int) -> None:
+        """Counts a redirect, which goes out within its request: it does not wait, but what comes later waits for it.
+
+        Raises HeldBackError, StoreError.
+        """
+        await self._take_of_quotas(cost)
+        if self._bucket is not None:
+            self._bucket.owe(_ns(self._clock.monotonic()), cost)
+        self.tally.requests += 1
+        self.tally.cost += cost
+
+    def wait(self, cost: int = 1) -> float:
+        """How many seconds nothing may go out."""
+        return max(0.0, self._wait(self._clock.monotonic(), cost)[0])
 
     def leave(self) -> None:
         """A request is over."""
@@ -240,30 +256,58 @@ class Gate:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _be_head(self, deadline: float, cost: int) -> None:
-        """Waits, at the head of the line, until a request may go out."""
+    async def _be_head(self, ticket: Ticket) -> None:
+        """Waits, at the head of the line, until a request may go out, or the circuit has opened."""
+        cost, deadline = ticket.cost, ticket.deadline
         while True:
             now = self._clock.monotonic()
+            if ticket.is_first and not self._breaker.would_go(now):
+                return
             if now >= deadline:
                 raise TransportError("timeout", _TIMEOUTS)
             if self._in_flight >= self.source.concurrency:
                 await self._changed.wait()
                 self.tally.note_wait("concurrency", self._clock.monotonic() - now)
                 continue
-            for quota in self._quotas:
-                if not await quota.reserve(self._clock.now(), cost):
-                    raise self._quota_refusal(quota)
-            now = self._clock.monotonic()
-            if self._wait(now, cost)[0] <= 0:
-                if self.source.min_interval:
-                    await self._book.note_request(self.source.name, self._clock.now())
-                    if self._wait(self._clock.monotonic(), cost)[0] > 0:
-                        continue
-                return
-            self._foresee(now, deadline, cost, behind=False)
             seconds, reason = self._wait(now, cost)
-            await self._sleep_unless_changed(seconds, reason)
-            self.tally.note_wait(reason, self._clock.monotonic() - now)
+            if seconds > 0:
+                self._foresee(now, deadline, cost, behind=False)
+                await self._sleep_unless_changed(seconds, reason)
+                self.tally.note_wait(reason, self._clock.monotonic() - now)
+            elif not self._has_book or await self._note(cost):
+                return
+
+    async def _note(self, cost: int) -> bool:
+        """Notes a request durably; False if it must wait nevertheless, since that took a while."""
+        taken = await self._take_of_quotas(cost)
+        try:
+            if self.source.min_interval:
+                await self._book.note_request(self.source.name, self._clock.now())
+            may_go = self._wait(self._clock.monotonic(), cost)[0] <= 0
+        except BaseException:
+            _refund(taken, cost)
+            raise
+        if not may_go:
+            _refund(taken, cost)
+        return may_go
+
+    async def _take_of(self, quota: Quota, cost: int) -> int:
+        start = await quota.take(self._clock.now(), cost)
+        if start is None:
+            raise self._quota_refusal(quota)
+        return start
+
+    async def _take_of_quotas(self, cost: int) -> list[tuple[Quota, int]]:
+        """Takes a request of every quota or of none. Raises HeldBackError, StoreError."""
+        taken: list[tuple[Quota, int]] = []
+        try:
+            for quota in self._quotas:
+                start = await self._take_of(quota, cost)
+                taken.append((quota, start))
+        except BaseException:
+            _refund(taken, cost)
+            raise
+        return taken
 
     def _wait(self, now: float, cost: int) -> tuple[float, str]:
         """How long nothing may go out, and for what."""
@@ -277,8 +321,6 @@ class Gate:
     def _take(self, now: float, cost: int) -> None:
         if self._bucket is not None:
             self._bucket.take(_ns(now), cost)
-        for quota in self._quotas:
-            quota.take(cost)
         if self._left is not None:
             self._left = self._left - cost if now < self._left_until else None
         self._free_at = now + self.source.min_interval / 1000
@@ -367,7 +409,7 @@ class Gate:
 
 
 class Ticket:
-    """One request with all its attempts: ``turn`` before each of them, ``leave`` or ``abandon`` after it, then ``end``."""
+    """One request: ``turn`` before each attempt, ``leave`` or ``abandon`` after it, and ``end`` after all."""
 
     __slots__ = ("_gate", "cost", "deadline", "is_first", "tries")
 
@@ -387,6 +429,10 @@ class Ticket:
             raise
         self.is_first = False
 
+    async def hop(self) -> None:
+        """Counts a redirect. Raises HeldBackError, StoreError."""
+        await self._gate.count_hop(self.cost)
+
     def leave(self, failure: SourceError | None = None) -> None:
         """Tells what the attempt came to, None for an answer."""
         self._gate.judge(failure, self.deadline)
@@ -398,6 +444,11 @@ class Ticket:
 
     def end(self) -> None:
         self._gate.end(self)
+
+
+def _refund(taken: list[tuple[Quota, int]], cost: int) -> None:
+    for quota, start in taken:
+        quota.refund(start, cost)
 
 
 def _ns(seconds: float) -> int:

@@ -10,6 +10,7 @@ quota is never exceeded, over ``kill -9`` and power loss, and does not cost a sy
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -83,7 +84,7 @@ class QuotaFacts:
 
 
 class Quota:
-    """One quota of one source. Calls must not overlap."""
+    """One quota of one source."""
 
     def __init__(self, source: str, spec: QuotaSpec, book: Book) -> None:
         self.spec = spec
@@ -95,6 +96,7 @@ class Quota:
         self._start: int | None = None
         self._end = 0
         self._noted = self._made = 0
+        self._alone = asyncio.Lock()
 
     def resets(self, now: int) -> int:
         """When the period that holds an instant ends, in ms."""
@@ -104,31 +106,46 @@ class Quota:
         """Whether a request may be made, as far as is known without asking the book."""
         return not self._is_known(now) or self._made + cost <= self.spec.usable
 
-    async def reserve(self, now: int, cost: int) -> bool:
-        """Sees to it that a request of that cost is noted; False if there is none left."""
-        if not self._is_known(now):
+    async def open(self, now: int) -> None:
+        """Takes up what the book holds. Raises StoreError."""
+        async with self._alone:
+            await self._look_up(now)
+
+    async def take(self, now: int, cost: int) -> int | None:
+        """Counts a request that is about to go out, once it is noted; None if nothing is left, else its period.
+
+        Raises StoreError; the request must not go out then.
+        """
+        async with self._alone:
+            start = await self._look_up(now)
+            if self._made + cost > self.spec.usable:
+                return None
+            missing = self._made + cost - self._noted
+            if missing > 0:
+                block = min(max(missing, self._block), self.spec.usable - self._noted)
+                self._noted = await self._book.spend(self._source, self.spec.key, start, block)
+            self._made += cost
+            return start
+
+    def refund(self, start: int, cost: int) -> None:
+        """Takes a request back that was counted in the period that began at ``start`` and did not go out."""
+        if start == self._start:
+            self._made -= cost
+
+    async def _look_up(self, now: int) -> int:
+        """Sees to it that the period of now is known; when it began."""
+        if self._start is None or not self._is_known(now):
             start = self._grid.floor(now)
             self._noted = self._made = await self._book.spend(self._source, self.spec.key, start, 0)
             self._start, self._end = start, self._grid.after(now)
-        assert self._start is not None, "BUG: a quota without a period"
-        if self._made + cost > self.spec.usable:
-            return False
-        missing = self._made + cost - self._noted
-        if missing > 0:
-            block = min(max(missing, self._block), self.spec.usable - self._noted)
-            self._noted = await self._book.spend(self._source, self.spec.key, self._start, block)
-        return True
-
-    def take(self, cost: int) -> None:
-        """Counts a request that goes out now and was reserved."""
-        self._made += cost
-        assert self._made <= self._noted, "BUG: a request goes out before it was noted"
+        return self._start
 
     async def give_back(self) -> None:
         """Gives what was noted and not made back to the book, at an orderly end."""
-        if self._start is not None and self._noted > self._made:
-            rest, self._noted = self._noted - self._made, self._made
-            await self._book.spend(self._source, self.spec.key, self._start, -rest)
+        async with self._alone:
+            if self._start is not None and self._noted > self._made:
+                rest, self._noted = self._noted - self._made, self._made
+                await self._book.spend(self._source, self.spec.key, self._start, -rest)
 
     def facts(self, now: int) -> QuotaFacts:
         used = self._made if self._is_known(now) else 0

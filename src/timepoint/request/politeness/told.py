@@ -39,17 +39,19 @@ UNBELIEVED = 300.0
 """What is waited if it says more than a week: that is a mistake, and it may be over soon."""
 
 _NAME = re.compile(
-    r"(?P<vendor>(?:[a-z0-9]+[-.])*?)rate-?limit-?(?P<first>.*)|(?P<retry>.*retry-after)(?:-(?P<unit>ms|seconds))?"
+    r"(?P<vendor>(?:[a-z0-9]+[-.])*?)rate-?limit-?(?P<first>.*)|(?P<retry>.*retry-after)(?:-(?P<unit>ms|seconds))?",
+    re.ASCII,
 )
 _ROLES = ("retry-after", "reset-after", "remaining", "reset")
 _ITEM = re.compile(r'(?:"(?P<name>[^"]*)"|(?P<token>[^\s;,="]+))\s*(?P<parameters>(?:;[^;,]*)*)')
-_PAIR = re.compile(r"(limit|remaining|reset)\s*=\s*(\d+)")
-_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?")
-_LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_PAIR = re.compile(r"(limit|remaining|reset)\s*=\s*(\d+)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?", re.ASCII)
+_LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
 _UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _SCOPES = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "daily": 86400.0, "month": 2_678_400.0}
 _EPOCHS = ((1e15, 1e6), (1e12, 1e3), (1e9, 1.0))  # from this number on it is an epoch, in so many parts of a second
-_REFUSALS = frozenset({403, 429, 503})
+REFUSALS = frozenset({403, 429, 500, 502, 503, 504})
+"""Statuses with which a Retry-After speaks for the whole source."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ def read_limits(headers: Iterable[tuple[str, str]], status: int, now: int, date:
         if match is None:
             continue
         if match["retry"] is not None:
-            if status in _REFUSALS or status == 202:  # noqa: PLR2004 - accepted, and not ready yet
+            if status in REFUSALS:
                 _note_retry(asked, name, value, match["unit"], here)
         elif match["first"]:
             _note(scopes, asked, match["first"], value, here)
