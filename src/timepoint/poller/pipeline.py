@@ -178,7 +178,7 @@ class Pipeline:
         with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "load"):
             change_set = desk.decide(mapped, part, report.fire_time, ends_run=ends_run)
         report.rejects.update(change_set.rejects)
-        if points and change_set.rejects.total >= points:
+        if points > change_set.rejects.counts.get("too_old", 0) and change_set.rejects.total >= points:
             raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
         if points and not self.job.window_is_asked and not change_set.series_count():
             raise _Failed(Outcome.MAPPING_ERROR, "all_unused", _unused(mapped, window))
