@@ -20,8 +20,9 @@ from timepoint.request.paging.pager import paging_error
 from timepoint.request.prepare import PreparedRequest
 from timepoint.request.redact import Redactor
 from timepoint.request.template import encode_query
-from timepoint.secret import MASK, Secret
+from timepoint.secret import Secret
 
+_MASK = "***"  # as prepare writes it
 _HIDDEN_LENGTH = 8  # as in prepare: a shorter text is hardly a credential
 _SAFE = "%/:?#[]@!$&'()*+,;=~"  # RFC 3986: what has a meaning, and escapes that are there already
 _LONGEST = 8192  # no server takes a longer URL
@@ -50,7 +51,7 @@ class Sent:
         if self.form:
             changed = replace(asked, body=_with_pair((asked.body or b"").decode(), self.form, text).encode())
         else:
-            changed = with_param(asked, self.param, text, text if is_own else MASK)
+            changed = with_param(asked, self.param, text, text if is_own else _MASK)
         return _with_hidden(changed, () if is_own else (text,))
 
 
@@ -109,8 +110,8 @@ def at_url(asked: PreparedRequest, given: str) -> PreparedRequest:
             "credentials must not leave them: set the URL of the source to where the API is"
         )
     known = set(asked.url.raw_path.split("/"))
-    segments = [segment if segment in known else MASK for segment in target.raw_path.split("/")]
-    names = [f"{name}={MASK}" if equals else MASK for name, equals, _ in _pairs(target.raw_query_string)]
+    segments = [segment if segment in known else _MASK for segment in target.raw_path.split("/")]
+    names = [f"{name}={_MASK}" if equals else _MASK for name, equals, _ in _pairs(target.raw_query_string)]
     address = f"{target.origin()}{'/'.join(segments)}"
     shown = Redactor(text.reveal() for text in asked.hidden).mask(f"{address}?{'&'.join(names)}" if names else address)
     values = [unquote(segment) for segment in target.raw_path.split("/") if segment not in known]
