@@ -102,16 +102,22 @@ _WARNINGS = """\
 ## Warnings
 
 These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that cannot be read
-now; credentials over `http` to another machine; a credential in the config itself; a `timeout` longer than the period;
-a `max_age` shorter than the time until new values come; `labelled` and `short_list` where they have no effect; keys of
-`window` without effect because the request does not name the window; braces in a request that look like a misspelt
-template.
+now; a refresh token whose successor nobody would keep; credentials over `http` to another machine; a credential in the
+config itself; a `timeout` longer than the period; a `max_age` shorter than the time until new values come; `labelled`
+and `short_list` where they have no effect; keys of `window` without effect because the request does not name the
+window; braces in a request that look like a misspelt template.
 """
 _PLACES = {
     "": "Top level",
     "Source": "A source: `sources.NAME`",
     "BasicAuth": "`basic_auth`",
     "Authorization": "`authorization`",
+    "OAuth2": "`oauth2`",
+    "Login": "`login`",
+    "Send": "`send` of a login",
+    "Signature": "`signature`",
+    "SigV4": "`sigv4`",
+    "Param": "A parameter of a source: `params.NAME`",
     "Header": "A header: `http_headers.NAME`",
     "Tls": "`tls_config`",
     "Job": "A job: `jobs.NAME`",
@@ -124,6 +130,7 @@ _PLACES = {
     **{title_of(name).removesuffix("Shape"): f"`paging.{name}`" for name in KINDS},
     "Until": "`paging.until`",
     "Window": "`window`",
+    "Transform": "`transform`",
     "Settled": "`settled_until`",
     "Expect": "`expect`",
     "Walk": "A walk: `rows.NAME`",

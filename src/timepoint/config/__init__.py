@@ -9,6 +9,8 @@ Read in this order:
     places, checks      where things stand, what was found, and the list of all checks
     environ             ${NAME}
     kinds, names        kinds of values; names that a metric, label, job or source may have
+    auth_shape          credentials, headers and TLS, wherever they stand
+    auth_oauth2, auth_login, auth_signature, auth_sigv4     each a way to authenticate: its keys and what they mean
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
     shape, schema       what does not fit, in words; the JSON Schema for editors
     paging_shape, paging_build      the keys of ``paging`` and their checks

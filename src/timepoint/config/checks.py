@@ -65,6 +65,7 @@ class Check(StrEnum):
     SCHEDULE = "schedule"
     REQUEST = "request"
     TEMPLATE = "template"
+    TRANSFORM = "transform"
     PAGING = "paging"
     WINDOW = "window"
     WINDOW_GRID = "window_grid"
@@ -87,6 +88,7 @@ class Check(StrEnum):
     # warnings
     UNUSED_SOURCE = "unused_source"
     MISSING_FILE = "missing_file"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a word for a check
     CLEARTEXT = "cleartext"
     PLAIN_CREDENTIAL = "plain_credential"
     TIMEOUT = "timeout"
@@ -105,6 +107,7 @@ _WARNINGS = frozenset(
     (
         Check.UNUSED_SOURCE,
         Check.MISSING_FILE,
+        Check.REFRESH_TOKEN,
         Check.CLEARTEXT,
         Check.PLAIN_CREDENTIAL,
         Check.TIMEOUT,

@@ -118,7 +118,8 @@ def _as_duration(value: Any) -> int:
     return length if length <= _LONGEST else refuse(Check.DURATION, f"{text} is longer than 100 years")
 
 
-def _as_positive_duration(value: Any) -> int:
+def as_positive_duration(value: Any) -> int:
+    """A duration in milliseconds that is longer than nothing."""
     return _as_duration(value) or refuse(Check.DURATION, "must be longer than 0")
 
 
@@ -147,12 +148,12 @@ def _as_step(value: Any) -> int | Length:
         length = calendar_step(value) if isinstance(value, str) else None
     except ValueError as error:
         refuse(Check.DURATION, str(error))
-    return length or _as_positive_duration(value)
+    return length or as_positive_duration(value)
 
 
 def _as_span(value: Any) -> int | Length:
     length = calendar_span(value) if isinstance(value, str) else None
-    return length or _as_positive_duration(value)
+    return length or as_positive_duration(value)
 
 
 def _as_size(value: Any) -> int:
@@ -233,7 +234,7 @@ PathOrNumber = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\$"}, {"type": "number"}]}),
 ]
 Duration = Annotated[int, BeforeValidator(_as_duration), WithJsonSchema(_DURATION_SCHEMA)]
-PositiveDuration = Annotated[int, BeforeValidator(_as_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
+PositiveDuration = Annotated[int, BeforeValidator(as_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Step = Annotated[
     int | InstanceOf[Length],
     BeforeValidator(_as_step),

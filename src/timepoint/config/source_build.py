@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from timepoint.config.auth_login import build_login
+from timepoint.config.auth_oauth2 import build_oauth2
+from timepoint.config.auth_shape import AuthorizationShape, BasicAuthShape, HeaderShape, ParamShape, TlsShape
+from timepoint.config.auth_signature import build_signature
+from timepoint.config.auth_sigv4 import build_sigv4
 from timepoint.config.checks import Check
+from timepoint.config.kinds import Shape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.places import Findings
 from timepoint.config.places import Path as Where
-from timepoint.config.source_shape import AuthorizationShape, BasicAuthShape, HeaderShape, SourceShape, TlsShape
+from timepoint.config.source_shape import WAYS, SourceShape
+from timepoint.request.auth.endpoint import EndpointSpec
 from timepoint.request.prepare import check_url
-from timepoint.request.spec import Authorization, BasicAuth, SecretSource, SourceSpec, TlsSpec
+from timepoint.request.spec import Authorization, AuthSpec, BasicAuth, SecretSource, SourceSpec, TlsSpec
 from timepoint.secret import Secret
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -31,19 +40,34 @@ _OURS = frozenset(
 )
 
 
+# What each way to authenticate that has modules of its own means; it is given the builder, the shape and its place.
+AUTH_BUILDERS: dict[str, Callable[[SourceBuilder, Any, Where], AuthSpec]] = {
+    "oauth2": build_oauth2,
+    "login": build_login,
+    "signature": build_signature,
+    "sigv4": build_sigv4,
+}
+
+
 class SourceBuilder:
-    """Builds the sources of one file. Relative paths of files are relative to ``directory``."""
+    """Builds the sources of one file. Relative paths of files are relative to ``directory``.
+
+    ``url`` is that of the source that is being built.
+    """
 
     def __init__(self, findings: Findings, directory: Path) -> None:
         self.findings = findings
         self.directory = directory
+        self.url = ""
 
     def build(self, name: str, shape: SourceShape) -> SourceSpec:
         where: Where = ("sources", name)
         if complaint := plain_name_complaint(name):
             self.findings.add(Check.NAME, where, complaint, key=True)
         self._check_url(shape, where)
-        has_authorization = bool(shape.authorization or shape.basic_auth)
+        self.url = shape.url
+        auth = self._auth(shape, where)
+        has_authorization = bool(shape.authorization or shape.basic_auth or (auth and auth.sets_authorization))
         optional: dict[str, Any] = {
             "connect_timeout": shape.connect_timeout,
             "timeout": shape.timeout,
@@ -58,25 +82,37 @@ class SourceBuilder:
             headers=self.headers(shape.http_headers, where, has_authorization=has_authorization),
             basic_auth=self._basic_auth(shape.basic_auth, (*where, "basic_auth")),
             authorization=self._authorization(shape.authorization, (*where, "authorization")),
-            tls=self._tls(shape.tls_config, (*where, "tls_config")),
+            auth=auth,
+            params=self._params(shape.params, (*where, "params")),
+            tls=self.tls(shape.tls_config, (*where, "tls_config")),
             proxy_url=self._proxy(shape.proxy_url, (*where, "proxy_url")),
-            hidden=self._hidden(shape.url, (*where, "url")),
+            hidden=self.hidden(shape.url, (*where, "url")),
             **{key: value for key, value in optional.items() if value is not None},
         )
 
     def _check_url(self, shape: SourceShape, where: Where) -> None:
         at = (*where, "url")
-        try:
-            check_url(shape.url)
-        except ValueError as error:
-            self.findings.add(Check.URL, at, str(error))
+        if not self._check_address(shape.url, at):
             return
-        parts = urlsplit(shape.url)
+        if any(getattr(shape, way) for way in WAYS) or has_secret(shape.http_headers) or self._has_key(shape, where):
+            self.check_cleartext(shape.url, at)
+
+    def _check_address(self, url: str, where: Where) -> bool:
+        try:
+            check_url(url)
+        except ValueError as error:
+            self.findings.add(Check.URL, where, str(error))
+            return False
+        parts = urlsplit(url)
         if parts.username is not None or parts.password is not None:
             message = "credentials do not belong into the URL: use basic_auth with password_file or ${NAME}"
-            self.findings.add(Check.URL_CREDENTIALS, at, message)
-        if shape.basic_auth or shape.authorization or has_secret(shape.http_headers):
-            self.check_cleartext(shape.url, at)
+            self.findings.add(Check.URL_CREDENTIALS, where, message)
+        return True
+
+    def _has_key(self, shape: SourceShape, where: Where) -> bool:
+        """Whether a parameter of a source holds a credential."""
+        params = (shape.params or {}).items()
+        return any(param.file or self.variables((*where, "params", name)) for name, param in params)
 
     def check_cleartext(self, url: str, where: Where) -> None:
         """Warns of credentials at ``where`` that go to a URL which anyone on the way can read."""
@@ -85,7 +121,7 @@ class SourceBuilder:
             message = "credentials go over http in clear text: use https, or anyone on the way can read them"
             self.findings.add(Check.CLEARTEXT, where, message)
 
-    def _hidden(self, url: str, where: Where) -> tuple[Secret, ...]:
+    def hidden(self, url: str, where: Where) -> tuple[Secret, ...]:
         """What the environment put into a URL, but for scheme, host and port: logs without these would help nobody."""
         try:
             parts = urlsplit(url)
@@ -99,11 +135,11 @@ class SourceBuilder:
     def _basic_auth(self, shape: BasicAuthShape | None, where: Where) -> BasicAuth | None:
         if shape is None:
             return None
-        username = self._credential(shape.username, shape.username_file, (*where, "username"), is_secret=False)
+        username = self.credential(shape.username, shape.username_file, (*where, "username"), is_secret=False)
         if shape.username is not None and ":" in shape.username:
             message = "a user name with a colon does not work with basic authentication"
             self.findings.add(Check.CREDENTIAL, (*where, "username"), message)
-        return BasicAuth(username, self._credential(shape.password, shape.password_file, (*where, "password")))
+        return BasicAuth(username, self.credential(shape.password, shape.password_file, (*where, "password")))
 
     def _authorization(self, shape: AuthorizationShape | None, where: Where) -> Authorization | None:
         if shape is None:
@@ -113,7 +149,7 @@ class SourceBuilder:
             self.findings.add(Check.CREDENTIAL, (*where, "type"), "use basic_auth with username and password for Basic")
         elif _TOKEN.fullmatch(scheme) is None:
             self.findings.add(Check.CREDENTIAL, (*where, "type"), f"{scheme!r} is not a scheme: write one word")
-        credential = self._credential(shape.credentials, shape.credentials_file, (*where, "credentials"))
+        credential = self.credential(shape.credentials, shape.credentials_file, (*where, "credentials"))
         return Authorization(credential, scheme)
 
     def headers(
@@ -128,21 +164,21 @@ class SourceBuilder:
             elif name.lower() in _OURS:
                 self.findings.add(Check.HEADER, at, f"{name} is set by the exporter itself: leave it out", key=True)
             elif name.lower() == "authorization" and has_authorization:
-                message = "the header Authorization is what authorization or basic_auth of the source sets: keep one"
+                message = "the header Authorization is set by the way in which the source authenticates: keep one"
                 self.findings.add(Check.CREDENTIAL_CONFLICT, at, message, key=True)
             elif name.lower() in {other.lower() for other in found}:
                 self.findings.add(
                     Check.HEADER, at, f"the header {name} stands twice: case makes no difference", key=True
                 )
             if shape.values is not None:
-                found[name] = self._credential(shape.values[0], None, (*at, "values", 0), is_secret=False)
+                found[name] = self.credential(shape.values[0], None, (*at, "values", 0), is_secret=False)
             else:
                 text = shape.secrets[0] if shape.secrets else None
                 file = shape.files[0] if shape.files else None
-                found[name] = self._credential(text, file, (*at, "secrets" if text is not None else "files", 0))
+                found[name] = self.credential(text, file, (*at, "secrets" if text is not None else "files", 0))
         return found
 
-    def _credential(self, text: str | None, file: str | None, where: Where, *, is_secret: bool = True) -> SecretSource:
+    def credential(self, text: str | None, file: str | None, where: Where, *, is_secret: bool = True) -> SecretSource:
         """Where a credential comes from; ``where`` is the key of its text, ``_file`` is added for its file."""
         if text is None:
             last = where[-1]
@@ -160,6 +196,55 @@ class SourceBuilder:
             self.findings.add(Check.PLAIN_CREDENTIAL, where, message)
         return SecretSource(text=Secret(text))
 
+    def optional(self, shape: Shape, key: str, where: Where, *, is_secret: bool = True) -> SecretSource | None:
+        """The credential that ``key`` or ``key_file`` of a shape at ``where`` gives, None if neither does."""
+        text, file = getattr(shape, key), getattr(shape, f"{key}_file")
+        if text is None and file is None:
+            return None
+        return self.credential(text, file, (*where, key), is_secret=is_secret)
+
+    def variables(self, where: Where) -> tuple[Secret, ...]:
+        """What the environment put at a place or below it."""
+        return tuple(Secret(value) for value in self.findings.variables_below(where) if value)
+
+    def token(self, name: str, where: Where) -> str:
+        """The name of a header or a cookie."""
+        if _TOKEN.fullmatch(name) is None:
+            self.findings.add(Check.HEADER, where, f"{name!r} is not the name of a header or a cookie")
+        return name
+
+    def endpoint(self, url: str, tls: TlsShape | None, where: Where) -> EndpointSpec:
+        """Where tokens come from; ``where`` is the place of the URL, beside which ``tls_config`` stands."""
+        self._check_address(url, where)
+        self.check_cleartext(url, where)
+        return EndpointSpec(url, self.tls(tls, (*where[:-1], "tls_config")), self.hidden(url, where))
+
+    def kept_file(self, name: str, where: Where) -> SecretSource:
+        """A file that is written: its directory must be there, it itself need not be."""
+        path = self.directory / name
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            message = f"the directory {path.parent} is not there or may not be written: no token can be kept there"
+            self.findings.add(Check.MISSING_FILE, where, message)
+        _, written = self.findings.hidden.get(where, ("", ""))
+        return SecretSource(file=path, written=written)
+
+    def _auth(self, shape: SourceShape, where: Where) -> AuthSpec | None:
+        for way, build in AUTH_BUILDERS.items():
+            if (found := getattr(shape, way)) is not None:
+                return build(self, found, (*where, way))
+        return None
+
+    def _params(self, shapes: dict[str, ParamShape] | None, where: Where) -> dict[str, SecretSource]:
+        found = {}
+        for name, shape in (shapes or {}).items():
+            at = (*where, name) if (*where, name) in self.findings.hidden else (*where, name, "value")
+            if shape.value is None:
+                source = SecretSource(file=self._file(shape.file, (*where, name, "file")))
+            else:
+                source = self.credential(shape.value, None, at, is_secret=False)
+            found[name] = replace(source, is_plain=source.text is not None and not self.variables((*where, name)))
+        return found
+
     def _file(self, name: str | None, where: Where) -> Path | None:
         if name is None:
             return None
@@ -170,7 +255,7 @@ class SourceBuilder:
             )
         return path
 
-    def _tls(self, shape: TlsShape | None, where: Where) -> TlsSpec | None:
+    def tls(self, shape: TlsShape | None, where: Where) -> TlsSpec | None:
         if shape is None:
             return None
         if bool(shape.cert_file) != bool(shape.key_file):

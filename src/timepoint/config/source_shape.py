@@ -10,84 +10,21 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from timepoint.config.kinds import Duration, FilledText, OneOf, PositiveDuration, Shape, Size, Text, described, required
+from timepoint.config.auth_login import LoginShape
+from timepoint.config.auth_oauth2 import OAuth2Shape
+from timepoint.config.auth_shape import AuthorizationShape, BasicAuthShape, HeaderShape, Param, TlsShape
+from timepoint.config.auth_signature import SignatureShape
+from timepoint.config.auth_sigv4 import SigV4Shape
+from timepoint.config.kinds import Duration, FilledText, OneOf, PositiveDuration, Shape, Size, described, required
 
-
-class BasicAuthShape(Shape):
-    """Credentials for HTTP basic authentication."""
-
-    place: ClassVar[str] = "basic_auth of a source"
-    groups: ClassVar[tuple[OneOf, ...]] = (
-        OneOf("username", "username_file", required=True),
-        OneOf("password", "password_file", required=True),
-    )
-
-    username: Text | None = described("The user name, or `${NAME}` from the environment.", "exporter")
-    username_file: FilledText | None = described("A file that holds the user name.", "/run/secrets/energy_user")
-    password: Text | None = described(
-        'The password from the environment: `${NAME}`; or `""` if the API wants none.', "${ENERGY_PASSWORD}"
-    )
-    password_file: FilledText | None = described(
-        "A file that holds the password. It is read anew for every request, so a changed password needs no restart.",
-        "/run/secrets/energy_password",
-    )
-
-
-class AuthorizationShape(Shape):
-    """The `Authorization` header of every request."""
-
-    place: ClassVar[str] = "authorization of a source"
-    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("credentials", "credentials_file", required=True),)
-
-    type: FilledText | None = described("The scheme that stands before the credentials. Default: `Bearer`.", "Bearer")
-    credentials: Text | None = described("The credentials from the environment: `${NAME}`.", "${ENERGY_TOKEN}")
-    credentials_file: FilledText | None = described(
-        "A file that holds the credentials. It is read anew for every request.", "/run/secrets/energy"
-    )
-
-
-class HeaderShape(Shape):
-    """The value of one HTTP header. Exactly one of the three keys, with one value."""
-
-    place: ClassVar[str] = "a header under http_headers"
-    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("values", "secrets", "files", required=True),)
-
-    values: Annotated[list[Text], Field(min_length=1, max_length=1)] | None = described(
-        "A list with the value. In the headers of a request it may hold templates.", ["application/json"]
-    )
-    secrets: Annotated[list[Text], Field(min_length=1, max_length=1)] | None = described(
-        "A list with a value that must never be shown, from the environment: `${NAME}`.", ["${ENERGY_KEY}"]
-    )
-    files: Annotated[list[FilledText], Field(min_length=1, max_length=1)] | None = described(
-        "A list with a file that holds the value. It is read anew for every request.", ["/run/secrets/energy_key"]
-    )
-
-
-class TlsShape(Shape):
-    """How the server is verified, and the client's own certificate."""
-
-    place: ClassVar[str] = "tls_config of a source"
-
-    ca_file: FilledText | None = described(
-        "Certificates of the authorities that may have signed the server's certificate. Default: the system's.",
-        "/etc/ssl/internal-ca.pem",
-    )
-    cert_file: FilledText | None = described("The client's certificate; needs `key_file`.", "/run/secrets/client.pem")
-    key_file: FilledText | None = described("The key of the client's certificate.", "/run/secrets/client.key")
-    server_name: FilledText | None = described(
-        "The name that the server's certificate must carry, if it is not the host of the URL.", "energy.internal"
-    )
-    insecure_skip_verify: bool | None = described(
-        "With `true` any certificate is accepted: whoever stands between can read and change all. Default: `false`.",
-        False,  # noqa: FBT003 - an example is given as a value
-    )
+WAYS = ("basic_auth", "authorization", "oauth2", "login", "signature", "sigv4")  # at most one of them
 
 
 class SourceShape(Shape):
     """An API: its base URL, credentials and limits. Jobs name it in `source`."""
 
     place: ClassVar[str] = "a source"
-    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("basic_auth", "authorization"),)
+    groups: ClassVar[tuple[OneOf, ...]] = (OneOf(*WAYS),)
 
     url: FilledText = required(
         "The base URL. The path of a job's request is appended to it. Credentials do not belong into it.",
@@ -98,6 +35,47 @@ class SourceShape(Shape):
     )
     authorization: AuthorizationShape | None = described(
         "The `Authorization` header, for instance a bearer token.", {"credentials_file": "/run/secrets/energy"}
+    )
+    oauth2: OAuth2Shape | None = described(
+        "A bearer token from a token endpoint.",
+        {
+            "client_id": "exporter",
+            "client_secret_file": "/run/secrets/energy_client",
+            "token_url": "https://login.energy.internal/token",
+        },
+    )
+    login: LoginShape | None = described(
+        "A token from a request of its own.",
+        {
+            "post": "/login",
+            "json": {"user": "{username}", "password": "{password}"},
+            "username": "exporter",
+            "password_file": "/run/secrets/energy_password",
+            "token": "$.token",
+            "lifetime": "30m",
+        },
+    )
+    signature: SignatureShape | None = described(
+        "A signature of each request, as described.",
+        {
+            "key_file": "/run/secrets/energy_key",
+            "string_to_sign": "{method}{path_and_query}{timestamp}",
+            "headers": {"X-Timestamp": "{timestamp}", "X-Signature": "{signature}"},
+        },
+    )
+    sigv4: SigV4Shape | None = described(
+        "A signature of each request as AWS wants it.",
+        {
+            "region": "eu-central-1",
+            "service": "monitoring",
+            "access_key": "${AWS_ACCESS_KEY_ID}",
+            "secret_key_file": "/run/secrets/aws",
+        },
+    )
+    params: dict[str, Param] | None = described(
+        "Parameters in the query of every request, for instance a key. Their values are never shown.",
+        {"api_key": {"file": "/run/secrets/energy_key"}},
+        {"api_key": "${ENERGY_KEY}", "format": "json"},
     )
     http_headers: dict[str, HeaderShape] | None = described(
         "Further headers of every request, by name.", {"X-API-Key": {"files": ["/run/secrets/energy_key"]}}

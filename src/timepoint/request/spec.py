@@ -13,8 +13,8 @@ from typing import Any
 
 from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
-from timepoint.request.politeness.spec import BreakerSpec, QuotaSpec, RateSpec
 from timepoint.request.paging.spec import PagingSpec
+from timepoint.request.politeness.spec import BreakerSpec, QuotaSpec, RateSpec
 from timepoint.secret import Secret
 
 HIDDEN_LENGTH = 8  # a literal that is shorter is hardly a credential
@@ -66,6 +66,11 @@ class AuthSpec:
 
     __slots__ = ()
 
+    @property
+    def sets_authorization(self) -> bool:
+        """Whether the header ``Authorization`` is what it sets."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class TlsSpec:
@@ -112,6 +117,11 @@ class SourceSpec:
     circuit_breaker: BreakerSpec = field(default_factory=BreakerSpec)
     clock_tolerance: int = BELIEVED_AHEAD
     hidden: tuple[Secret, ...] = ()
+
+    @property
+    def sets_authorization(self) -> bool:
+        """Whether the header ``Authorization`` of its requests is its own."""
+        return bool(self.authorization or self.basic_auth or (self.auth and self.auth.sets_authorization))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import logging
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,6 +26,8 @@ from timepoint.secret import Secret
 
 INSTALL = "pip install 'timepoint-exporter[aws]'"
 MISSING = f"sigv4 needs botocore, which is not installed: {INSTALL}"
+_NAME = re.compile(r"[a-z0-9-]+")
+_LIKE = {"region": "eu-central-1", "service": "monitoring"}
 _PROFILE = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _SENT = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-SHA256")
 
@@ -69,9 +73,13 @@ class SigV4(Scheme):
         return Added(headers, hidden=(*keys.all, signature), bound=True)
 
 
-def is_missing() -> bool:
-    """Whether the extra is not installed."""
-    return importlib.util.find_spec("botocore") is None
+def complaints(region: str, service: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with a config, each with its key; also that the extra is not installed."""
+    for key, text in (("region", region), ("service", service)):
+        if not _NAME.fullmatch(text):
+            yield key, f"{text!r} is no name of a {key} of AWS: write it like {_LIKE[key]}"
+    if importlib.util.find_spec("botocore") is None:
+        yield "service", MISSING
 
 
 def signed(spec: SigV4Spec, keys: Keys, draft: Draft) -> Any:

@@ -24,7 +24,6 @@ from timepoint.request.auth.endpoint import FORM, JSON, Endpoint, EndpointSpec, 
 from timepoint.request.auth.plain import basic
 from timepoint.request.auth.secrets import checked_header, read_secret
 from timepoint.request.auth.tokens import Token, TokenKeeper
-from timepoint.request.prepare import userinfo
 from timepoint.request.spec import AuthSpec, SecretSource
 from timepoint.secret import Secret
 
@@ -48,13 +47,14 @@ class LoginSpec(AuthSpec):
     """``login`` of a source.
 
     ``token`` is a path into the answer, or the name of a header or cookie of it, as ``token_in`` says ("body",
-    "header", "cookie"). ``lifetime`` is in seconds, or a path to such a number; None if only a refusal ends a token.
+    "header", "cookie"). ``hidden`` are texts in the request that are masked.
+    ``lifetime`` is in seconds, or a path to such a number; None if only a refusal ends a token.
     ``renew_on`` are the statuses by which the API says that a token has ended.
     """
 
     endpoint: EndpointSpec
     method: str = "GET"
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, SecretSource] = field(default_factory=dict)
     body: Any = field(default=None, repr=False)
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -65,6 +65,11 @@ class LoginSpec(AuthSpec):
     lifetime: float | str | None = None
     send: SendSpec = field(default_factory=SendSpec)
     renew_on: tuple[int, ...] = (401,)
+    hidden: tuple[Secret, ...] = ()
+
+    @property
+    def sets_authorization(self) -> bool:
+        return self.send.way == HEADER and self.send.name.lower() == "authorization"
 
 
 class Login(Scheme):
@@ -73,7 +78,6 @@ class Login(Scheme):
     def __init__(self, spec: LoginSpec, around: Around) -> None:
         self._spec = spec
         self._endpoint = Endpoint("login", spec.endpoint, around)
-        self._proxy = userinfo(around.source.proxy_url or "") or ()
         self._keeper = TokenKeeper(around.source.name, around.clock, self._ask)
 
     async def add(self, draft: Draft, deadline: float) -> Added:
@@ -141,7 +145,7 @@ class Login(Scheme):
         pairs = {"{username}": spec.username, "{password}": spec.password}
         known = {word: read_secret(source) for word, source in pairs.items() if source is not None}
         headers = {name: checked_header(name, read_secret(value)) for name, value in spec.headers.items()}
-        hidden = [*known.values(), *headers.values(), *spec.endpoint.hidden, *_literals(spec), *self._proxy]
+        hidden = [*known.values(), *headers.values(), *spec.hidden, *spec.endpoint.hidden, *_literals(spec)]
 
         def render(text: str) -> str:
             for word, secret in known.items():
@@ -160,20 +164,21 @@ class Login(Scheme):
 
 
 def _uses_words(spec: LoginSpec) -> bool:
-    return any(word in text for text in _texts((spec.params, spec.form, spec.body)) for word in WORDS)
+    return any(word in text for text in texts_in((spec.params, spec.form, spec.body)) for word in WORDS)
 
 
-def _texts(node: Any) -> list[str]:
+def texts_in(node: Any) -> list[str]:
+    """All texts in the values of some data."""
     if isinstance(node, str):
         return [node]
     if isinstance(node, Mapping):
         node = list(node.values())
-    return [text for child in node for text in _texts(child)] if isinstance(node, list | tuple) else []
+    return [text for child in node for text in texts_in(child)] if isinstance(node, list | tuple) else []
 
 
 def _literals(spec: LoginSpec) -> list[Secret]:
     """Whatever stands in the request may be a credential."""
-    return [Secret(text) for text in _texts((spec.params, spec.form, spec.body)) if text not in WORDS]
+    return [Secret(text) for text in texts_in((spec.params, spec.form, spec.body)) if text not in WORDS]
 
 
 def _with_params(spec: LoginSpec, render: _Render) -> URL:

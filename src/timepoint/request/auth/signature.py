@@ -47,18 +47,23 @@ class SignatureSpec(AuthSpec):
 
     ``text`` is what is signed. ``headers`` and ``params`` are sent beside it and hold the same words; those that do not
     name ``{signature}`` are there before the text is made, so that it may hold them. ``timestamp`` is how
-    ``{timestamp}`` is written without a format of its own.
+    ``{timestamp}`` is written without a format of its own. ``hidden`` are texts in these that are masked.
     """
 
     key: SecretSource
-    text: str
+    text: str = field(repr=False)
     algorithm: str = "hmac-sha256"
     key_form: str = "text"
     encoding: str = "hex"
     key_id: SecretSource | None = None
     timestamp: str = "unix"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hidden: tuple[Secret, ...] = ()
+
+    @property
+    def sets_authorization(self) -> bool:
+        return any(name.lower() == "authorization" for name in self.headers)
 
 
 def _nonce() -> str:
@@ -77,7 +82,7 @@ class Signature(Scheme):
         spec = self._spec
         key = read_secret(spec.key)
         own = {"nonce": self._nonce(), "key": key.reveal()}
-        hidden = [key]
+        hidden = [key, *spec.hidden]
         if spec.key_id is not None:
             hidden.append(key_id := read_secret(spec.key_id))
             own["key_id"] = key_id.reveal()
