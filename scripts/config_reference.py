@@ -131,6 +131,7 @@ _PLACES = {
     "Until": "`paging.until`",
     "Window": "`window`",
     "Transform": "`transform`",
+    "Transform": "`transform`",
     "Settled": "`settled_until`",
     "Expect": "`expect`",
     "Walk": "A walk: `rows.NAME`",

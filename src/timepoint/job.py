@@ -14,6 +14,7 @@ from timepoint.clock import MINUTE
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.model import MetricSpec, Window
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
+from timepoint.request.transform.chain import Step
 
 MAX_SERIES = 1_000_000
 """What one exporter is built and measured for."""
@@ -47,11 +48,12 @@ class GuardSpec:
 
 @dataclass(frozen=True, slots=True)
 class HttpPolling:
-    """Points that come from an API through a request and a mapping."""
+    """Points that come from an API through a request, a transform of each answer, and a mapping."""
 
     source: SourceSpec
     request: RequestSpec
     mapping: CompiledMapping
+    transform: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

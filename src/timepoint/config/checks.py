@@ -66,6 +66,7 @@ class Check(StrEnum):
     REQUEST = "request"
     TEMPLATE = "template"
     TRANSFORM = "transform"
+    TRANSFORM = "transform"
     PAGING = "paging"
     WINDOW = "window"
     WINDOW_GRID = "window_grid"

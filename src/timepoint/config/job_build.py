@@ -22,10 +22,12 @@ from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.paging_build import build_paging
 from timepoint.config.places import Findings, Path
 from timepoint.config.source_build import SourceBuilder, has_secret
+from timepoint.config.transform_shape import build_transform
 from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_doubts, template_problems, uses_window
+from timepoint.request.transform.chain import Step
 from timepoint.secret import Secret
 
 _TIMEOUT = 5 * MINUTE  # or nine tenths of the period: a run that hangs shall not cost the next fire time, too
@@ -56,6 +58,7 @@ class Plan:
     window_is_asked: bool
     timeout: int
     period: int
+    transform: tuple[Step, ...] = ()
 
 
 class JobBuilder:
@@ -86,6 +89,9 @@ class JobBuilder:
             window_is_asked=_asks_for_window(request),
             timeout=shape.timeout or min(_TIMEOUT, gaps.longest * 9 // 10),
             period=gaps.longest,
+            transform=build_transform(
+                shape.transform, (*self.where, "transform"), str(self.sources.directory.resolve()), self.findings
+            ),
         )
 
     def _add(self, check: Check, key: str, message: str) -> None:

@@ -29,6 +29,7 @@ from timepoint.config.metric_shape import MetricShape, RulesShape
 from timepoint.config.paging_shape import PagingShape
 from timepoint.config.settled_shape import Settled
 from timepoint.config.source_shape import HeaderShape
+from timepoint.config.transform_shape import TransformShape
 
 
 class CsvShape(Shape):
@@ -214,6 +215,9 @@ class JobShape(RulesShape):
     window: WindowShape | None = described("Which range of data time is asked for.", {"step": "5m", "delay": "10m"})
     expect: ExpectShape | None = described(
         "What a usable answer looks like.", {"equal": {"$.status": "success"}, "empty_status": [404]}
+    )
+    transform: TransformShape | None = described(
+        "What is done with each decoded answer before it is mapped.", {"jq": ".d | fromjson"}
     )
     rows: dict[str, Walk] | None = described(
         "Named walks through the document, each starting at `$` or at a walk above it. Without it the document is the "

@@ -243,7 +243,7 @@ class _Loader:
             name=parts.name,
             schedule=plan.schedule,
             window=window,
-            polling=HttpPolling(source, plan.request, mapping),
+            polling=HttpPolling(source, plan.request, mapping, plan.transform),
             metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
             timeout=plan.timeout,
             window_is_asked=plan.window_is_asked,

@@ -110,16 +110,28 @@ class MappingRun:
             if admission is not None and admission.sums and plan.name not in admission.sums:
                 self.takes[place] = _without_overflow(self.takes[place])
 
-    def add(self, document: Any) -> None:
-        """Maps one document: a JSON-like value, or a ``msgspec.Raw``. Raises ContentError or MappingError."""
+    def check(self, answer: Any) -> None:
+        """Looks at a decoded answer for what ``expect`` and ``settled_until`` say of it.
+
+        Raises ContentError, RecursionError for an answer that is nested too deep for their filters.
+        """
+        mapping = self._mapping
+        mapping.expectation(answer)
+        if mapping.boundary is not None:
+            self._settled.append(mapping.boundary.read(answer))
+
+    def add(self, document: Any, *, is_checked: bool = False) -> None:
+        """Maps one document: a JSON-like value, or a ``msgspec.Raw``. Raises ContentError or MappingError.
+
+        ``is_checked``: the document was made of an answer that ``check`` has seen.
+        """
         mapping = self._mapping
         root, self.parts = mapping.decoder.decode(document, self.rejects)
         if mapping.looks_inside and isinstance(root, str | int | float):
             raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
         try:
-            mapping.expectation(root)
-            if mapping.boundary is not None:
-                self._settled.append(mapping.boundary.read(root))
+            if not is_checked:
+                self.check(root)
             program = mapping.whole if self.parts is None else mapping.cut
             program(root, self)
         except RecursionError as error:

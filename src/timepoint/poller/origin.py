@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from timepoint.errors import ContentError, SourceError
+from timepoint.errors import ContentError, MappingError, SourceError
 from timepoint.job import FunctionPolling, HttpPolling, Job
 from timepoint.mapping.engine import MappingRun, RunContext
 from timepoint.model import NOTHING_SETTLED, MappedRun, MetricSpec, Window
@@ -23,6 +23,7 @@ from timepoint.poller.points import collect
 from timepoint.request.answer import Answer
 from timepoint.request.decode import decode
 from timepoint.request.spec import RequestSpec
+from timepoint.request.transform.chain import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,32 @@ class HttpOrigin:
 
     def _add(self, page: Answer, run: MappingRun) -> None:
         try:
-            run.add(decode(page, self._polling.request))
+            add_page(page, self._polling, run)
         except ContentError as error:
             named = str(error) if str(error).startswith(page.url) else f"{page.url}: {error}"
             # Without its cause, whose text is not masked. Kept in no variable, whose frame would keep the body, too.
             raise ContentError(error.reason, page.mask(named)) from None
+        except MappingError as error:
+            raise MappingError(page.mask(str(error))) from None
+
+
+def add_page(page: Answer, polling: HttpPolling, run: MappingRun) -> None:
+    """Decodes an answer and hands it to the mapping. Raises ContentError or MappingError.
+
+    With a transform ``expect`` is about the answer, not about what is made of it: what is no usable answer, an error
+    document say, is the source's fault, and no program or function need be ready for it.
+    """
+    document = decode(page, polling.request)
+    if not polling.transform:
+        run.add(document)
+        return
+    try:
+        run.check(decoded(document))
+        for step in polling.transform:
+            document = step(document)
+    except RecursionError as error:
+        raise MappingError("the document is nested too deep for expect or transform") from error
+    run.add(document, is_checked=True)
 
 
 class FunctionOrigin:

@@ -9,5 +9,6 @@ Read in this order:
     transport, inflate  one HTTP exchange, its body bounded
     fetch, retry        attempts within the deadline, until an answer is accepted
     decode, tables, elements    an answer becomes a document: JSON, CSV, XML
+    transform   what the config puts between the decoded body and the mapping (a subpackage)
     redact      what of all this may be shown
 """
