@@ -29,6 +29,9 @@ from timepoint.model import MetricType
         ("ms", "seconds", 0.001),
         ("hours", "seconds", 3600.0),
         ("core_hours", "seconds", 3600.0),
+        ("usd_cents", "usd", 0.01),
+        ("EUR/MWh", "eur_per_kilowatt_hour", 0.001),
+        ("gbp_cent/kWh", "gbp_per_kilowatt_hour", 0.01),
         ("byte_hours", "byte_seconds", 3600.0),
         ("GiB", "bytes", 2.0**30),
         ("GB", "bytes", 1e9),
@@ -63,7 +66,7 @@ def test_a_counter_takes_no_offset() -> None:
         compile_unit(UnitSpec("celsius", "kelvin"), MetricType.COUNTER)
 
 
-@pytest.mark.parametrize("name", ["gCO2e", "USD", "index points", ""])
+@pytest.mark.parametrize("name", ["gCO2e", "credits", "index points", ""])
 def test_equal_names_pass_unknown(name: Any) -> None:
     """A unit that no registry knows passes if both sides are the same."""
     assert compile_unit(UnitSpec(name, name), MetricType.COUNTER) is IDENTITY
@@ -75,10 +78,11 @@ def test_equal_names_pass_unknown(name: Any) -> None:
         ("kwh", "joules", "'kwh' is not a unit that can be converted: did you mean 'kWh'?"),
         ("Whh", "joules", "'Whh' is not a unit that can be converted: did you mean 'Wh'?"),
         ("Wh", "jouls", "'jouls' is not a unit that can be converted: did you mean 'joules'?"),
+        ("USD", "EUR", "cannot convert 'USD' to 'EUR': they measure different things"),
         (
-            "USD",
-            "EUR",
-            "'USD' is not a unit that can be converted: if the body is in 'EUR' already, write that on both sides",
+            "credit",
+            "tokens",
+            "'credit' is not a unit that can be converted: if the body is in 'tokens' already, write that on both sides",
         ),
         ("W", "joules", "cannot convert 'W' to 'joules': they measure different things"),
         ("dBm", "watts", "cannot convert 'dBm' to 'watts': it is no factor and offset"),

@@ -66,7 +66,14 @@ _ALIASES = {
     "hrs": "hour",
     "hr": "hour",
 }
-_DEFINITIONS = ("core = []", "vcpu = []")  # core_hours to seconds is 3600: CPU time, as Prometheus counts it
+# Currencies whose hundredths APIs bill in. Each measures itself alone: no rate of exchange is a unit.
+_CURRENCIES = ("usd", "eur", "gbp", "chf", "cad", "aud", "nzd", "sek", "nok", "dkk", "pln", "czk", "inr", "brl")
+_ALIASES |= {name.upper(): name for name in _CURRENCIES}
+_DEFINITIONS = (
+    *("core = []", "vcpu = []"),  # core_hours to seconds is 3600: CPU time, as Prometheus counts it
+    *(f"{name} = [{name}]" for name in _CURRENCIES),
+    *(f"{name}_cent = {name} / 100" for name in _CURRENCIES),
+)
 _PER = re.compile(r"\s+per\s+|_per_")
 _POWER = re.compile(r"\b(square|cubic)[ _](\w+)")
 _METERS = re.compile(r"\b([cdkmn]?m)([23])\b")
