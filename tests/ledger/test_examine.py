@@ -78,6 +78,7 @@ BREAKS = {
     "carries": f"UPDATE state SET carry = 1e-3 {DELTA}",
     "readings": f"UPDATE state SET value = value + 1e-6 {READING}",
     "intervals": f"UPDATE state SET recent = x'07' {DELTA}",
+    "quotas": "INSERT INTO quota VALUES ('api', 'day UTC', 0, 'many')",
     "presence": f"UPDATE state SET seen_at = seen_at + 1 {DELTA}",
 }
 
@@ -159,7 +160,8 @@ def test_what_does_not_print_is_escaped(path: Path) -> None:
 
 def test_a_ledger_of_an_older_release_is_examined_too(path: Path) -> None:
     """Its tables are those of its version."""
-    change(path, "DROP TABLE kept_list", "ALTER TABLE lane DROP COLUMN asked_from", "PRAGMA user_version=1")
+    change(path, *(f"DROP TABLE {name}" for name in ("kept_list", "source", "quota")))
+    change(path, "ALTER TABLE lane DROP COLUMN asked_from", "PRAGMA user_version=1")
     assert found(path) == {}
 
 

@@ -30,8 +30,9 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def filled(path: Path) -> Iterator[Ledger]:
-    """An open ledger with one committed run."""
+    """An open ledger with one committed run, and a source that was asked."""
     store = open_store(path, busy_timeout=0)
+    store.note_request("asked", T0)
     ledger = Ledger(store, [counter()])
     ledger.run(facts(0, 5), {"": fives(0, 1)})
     yield ledger
@@ -284,12 +285,15 @@ Method = Callable[[Ledger], object]
 WRITING: dict[str, Method] = {
     "commit": lambda ledger: ledger.store.commit(ledger.decide(facts(5, 10), {"": fives(5, 2), "{b}": fives(5, 2)})),
     "note_attempt": lambda ledger: ledger.store.note_attempt("job", "", T0 + MINUTE),
+    "note_request": lambda ledger: ledger.store.note_request("api", T0),
+    "spend": lambda ledger: ledger.store.spend("api", "day UTC", T0, 1),
     "close": lambda ledger: ledger.store.close(),
 }
 READING: dict[str, Method] = {
     "load": lambda ledger: ledger.store.load("job", ""),
     "lanes": lambda ledger: ledger.store.lanes("job"),
     "newest_commit": lambda ledger: ledger.store.newest_commit(),
+    "last_request": lambda ledger: ledger.store.last_request("asked"),
 }
 
 

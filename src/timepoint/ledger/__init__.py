@@ -10,6 +10,7 @@ Read in this order:
     rewind      a lane that a clock ahead of the time has moved on
     store       what may be asked of a ledger, kept by ``sqlite_store`` and by ``memory``
     schema, lane_rows, packed_points    the tables, and a lane from its rows
+    source_rows the requests to a source: its last one, and those of its quotas
     sqlite      a durable file: open, migrate, transact, checkpoint
     reading, invariants, examine, transfer      looking at a ledger from outside, and moving it as text
 """

@@ -15,6 +15,7 @@ from math import isclose, isfinite, ulp
 
 from timepoint.clock import format_instant
 from timepoint.ledger.packed_points import Unpacker
+from timepoint.ledger.source_rows import KEPT_PERIODS
 from timepoint.model import METRIC_NAME, MetricType, Temporality, Times, series_text, split_series_text
 
 _SERIES = """
@@ -156,6 +157,19 @@ def _presence(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"{_lane(job, lane)}: {name}{text} was seen {_when(seen_at)}, in no run of its lane"
 
 
+def _quotas(connection: sqlite3.Connection) -> Iterator[str]:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'quota'").fetchone() is None:
+        return  # of an older release
+    for source, period, start, used in connection.execute(
+        "SELECT source, period, start, used FROM quota WHERE typeof(used) <> 'integer' OR used < 0 OR start < 0"
+    ):
+        yield f"source {source}: {used} requests in the {period} from {_when(start)} on"
+    for source, period, count in connection.execute(
+        "SELECT source, period, count(*) FROM quota GROUP BY source, period HAVING count(*) > ?", (KEPT_PERIODS,)
+    ):
+        yield f"source {source}: {count} periods of its {period} are kept"
+
+
 def _disorder(times: Times, *, disjoint: bool) -> str | None:
     last_start: int | None = None
     last_end = 0
@@ -236,6 +250,7 @@ OF_THE_LEDGER: tuple[tuple[str, str, Search], ...] = (
     ("carries", "the carry of a delta counter is below the last digit of its total", _carries),
     ("readings", "a cumulative counter shows its earlier lives, its newest reading and its debt", _readings),
     ("intervals", "counted intervals are in order, overlap nowhere and end before what was committed", _intervals),
+    ("quotas", "of each quota the last few periods are kept, with a number of requests that is not negative", _quotas),
     ("presence", "no series was seen later than the newest run of its lane", _presence),
 )
 """Name, promise and search of every check."""

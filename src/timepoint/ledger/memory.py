@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from timepoint.errors import StoreError
 from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.source_rows import KEPT_PERIODS
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
 
@@ -23,6 +24,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lanes: dict[tuple[str, str], LaneState] = {}
         self._lists: dict[tuple[str, str], KeptList] = {}
+        self._requests: dict[str, int] = {}
+        self._spent: dict[tuple[str, str], dict[int, int]] = {}
         self._commits = 0
         self._next_id = 1
 
@@ -75,6 +78,19 @@ class MemoryStore:
 
     def keep_list(self, job: str, name: str, kept: KeptList) -> None:
         self._lists[job, name] = kept
+
+    def last_request(self, source: str) -> int | None:
+        return self._requests.get(source)
+
+    def note_request(self, source: str, at: int) -> None:
+        self._requests[source] = at
+
+    def spend(self, source: str, period: str, start: int, count: int) -> int:
+        known = self._spent.get((source, period), {})
+        used = max(0, sum(spent for at, spent in known.items() if at >= start) + count)
+        earlier = sorted((at, spent) for at, spent in known.items() if at < start)
+        self._spent[source, period] = dict([*earlier, (start, used)][-KEPT_PERIODS:])
+        return used
 
     def rewrite(self, lane: LaneState) -> int:
         known = self._lanes.get((lane.job, lane.lane))

@@ -10,6 +10,8 @@ All instants in milliseconds since the epoch, UTC.
     metric      one row per lane, name and shape: a metric declared differently is another one
     series      a series text and what never changes of it; written once
     kept_list   the values of a job's fan-out as they were last listed
+    source      when each source was last asked, if it may be asked only so often
+    quota       how many requests were made, or are about to be, in each of the last periods of a source's quotas
     state       what changes with each run, by the integer id of the series, so that a run rewrites no text. Updating
                 100,000 rows takes 145 ms; 190 ms with text and state in one table
 
@@ -86,6 +88,14 @@ _VERSION_3 = (
         empty INTEGER NOT NULL,
         text TEXT NOT NULL,
         PRIMARY KEY (job, name)
+    )""",
+    "CREATE TABLE source (name TEXT PRIMARY KEY, last_request INTEGER)",
+    """CREATE TABLE quota (
+        source TEXT NOT NULL,
+        period TEXT NOT NULL,
+        start INTEGER NOT NULL,
+        used INTEGER NOT NULL CHECK (used >= 0),
+        PRIMARY KEY (source, period, start)
     )""",
 )
 

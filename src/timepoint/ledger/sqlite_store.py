@@ -22,6 +22,7 @@ from timepoint.ledger.change import ChangeSet, MetricChanges
 from timepoint.ledger.lane_rows import read_lane
 from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.schema import LEDGER
+from timepoint.ledger.source_rows import read_last_request, write_request, write_spent
 from timepoint.ledger.sqlite import Database
 from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
@@ -109,6 +110,18 @@ class SqliteStore:
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (job, name, kept.asked_at, kept.listed_at, kept.empty, kept.text),
             )
+
+    def last_request(self, source: str) -> int | None:
+        with self._alone(), self._database.reading() as connection:
+            return read_last_request(connection, source)
+
+    def note_request(self, source: str, at: int) -> None:
+        with self._alone(), self._database.writing() as connection:
+            write_request(connection, source, at)
+
+    def spend(self, source: str, period: str, start: int, count: int) -> int:
+        with self._alone(), self._database.writing() as connection:
+            return write_spent(connection, source, period, start, count)
 
     def newest_commit(self) -> int:
         with self._alone(), self._database.reading() as connection:

@@ -96,6 +96,22 @@ class Store(Protocol):
         """Makes durable what is known of a list, in place of what was kept of it."""
         ...
 
+    def last_request(self, source: str) -> int | None:
+        """When the newest request to a source was noted, in ms; None if none ever was."""
+        ...
+
+    def note_request(self, source: str, at: int) -> None:
+        """Keeps when a source was last asked."""
+        ...
+
+    def spend(self, source: str, period: str, start: int, count: int) -> int:
+        """Adds ``count`` requests to those of the period of a quota that began at ``start``; how many it has then.
+
+        A negative ``count`` gives back what was not used. What was noted for later periods becomes part of this one:
+        the clock had been ahead, and these requests were made. The newest three periods are kept.
+        """
+        ...
+
     def rewrite(self, lane: LaneState) -> int:
         """Makes durable what ``rewind`` changed in a lane, whole or not at all; the number of the commit, also set.
 

@@ -7,6 +7,8 @@ files beside the ledger.
     {"lane":{"job":"pod_energy","lane":"","version":9,"watermark":1767261000000,...}}
     {"metric":{"name":"pod_energy_joules_total","shape":"counter/delta/joules",...}}       of the lane before it
     {"series":{"text":"{pod_name=\"cart-1\"}","value":"0x1.9p+3",...,"recent":{...}}}      of the metric before it
+    {"source":{"name":"energy","last_request":1767261000000}}                              after all lanes
+    {"quota":{"source":"energy","period":"day UTC","start":1767225600000,"used":17}}
     {"end":{"lanes":1,"metrics":1,"series":1,"sha256":"..."}}                              over all lines before it
 
 Instants are integer milliseconds since the epoch. What the ledger keeps as float64 is a hexadecimal float (C99,
@@ -41,6 +43,9 @@ FORMAT = "timepoint-ledger"
 FORMAT_VERSION = 1
 
 _VALUE = 8
+_OF_SOURCES = ("source", "quota")
+_FIRST_WITH_SOURCES = 3  # the version of the ledger
+_KINDS = frozenset({"lanes", "metrics", "series", "sources", "quotas"})
 _NOT_EXPORTED = frozenset({"id", "lane_id", "metric_id"})
 
 
@@ -51,6 +56,8 @@ class Counted:
     lanes: int
     metrics: int
     series: int
+    sources: int = 0
+    quotas: int = 0
 
 
 def export_lines(path: Path, *, in_use: bool, by: str, at: int) -> Iterator[bytes]:
@@ -65,7 +72,8 @@ def export_lines(path: Path, *, in_use: bool, by: str, at: int) -> Iterator[byte
             line = msgspec.json.encode(fields if kind is None else {kind: fields}) + b"\n"
             digest.update(line)
             if kind is not None:
-                counts[kind if kind == "series" else f"{kind}s"] += 1
+                name = _plural(kind)
+                counts[name] = counts.get(name, 0) + 1
             yield line
     yield msgspec.json.encode({"end": {**counts, "sha256": digest.hexdigest()}}) + b"\n"
 
@@ -135,6 +143,19 @@ def _rows(connection: sqlite3.Connection, by: str, at: int) -> Iterator[tuple[st
                     series[name] = None if series[name] is None else float(series[name]).hex()
                 series["recent"] = _points_out(*unpacker.unpack(series["recent"]))
                 yield "series", series
+    for table in _OF_SOURCES if version >= _FIRST_WITH_SOURCES else ():
+        for row in _plain(connection, f"SELECT * FROM {table} ORDER BY 1, 2"):  # noqa: S608  # names are our own
+            yield table, row
+
+
+def _plural(kind: str) -> str:
+    return kind if kind == "series" else f"{kind}s"
+
+
+def _plain(connection: sqlite3.Connection, select: str) -> Iterator[dict[str, Any]]:
+    cursor = connection.execute(select)
+    names = [column[0] for column in cursor.description]
+    return (dict(zip(names, row, strict=True)) for row in cursor)
 
 
 def _named(connection: sqlite3.Connection, select: str, *of: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -236,10 +257,10 @@ class _Reader:
             if kind == "end":
                 self._check_end(fields, before)
                 return
-            name = kind if kind == "series" else f"{kind}s"
-            if name not in self._counts or not isinstance(fields, dict):
-                raise self.refusal("it is neither lane, metric, series nor end")
-            self._counts[name] += 1
+            name = _plural(kind)
+            if name not in _KINDS or not isinstance(fields, dict):
+                raise self.refusal("it is neither lane, metric, series, source, quota nor end")
+            self._counts[name] = self._counts.get(name, 0) + 1
             yield kind, fields
 
     def refusal(self, text: str) -> DataDirectoryError:
@@ -274,7 +295,8 @@ class _Writer:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._kinds = {table: dict(_columns(connection, table)) for table in ("lane", "metric", "series", "state")}
+        tables = ("lane", "metric", "series", "state", *_OF_SOURCES)
+        self._kinds = {table: dict(_columns(connection, table)) for table in tables}
         self._packer = Packer()
         self._lane = self._metric = 0
 
@@ -290,6 +312,8 @@ class _Writer:
             self._lane, self._metric = self._insert("lane", fields), 0
         elif kind == "metric":
             self._metric = self._insert("metric", {**fields, "lane_id": self._lane})
+        elif kind in _OF_SOURCES:
+            self._insert(kind, fields)
         else:
             fields = {**fields, "recent": _points_in(fields["recent"], self._packer)}
             known = self._kinds["series"]
