@@ -13,6 +13,7 @@ from typing import Any
 from timepoint.clock import MINUTE
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.model import MetricSpec, Window
+from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.transform.chain import Step
 
@@ -68,7 +69,8 @@ class Job:
     """One job, ready to run. ``timeout`` bounds a whole run, in milliseconds.
 
     ``max_series`` is how many series of the job the ledger holds at most, on the page or since they left it.
-    ``window_is_asked`` says that the request names its window; points outside it are then not used (R15).
+    ``window_is_asked`` says that the request names its window; points outside it are then not used (R15). ``each`` is
+    the fan-out, None for a job that asks for one thing.
     """
 
     name: str
@@ -80,3 +82,4 @@ class Job:
     window_is_asked: bool = True
     max_series: int = MAX_SERIES
     guard: GuardSpec = field(default_factory=GuardSpec)
+    each: EachSpec | None = None

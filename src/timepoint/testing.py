@@ -22,7 +22,7 @@ import heapq
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -111,11 +111,12 @@ class FakeSource:
     """An API that answers what a function of the window gives.
 
     The function gives the body as bytes, text or anything that JSON can say, a whole ``Answer``, a tuple of such, which
-    are the pages of the window, or an exception, which is raised; it may be a coroutine function that waits.
-    ``windows`` are those that were asked for. It is the fetcher and what opens it at once.
+    are the pages of the window, or an exception, which is raised; it may be a coroutine function that waits. It is
+    called with the window, and with the values of a fan-out by name. ``windows`` are those that were asked for. It is
+    the fetcher and what opens it at once.
     """
 
-    answer: Callable[[Window], Any]
+    answer: Callable[..., Any]
     windows: list[Window] = field(default_factory=list)
 
     def open(self, source: SourceSpec) -> AbstractAsyncContextManager[Fetcher]:  # noqa: ARG002 - one for all sources
@@ -128,9 +129,10 @@ class FakeSource:
         deadline: float,  # noqa: ARG002 - the protocol's
         *,
         fire_time: int | None = None,  # noqa: ARG002 - the protocol's
+        values: Mapping[str, str] | None = None,
     ) -> tuple[Answer, ...]:
         self.windows.append(window)
-        given = self.answer(window)
+        given = self.answer(window, **(values or {}))
         if asyncio.iscoroutine(given):
             given = await given
         if isinstance(given, BaseException):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -118,9 +117,28 @@ def test_lanes_of_a_job_share_its_families() -> None:
     """Each lane adds its series with its own end."""
     ledger = Ledger(MemoryStore(), [gauge()])
     ledger.run(facts(0, 10), {"{a}": fives(0, 1)})
-    other = replace(ledger.lane, last_fire=FIRE + MINUTE)
-    family = shown({"x": ledger.metrics[0]}, [ledger.lane, other], NOW + MINUTE)[0]
-    assert [batch.visible_until for batch in family.batches] == [FIRE + HOUR, FIRE + HOUR + MINUTE]
+    others = [Ledger(MemoryStore(), ledger.metrics) for _ in range(2)]
+    for text, other in zip(("{b}", "{c}"), others, strict=True):
+        other.run(facts(0, 10), {text: fives(0, 2)})
+    others[0].lane.last_fire = FIRE + MINUTE
+    lanes = [ledger.lane, *(other.lane for other in others)]
+    family = shown({"x": ledger.metrics[0]}, lanes, NOW + MINUTE)[0]
+    assert [(batch.visible_until, batch.texts) for batch in family.batches] == [
+        (FIRE + HOUR, ["{a}", "{c}"]),
+        (FIRE + HOUR + MINUTE, ["{b}"]),
+    ]
+
+
+def test_a_series_stands_on_a_page_only_once() -> None:
+    """Where two lanes have the same one, that of the first is shown."""
+    lanes = []
+    for value in (1, 2):
+        ledger = Ledger(MemoryStore(), [gauge()])
+        ledger.run(facts(0, 10), {"{a}": fives(0, value)})
+        lanes.append(ledger.lane)
+    lanes[1].last_fire = FIRE + MINUTE
+    family = shown({"x": ledger.metrics[0]}, lanes, NOW)[0]
+    assert [(batch.texts, list(batch.values)) for batch in family.batches] == [(["{a}"], [1.0])]
 
 
 def test_parts_of_a_histogram_stand_together_in_order() -> None:

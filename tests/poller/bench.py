@@ -10,7 +10,8 @@ from timepoint.errors import StoreError
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.model import Window
-from timepoint.poller.desk import JobDesk
+from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.listing import Listing
 from timepoint.poller.origin import HttpOrigin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import RunReport
@@ -58,17 +59,21 @@ class Bench:
         """Forgets everything but what the store holds."""
         job, timing = self.job, Timing(self.clock, self.clock.sleep)
         assert isinstance(job.polling, HttpPolling)
+        desk, worker = JobDesk(job, self.store, self.published, self.clock), InlineWorker()
+        listing = Listing(job, desk, worker, self.clock, {job.polling.source.name: self.source})
+        listing.take_up()
         self.pipeline = Pipeline(
             job,
             HttpOrigin(job.polling, job.metrics, self.source),
-            JobDesk(job, self.store, self.published, self.clock),
-            InlineWorker(),
+            desk,
+            worker,
             timing,
             Pace(job.polling.source.min_interval, timing),
+            listing,
         )
 
-    async def run(self) -> RunReport:
-        return await self.pipeline.run(self.clock.now())
+    async def run(self, refused: int = 0) -> RunReport:
+        return await self.pipeline.run(self.clock.now(), refused={LANE: refused} if refused else {})
 
     def samples(self) -> dict[str, float]:
         return read_samples(published_page(self.published, self.clock.now()))

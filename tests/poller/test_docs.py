@@ -6,7 +6,7 @@ from pathlib import Path
 
 from timepoint.errors import SourceError
 from timepoint.model import Outcome
-from timepoint.poller import job_loop, pipeline
+from timepoint.poller import job_loop, lane, listing, pipeline
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "runs.md").read_text()
 
@@ -23,8 +23,8 @@ def test_every_reason_is_explained() -> None:
     explained = {
         word for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)
     }
-    source = inspect.getsource(pipeline) + inspect.getsource(job_loop)
-    given = set(re.findall(r'(?:_closing|_Failed)\(Outcome\.\w+, "(\w+)"', source))
+    source = "".join(map(inspect.getsource, (pipeline, lane, listing, job_loop)))
+    given = set(re.findall(r'(?:closing|Failed)\(Outcome\.\w+, "(\w+)"', source))
     given |= set(re.findall(r'skipped\([^"]*?"(\w+)"', source)) | {"nothing_new", "not_settled", "bug"}
     documented = inspect.getdoc(SourceError) or ""
     given |= set(re.findall(r"``(\w+)``", documented)) - {"reason", "attempts"}

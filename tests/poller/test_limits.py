@@ -45,7 +45,7 @@ async def test_a_change_that_stays_is_believed(bench: Callable[..., Bench]) -> N
     await made.run()
     made.source.answer = lambda _: []
     await made.clock.advance(minutes=30)
-    report = await made.pipeline.run(made.clock.now(), refused=1)
+    report = await made.run(refused=1)
     assert report.outcome is Outcome.EMPTY
     assert not [name for name in made.samples() if name.startswith("energy")]
 
@@ -66,7 +66,7 @@ async def test_a_hole_in_the_data_does_not_hold_up_a_catch_up(bench: Callable[..
     made.source.answer = lambda _: []
     await made.clock.advance(hours=2)
     assert (await made.run()).is_refused
-    report = await made.pipeline.run(made.clock.now(), refused=1)
+    report = await made.run(refused=1)
     assert (report.outcome, report.committed) == (Outcome.EMPTY, 24)
 
 

@@ -21,7 +21,7 @@ from timepoint.job import Job
 from timepoint.model import Outcome, Window, split_series_text
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.points import Point
-from timepoint.poller.report import MetricStanding, RunReport
+from timepoint.poller.report import LanesStanding, MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.tally import JobTally
@@ -160,6 +160,7 @@ async def test_the_poller_tells_about_itself(stage: Stage, job: Job) -> None:
 def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     """All of the poller's own metrics are as Prometheus' own lint wants them."""
     tally = JobTally("pods", Rhythm(1, 1), 5, last_success=1, next_begin=1, accepted=1)
+    tally.lanes = LanesStanding(3, 1, {1: (2, 1)}, watermark=1, listed_at=1)
     report = RunReport("pods", 1, 1, standing={"x_total": MetricStanding(1, 1, 0.0)})
     report.rejects.add("not_a_number", "$")
     report.stages["fetch"] = 1.0

@@ -51,14 +51,14 @@ def test_failures_in_a_row_are_counted_until_a_good_run() -> None:
 def test_refusals_in_a_row_are_counted_over_processes() -> None:
     """An accepted run ends the row; a run that failed otherwise says nothing; ``poll --once`` goes on counting."""
     tally = JobTally("pods")
-    tally.add(RunReport("pods", 1, 1, is_refused=True).close(Outcome.SOURCE_ERROR))
+    tally.add(RunReport("pods", 1, 1, is_refused=True, refusals={"": 1}).close(Outcome.SOURCE_ERROR))
     tally.add(RunReport("pods", 2, 2).close(Outcome.SOURCE_ERROR))
-    tally.add(RunReport("pods", 3, 3, committed=1, is_refused=True).close(Outcome.PARTIAL))
+    tally.add(RunReport("pods", 3, 3, committed=1, is_refused=True, refusals={"": 2}).close(Outcome.PARTIAL))
     after = JobTally("pods")
     after.take_up(tally.sums())
-    assert after.refusals == 2
+    assert after.refusals == {"": 2}
     after.add(RunReport("pods", 4, 4, committed=1).close(Outcome.OK))
-    assert after.refusals == 0
+    assert after.refusals == {}
 
 
 def test_nothing_new_is_no_failure() -> None:

@@ -71,7 +71,8 @@ def commit_runs(directory: Path, runs: int, acknowledgements: int) -> None:
     clock = FixedClock()
     store = open_store(layout.ledger)
     desk = JobDesk(JOB, store, layout.published, clock)
-    lane = desk.take_up()
+    desk.take_up()
+    lane = desk.load()
     clock.instant = lane.watermark or clock.instant
     desk.restore()
     while (first := intervals(lane)) < runs * killed.NEW_PER_RUN:

@@ -234,14 +234,14 @@ async def _run(job: Job, question: Question) -> tuple[MappedRun, Material]:
         if question.response is not None:
             raise click.UsageError(f"job {job.name} is a function, which reads no answer")
         origin = open_origin(job, {})
-        material = await origin.ask(window, question.fire_time, _deadline(job))
+        material = await origin.ask(window, question.fire_time, _deadline(job), {})
         return origin.read(material, context), material
     async with HttpFetcher(job.polling.source) as fetcher:
         origin = open_origin(job, {job.polling.source.name: fetcher})
         if question.response is not None:
             material = _from_file(question.response)
         else:
-            material = await origin.ask(window, question.fire_time, _deadline(job))
+            material = await origin.ask(window, question.fire_time, _deadline(job), {})
         return origin.read(material, context), material
 
 

@@ -22,6 +22,7 @@ from timepoint.ledger.examine import Check, Examination, examine, reading_lanes
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.state import LaneState
 from timepoint.poller.desk import LANE
+from timepoint.poller.listing import known_lanes
 
 _BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
 
@@ -49,8 +50,8 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
         load = None
         if is_newest and jobs is not None:
             read = stack.enter_context(reading_lanes(layout.ledger, in_use=in_use))
-            load = partial(_load, read)
-        beside = Beside(_versions(examination), load, by_name, in_use)
+            load = partial(_load, read, {name: listed_lanes(job, examination) for name, job in (by_name or {}).items()})
+        beside = Beside(_versions(examination), _listed_versions(examination, by_name), load, by_name, in_use)
         pages_checks = check_pages(layout.published, pages, beside)
     report.checks = [_check_directory(layout.path), *examination.checks, *pages_checks]
     report.jobs = _jobs(examination, pages, by_name)
@@ -58,8 +59,15 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
     return report
 
 
-def _load(read: Callable[[str, str], LaneState], job: str) -> LaneState:
-    return read(job, LANE)
+def _load(read: Callable[[str, str], LaneState], lanes: Mapping[str, Sequence[str]], job: str) -> list[LaneState]:
+    return [read(job, lane) for lane in lanes[job]]
+
+
+def listed_lanes(job: Job, examination: Examination) -> list[str]:
+    """The lanes of a job in the config, as far as they are known without asking anybody."""
+    if job.each is None:
+        return [LANE]
+    return [lane.name for lane in known_lanes(job.each, examination.lists.get(job.name, {})) or ()]
 
 
 def _check_directory(path: Path) -> Check:
@@ -87,6 +95,17 @@ def _versions(examination: Examination) -> dict[str, int] | None:
     versions: dict[str, int] = {}
     for lane in examination.lanes:
         versions[lane.job] = max(versions.get(lane.job, 0), lane.version)
+    return versions
+
+
+def _listed_versions(examination: Examination, by_name: Mapping[str, Job] | None) -> dict[str, int]:
+    """The newest commit of each job that its page should show: that of the lanes that are listed now."""
+    versions = _versions(examination) or {}
+    for name, job in (by_name or {}).items():
+        if job.each is not None and name in versions:
+            listed = set(listed_lanes(job, examination))
+            own = [lane.version for lane in examination.lanes if lane.job == name and lane.lane in listed]
+            versions[name] = max(own, default=0)
     return versions
 
 

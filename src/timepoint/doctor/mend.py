@@ -23,13 +23,14 @@ from timepoint.doctor.pages import BESIDE, difference, read_pages
 from timepoint.doctor.report import Report
 from timepoint.errors import DataDirectoryError, InUseError
 from timepoint.exposition.publish import POLLER, publish, published_paths, withdraw
-from timepoint.exposition.segment import PublishedJob
 from timepoint.job import Job
 from timepoint.ledger.reading import COMPANIONS, companion
 from timepoint.ledger.sqlite_store import SqliteStore
+from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import open_store
 from timepoint.ledger.transfer import export_lines, import_lines
-from timepoint.poller.desk import LANE, fingerprint, render
+from timepoint.poller.listing import known_lanes
+from timepoint.poller.page import LANE, fingerprint, render, version_of
 from timepoint.version import __version__
 
 _WORTH_IT = 10
@@ -201,20 +202,25 @@ def _repair_pages(layout: Layout, jobs: Sequence[Job] | None, store: SqliteStore
         withdraw(layout.published, name)
         yield f"job {name}: page removed, it is not in the config"
     for job in jobs:
-        lane = store.load(job.name, LANE)
+        lanes = _listed(job, store)
+        version, names = version_of(lanes), [lane.lane for lane in lanes]
         page = pages.whole.get(job.name)
-        if page is None or (page.commit, page.fingerprint) != (lane.version, fingerprint(job.metrics)):
+        if page is None or (page.commit, page.fingerprint) != (version, fingerprint(job.metrics, names)):
             why = "there was none" if page is None else f"it showed commit {page.commit}"
-        elif _differs(page, job, store):
+        elif any(difference(page, job, lanes)):
             why = "it was not what the ledger holds"
         else:
             continue
-        publish(layout.published, render(job, lane, now))
-        yield f"job {job.name}: page of commit {lane.version} rendered, {why}"
+        publish(layout.published, render(job, lanes, now))
+        yield f"job {job.name}: page of commit {version} rendered, {why}"
 
 
-def _differs(page: PublishedJob, job: Job, store: SqliteStore) -> bool:
-    return any(difference(page, job, store.load(job.name, LANE)))
+def _listed(job: Job, store: SqliteStore) -> list[LaneState]:
+    """The lanes that the page of a job shows, as far as they are known without asking anybody."""
+    if job.each is None:
+        return [store.load(job.name, LANE)]
+    lanes = known_lanes(job.each, store.kept_lists(job.name)) or ()
+    return list(store.load_lanes(job.name, [lane.name for lane in lanes]).values())
 
 
 def _job_pages(layout: Layout) -> list[Path]:

@@ -5,7 +5,7 @@ Owns: what must be true of the files that the server reads. Must not know: how a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from timepoint.exposition.segment import PublishedJob
 from timepoint.job import Job
 from timepoint.ledger.examine import Check
 from timepoint.ledger.state import LaneState
-from timepoint.poller.desk import fingerprint, render
+from timepoint.poller.page import fingerprint, render, version_of
 
 Line = tuple[str, bytes, int | None, int | None]
 """Family, sample line, from when, until when."""
@@ -53,12 +53,13 @@ def read_pages(directory: Path) -> Pages:
 class Beside:
     """What pages are compared with. ``versions`` are the newest commits of each job, None if the ledger is unreadable.
 
-    ``load`` reads a lane, None if this release cannot (an older one wrote it). ``jobs`` are those of the config, None
-    if none was given.
+    ``listed`` are those of the lanes that the page of the job should show. ``load`` reads these lanes, None if this
+    release cannot (an older one wrote the ledger). ``jobs`` are those of the config, None if none was given.
     """
 
     versions: Mapping[str, int] | None
-    load: Callable[[str], LaneState] | None
+    listed: Mapping[str, int]
+    load: Callable[[str], list[LaneState]] | None
     jobs: Mapping[str, Job] | None
     in_use: bool
 
@@ -115,7 +116,7 @@ def _ahead(pages: Pages, beside: Beside) -> Iterator[str]:
 
 
 def _behind(pages: Pages, beside: Beside) -> Iterator[str]:
-    for name, version in (beside.versions or {}).items():
+    for name, version in beside.listed.items():
         page = pages.whole.get(name)
         if beside.in_use or (beside.jobs is not None and name not in beside.jobs):
             continue
@@ -131,25 +132,24 @@ def _different(pages: Pages, beside: Beside) -> Iterator[str]:
         job = (beside.jobs or {}).get(name)
         if job is None or beside.load is None or name not in (beside.versions or {}):
             continue
-        if page.fingerprint != fingerprint(job.metrics):
-            continue
         try:
-            lane = beside.load(name)
+            lanes = beside.load(name)
         except StoreError as error:
             yield f"job {name}: {error}"
             continue
-        if lane.version != page.commit:
+        names = [lane.lane for lane in lanes]
+        if (page.commit, page.fingerprint) != (version_of(lanes), fingerprint(job.metrics, names)):
             continue
-        extra, missing = difference(page, job, lane)
+        extra, missing = difference(page, job, lanes)
         if extra or missing:
             lines = sorted(line[1].decode().strip() for line in extra or missing)
             which = "does not come from the ledger" if extra else "is missing"
             yield f"job {name}: {len(extra)} lines too many, {len(missing)} too few; {lines[0]} {which}"
 
 
-def difference(page: PublishedJob, job: Job, lane: LaneState) -> tuple[set[Line], set[Line]]:
-    """The lines of a page that its lane does not render to, and those that are missing from it."""
-    again = unpack(b"".join(pack(render(job, lane, page.rendered_at))))
+def difference(page: PublishedJob, job: Job, lanes: Sequence[LaneState]) -> tuple[set[Line], set[Line]]:
+    """The lines of a page that its lanes do not render to, and those that are missing from it."""
+    again = unpack(b"".join(pack(render(job, lanes, page.rendered_at))))
     shown, expected = _lines(page), _lines(again)
     return shown - expected, expected - shown
 

@@ -16,11 +16,11 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import add
 
-from timepoint.ledger.state import LaneState, MetricState
+from timepoint.ledger.state import LaneState, MetricState, metric_key
 from timepoint.mapping.texts import Admission
 from timepoint.model import (
     OVERFLOW,
@@ -41,15 +41,20 @@ _PREFIXES = 3
 
 @dataclass(slots=True)
 class Budget:
-    """What a lane may still take. ``room`` is that of the job."""
+    """What a lane may still take. ``room`` is that of the job.
+
+    ``elsewhere`` is what the other lanes of the job hold, by ``metric_key``.
+    """
 
     lane: LaneState
     metrics: Mapping[str, MetricSpec]
     max_series: int
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
     room: int = 0
 
     def __post_init__(self) -> None:
-        self.room = max(0, self.max_series - sum(map(_size, self.lane.metrics.values())))
+        held = sum(map(_size, self.lane.metrics.values())) + sum(self.elsewhere.values())
+        self.room = max(0, self.max_series - held)
 
     def admission(self) -> Admission:
         """What the mapping needs to stop early: it need not be exact, since ``fit`` is.
@@ -98,7 +103,8 @@ class Budget:
     def _room(self, spec: MetricSpec) -> int:
         if not spec.max_series:
             return self.room
-        return min(self.room, max(0, spec.max_series - _size(self.lane.metric(spec))))
+        held = _size(self.lane.metric(spec)) + self.elsewhere.get(metric_key(spec), 0)
+        return min(self.room, max(0, spec.max_series - held))
 
     def _is_known(self, name: str, text: str) -> bool:
         """Whether a row's series is in the ledger; also where the labels of the row do not tell it alone."""
@@ -117,10 +123,13 @@ class Budget:
         if self._room(spec) < self.room:
             metric = self.lane.metric(spec)
             name, metrics = f"max_series {spec.max_series}", [metric] if metric is not None else []
+            others = self.elsewhere.get(metric_key(spec), 0)
         else:
             name, metrics = f"max_series {self.max_series} of the job", list(self.lane.metrics.values())
+            others = sum(self.elsewhere.values())
         shown, left = sum(len(metric.series) for metric in metrics), sum(len(metric.absent) for metric in metrics)
-        return f"{name} ({shown} on the page, {left} kept since they left it)"
+        beside = f", {others} in other lanes" if self.elsewhere else ""
+        return f"{name} ({shown} on the page, {left} kept since they left it{beside})"
 
 
 _WITH_PARTS = (*_LABELS_OF_PARTS, MetricType.STATESET)

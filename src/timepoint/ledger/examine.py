@@ -20,6 +20,7 @@ from timepoint.ledger.reading import companion, file_fault, opened_to_read
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import explain
 from timepoint.ledger.state import LaneState
+from timepoint.ledger.store import KeptList
 
 KEEP = 10
 """How many findings of one check are told; the others are counted."""
@@ -82,12 +83,16 @@ class LaneFacts:
 
 @dataclass(slots=True)
 class Examination:
-    """What was found. ``facts`` is None if the file could not even be opened as a ledger; ``is_there`` if it exists."""
+    """What was found. ``facts`` is None if the file could not even be opened as a ledger; ``is_there`` if it exists.
+
+    ``lists`` are what is kept of fan-outs, by job and name.
+    """
 
     is_there: bool
     checks: list[Check] = field(default_factory=list)
     facts: LedgerFacts | None = None
     lanes: list[LaneFacts] = field(default_factory=list)
+    lists: dict[str, dict[str, KeptList]] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -139,6 +144,11 @@ def _examine(connection: sqlite3.Connection, path: Path, examination: Examinatio
     try:
         examination.facts = _read_facts(connection, path, version)
         examination.lanes = list(_read_lanes(connection))
+        if version == LEDGER.version:
+            for job, name, *fields in connection.execute(
+                "SELECT job, name, asked_at, listed_at, empty, text FROM kept_list"
+            ):
+                examination.lists.setdefault(job, {})[name] = KeptList(*fields)
     except (sqlite3.Error, TypeError) as error:
         file.find(f"{path}: its tables cannot be read: {error}")
 

@@ -3,9 +3,12 @@
 Read in this order:
 
     schedule            when a job fires (pure)
-    plan, pipeline      which windows a run asks for, and one run: ask, read, decide, commit, publish
+    plan, pipeline      which windows a run asks for, and one run over its lanes: what is shared, and when it is shown
+    lane, gathering     one lane in a run: ask, read, decide, commit; many lanes in one transaction
+    listing, owners     which lanes there are, and to which of them a series belongs
+    closing             how a run ends
     origin, points      where points come from: a request and a mapping, or a user's function
-    desk, worker        a job's lane, ledger and page, kept in step in one thread
+    desk, page, worker  a job's lanes, ledger and page, kept in step in one thread
     settled, guard, freshness       what of an answer is final, whether it is believed; how fresh what is shown is
     report, tally, selfmetrics      what runs came to, as log line, status and metrics
     timing, job_loop, runner, main  waiting, one job over time, all of them, the process

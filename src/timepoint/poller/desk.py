@@ -1,18 +1,16 @@
-"""The books of one job: its lane in memory, its part of the ledger, its published page.
+"""The books of one job: its lanes in memory, its part of the ledger, its published page.
 
-Owns: that these three stay in step: the lane changes after the commit, the page after the lane; what a restart shows.
-Must not know: how points were got, when a job runs. Everything here runs in the worker.
+Owns: that these three stay in step: a lane changes after the commit, the page after the lanes; what a restart shows.
+Must not know: how points were got, when a job runs, which lanes a job should have. Everything here runs in the worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from timepoint.clock import BELIEVED_AHEAD, Clock
 from timepoint.errors import ClockError, DataDirectoryError, PublishError, StoreError
-from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import publish, read_published, snapshot_path
 from timepoint.failpoints import failpoint
 from timepoint.job import Job
@@ -20,63 +18,115 @@ from timepoint.ledger.budget import Budget
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
 from timepoint.ledger.rewind import is_ahead, rewind
-from timepoint.ledger.shown import shown
-from timepoint.ledger.state import LaneState, MetricState
-from timepoint.ledger.store import Store
-from timepoint.model import MappedRun, MetricSpec, Window
+from timepoint.ledger.state import LaneState, metric_key
+from timepoint.ledger.store import KeptList, Store
+from timepoint.model import MappedRun, Window
+from timepoint.poller.owners import Owners
+from timepoint.poller.page import LANE, behind_text, fingerprint, metric_standing, render, version_of
 from timepoint.poller.report import MetricStanding
 from timepoint.poller.settled import settled_instant
 from timepoint.request.window import overlap_behind
-from timepoint.version import __version__
 
-LANE = ""
-"""The name of the only lane of a job without a fan-out."""
+__all__ = ["LANE", "JobDesk"]
 
 
 class JobDesk:
-    """``page_is_old`` says that the last attempt to publish failed."""
+    """``page_is_old`` says that the last attempt to publish failed, or that the list of lanes has changed since."""
 
     def __init__(self, job: Job, store: Store, published: Path, clock: Clock) -> None:
         self._job = job
         self._store = store
         self._published = published
         self._clock = clock
-        self._lane: LaneState | None = None
+        self._lanes: dict[str, LaneState | None] = {LANE: None}  # the listed ones; None: to be read from the ledger
+        self._owners = Owners(job.metrics) if job.each is not None else None
+        self._sizes: dict[str, int] = {}  # how many series the loaded lanes of a fan-out hold, by metric
         self._fingerprint = fingerprint(job.metrics)
         self._shown_version: int | None = None
         self._found: tuple[int, str] | None = None
         self.page_is_old = False
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Job and lane."""
-        return self._job.name, LANE
+    def lanes(self) -> tuple[str, ...]:
+        """The names of the lanes that the job has now."""
+        return tuple(self._lanes)
 
-    def load(self) -> LaneState:
-        """The lane as it was last committed; from memory unless a commit failed. Raises StoreError."""
-        if self._lane is None:
-            self._lane = self._store.load(self._job.name, LANE)
-        return self._lane
+    def list_lanes(self, names: Sequence[str]) -> bool:
+        """From now on the job has these lanes, in this order; whether that is a change. Raises StoreError.
 
-    def bring_back(self) -> str:
+        One that leaves goes from memory and from the next page, and stays in the ledger. One that comes back goes on
+        where it was.
+        """
+        if list(self._lanes) == list(names):
+            return False
+        strangers = [name for name in names if name not in self._lanes]
+        loaded = self._store.load_lanes(self._job.name, strangers) if strangers else {}
+        for name in self._lanes.keys() - set(names):
+            self._drop(name)
+        before = self._lanes
+        self._lanes = {name: before.get(name) for name in names}
+        for name, lane in loaded.items():
+            self._take(name, lane)
+        self._fingerprint = fingerprint(self._job.metrics, tuple(names))
+        self.page_is_old |= self._shown_version is not None
+        return True
+
+    def load(self, lane: str = LANE) -> LaneState:
+        """A listed lane as it was last committed; from memory unless a commit failed. Raises StoreError."""
+        state = self._lanes[lane]
+        if state is None:
+            state = self._store.load(self._job.name, lane)
+            self._take(lane, state)
+        return state
+
+    def load_all(self) -> list[LaneState]:
+        """All listed lanes, in their order. Raises StoreError."""
+        missing = [name for name, state in self._lanes.items() if state is None]
+        if len(missing) > 1:
+            for name, state in self._store.load_lanes(self._job.name, missing).items():
+                self._take(name, state)
+        return [self.load(name) for name in self._lanes]
+
+    def _take(self, name: str, state: LaneState) -> None:
+        self._lanes[name] = state
+        self._count(state, 1)
+        if self._owners is not None:
+            self._owners.take(state)
+
+    def _drop(self, name: str) -> None:
+        """Forgets what memory holds of a lane, until it is loaded again."""
+        state = self._lanes[name]
+        if state is not None:
+            self._lanes[name] = None
+            self._count(state, -1)
+            if self._owners is not None:
+                self._owners.leave(state)
+
+    def _count(self, lane: LaneState, sign: int) -> None:
+        if self._owners is not None:
+            for key, metric in lane.metrics.items():
+                size = len(metric.series) + len(metric.absent)
+                self._sizes[key] = self._sizes.get(key, 0) + sign * size
+
+    def bring_back(self, lane: str = LANE) -> str:
         """Brings a lane back that a clock ahead of the time has moved on; what was done, empty if there was no need.
 
         Raises StoreError, and ClockError if the clock of now may be the wrong one: then the page is only held to it.
         """
-        lane, now = self.load(), self._clock.now()
+        state, now = self.load(lane), self._clock.now()
         latest = now + BELIEVED_AHEAD
-        if not is_ahead(lane, latest):
+        if not is_ahead(state, latest):
             return ""
-        lane = self._store.load(self._job.name, LANE)  # a copy, to be changed before it is durable
+        state = self._store.load(self._job.name, lane)  # a copy, to be changed before it is durable
         try:
-            done = rewind(lane, self._job.metrics, now, latest)
+            done = rewind(state, self._job.metrics, now, latest)
         except ClockError:
             if self._page_outlives(now):
                 self.publish()
             raise
-        self._lane = None
-        self._store.rewrite(lane)
-        self._lane = lane
+        self._drop(lane)
+        self._store.rewrite(state)
+        self._take(lane, state)
         return done
 
     def _page_outlives(self, now: int) -> bool:
@@ -88,53 +138,110 @@ class JobDesk:
         longest = now + max((spec.max_age for spec in self._job.metrics.values()), default=0)
         return any((batch.visible_until or 0) > longest for family in page.families for batch in family.batches)
 
-    def note_attempt(self, window: Window) -> None:
+    def note_attempt(self, window: Window, lane: str = LANE) -> None:
         """Makes durable that a request for the window is about to go out. Raises StoreError."""
-        lane, now = self.load(), self._clock.now()
-        self._store.note_attempt(self._job.name, LANE, now, window.start)
-        lane.note_attempt(now, window.start)
+        self.note_attempts({lane: window.start})
 
-    def budget(self) -> Budget:
-        """How many new series the job may take now. Raises StoreError."""
-        return Budget(self.load(), self._job.metrics, self._job.max_series)
+    def note_attempts(self, asked_from: Mapping[str, int]) -> None:
+        """The same for several lanes at once; by name the start of the window. Raises StoreError."""
+        now = self._clock.now()
+        states = {name: self.load(name) for name in asked_from}
+        if len(asked_from) == 1:
+            for name, start in asked_from.items():
+                self._store.note_attempt(self._job.name, name, now, start)
+        else:
+            self._store.note_attempts(self._job.name, asked_from, now)
+        for name, start in asked_from.items():
+            states[name].note_attempt(now, start)
 
-    def decide(self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool) -> ChangeSet:
+    def kept_lists(self) -> dict[str, KeptList]:
+        """What is kept of the lists of the fan-out. Raises StoreError."""
+        return self._store.kept_lists(self._job.name)
+
+    def keep_list(self, name: str, kept: KeptList) -> None:
+        """Makes a list durable. Raises StoreError."""
+        self._store.keep_list(self._job.name, name, kept)
+
+    def budget(self, lane: str = LANE) -> Budget:
+        """How many new series the lane may take now: what the others hold counts as well. Raises StoreError."""
+        state = self.load(lane)
+        elsewhere = dict(self._sizes)
+        for key, metric in state.metrics.items() if elsewhere else ():
+            elsewhere[key] = elsewhere.get(key, 0) - len(metric.series) - len(metric.absent)
+        return Budget(state, self._job.metrics, self._job.max_series, elsewhere)
+
+    def screen(self, mapped: MappedRun, lane: str) -> None:
+        """Rejects what belongs to other lanes."""
+        if self._owners is not None:
+            self._owners.screen(mapped, lane)
+
+    def decide(
+        self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LANE
+    ) -> ChangeSet:
         """What an answer changes. ``window`` is what was asked for, or the part of it that is settled."""
-        lane = self.load()
+        state = self.load(lane)
         job = self._job
         facts = RunFacts(
             fire_time=fire_time,
             window=window,
             now=self._clock.now(),
             window_is_asked=job.window_is_asked,
-            settled=settled_instant(job, fire_time, mapped.settled_until, lane.watermark),
+            settled=settled_instant(job, fire_time, mapped.settled_until, state.watermark),
             overlap=overlap_behind(job.window, window.end),
             ends_run=ends_run,
         )
-        return decide(lane, mapped, job.metrics, facts)
+        return decide(state, mapped, job.metrics, facts)
+
+    def claim(self, change_set: ChangeSet) -> None:
+        """The change set is about to be committed: until then its new series count as taken."""
+        if self._owners is not None:
+            self._owners.claim(change_set)
+            self._grow(change_set, 1)
+
+    def _grow(self, change_set: ChangeSet, sign: int) -> None:
+        for key, changes in change_set.metrics.items():
+            self._sizes[key] = self._sizes.get(key, 0) + sign * len(changes.new)
 
     def commit(self, change_set: ChangeSet) -> None:
         """Makes a change set durable, then brings the lane to it. Raises StoreError.
 
         A failed commit may yet be in the file: the lane is then forgotten, and read again before it is used.
         """
-        lane = self.load()
+        self.commit_all((change_set,))
+
+    def commit_all(self, change_sets: Sequence[ChangeSet]) -> None:
+        """The same for several lanes, in one transaction. Raises StoreError: then all of them are read again."""
+        states = [self.load(change_set.lane) for change_set in change_sets]
         failpoint("before_commit")
         try:
-            self._store.commit(change_set)
+            if len(change_sets) == 1:
+                self._store.commit(change_sets[0])
+            else:
+                self._store.commit_all(change_sets)
         except StoreError:
-            self._lane = None
+            for change_set in change_sets:
+                self._settle(change_set, committed=False)
+                self._drop(change_set.lane)
             raise
         failpoint("after_commit")
-        change_set.apply(lane)
+        for change_set, state in zip(change_sets, states, strict=True):
+            self._settle(change_set, committed=True)
+            self._count(state, -1)
+            change_set.apply(state)
+            self._count(state, 1)
+
+    def _settle(self, change_set: ChangeSet, *, committed: bool) -> None:
+        if self._owners is not None:
+            self._owners.settle(change_set, committed=committed)
+            self._grow(change_set, -1)
 
     def publish(self) -> None:
-        """Renders what the lane shows, for the server. Raises StoreError, PublishError."""
+        """Renders what the lanes show, for the server. Raises StoreError, PublishError."""
         failpoint("before_publish")
-        lane, now = self.load(), self._clock.now()
+        lanes, now = self.load_all(), self._clock.now()
         self.page_is_old = True
-        publish(self._published, render(self._job, lane, now))
-        self._shown_version = lane.version
+        publish(self._published, render(self._job, lanes, now))
+        self._shown_version = version_of(lanes)
         self.page_is_old = False
         failpoint("after_publish")
 
@@ -144,72 +251,42 @@ class JobDesk:
 
     def finish(self) -> None:
         """Brings the page to a commit that was the last before the end. Raises StoreError, PublishError."""
-        if self._shown_version is not None and self.load().version != self._shown_version:
+        if self._shown_version is not None and version_of(self.load_all()) != self._shown_version:
             self.publish()
 
-    def take_up(self) -> LaneState:
-        """Loads the lane and looks at the page that was published before the start.
+    def take_up(self) -> None:
+        """Loads the lanes and looks at the page that was published before the start.
 
-        A page is written after the commit that it shows, so one that is ahead of its lane says that commits were lost:
+        A page is written after the commit that it shows, so one that is ahead of its job says that commits were lost:
         the log is gone, or an older copy stands in the ledger's place. Polling on would make counters go back, and
         Prometheus would count all of a total again. Raises DataDirectoryError then, and StoreError.
         """
-        lane = self.load()
+        newest = max(version_of(self.load_all()), self._store.newest_version(self._job.name))
         try:
             page = read_published(snapshot_path(self._published, self._job.name))
         except PublishError:
-            return lane
-        if page.commit > lane.version:
-            raise DataDirectoryError(behind_text(self._job.name, lane.version, page.commit))
+            return
+        if page.commit > newest:  # of all lanes: one that it shows may have left the list meanwhile
+            raise DataDirectoryError(behind_text(self._job.name, newest, page.commit))
         self._found = (page.commit, page.fingerprint)
-        return lane
 
     def restore(self) -> None:
         """Brings the page to the ledger at the start: a file that is missing, damaged or of another state is replaced.
 
         Call it after ``take_up``. Raises StoreError, PublishError.
         """
-        lane = self.load()
-        if self._found != (lane.version, self._fingerprint):
+        version = version_of(self.load_all())
+        if self._found != (version, self._fingerprint):
             self.publish()
-        self._shown_version = lane.version
+        self._shown_version = version
 
-    def series_on_page(self) -> int:
-        """How many series of the job's metrics were in the newest accepted run."""
-        lane = self.load()
-        metrics = (lane.metric(spec) for spec in self._job.metrics.values())
-        return sum(len(metric.series) for metric in metrics if metric is not None)
+    def series_on_page(self, lane: str = LANE) -> int:
+        """How many series of the job's metrics were in the newest accepted run of a lane."""
+        state = self.load(lane)
+        found = (state.metrics.get(metric_key(spec)) for spec in self._job.metrics.values())
+        return sum(len(metric.series) for metric in found if metric is not None)
 
     def standing(self) -> dict[str, MetricStanding]:
         """What each metric of the job shows, by name."""
-        lane = self.load()
-        return {name: _standing(lane.metric(spec), spec) for name, spec in self._job.metrics.items()}
-
-
-def render(job: Job, lane: LaneState, now: int) -> JobSnapshot:
-    """What a lane shows, for the server. Pure."""
-    return JobSnapshot(job.name, shown(job.metrics, (lane,), now), lane.version, now, fingerprint(job.metrics))
-
-
-def behind_text(job: str, version: int, commit: int) -> str:
-    """What is said of a ledger that is older than a page rendered from it."""
-    return (
-        f"job {job}: its page shows commit {commit}, but the newest that the ledger knows of it is {version}: the "
-        "ledger or its -wal file was lost, or replaced by an older one, and counters would go back; restore the newest "
-        "copy with its -wal file, or see timepoint doctor"
-    )
-
-
-def _standing(metric: MetricState | None, spec: MetricSpec) -> MetricStanding:
-    counts = spec.temporality is not None
-    max_age, is_forecast = spec.max_age, bool(spec.horizons)
-    if metric is None:
-        return MetricStanding(0, None, 0.0 if counts else None, max_age, is_forecast)
-    debt = metric.debt() if counts else None
-    return MetricStanding(len(metric.series), metric.newest, debt, max_age, is_forecast, len(metric.absent))
-
-
-def fingerprint(metrics: Mapping[str, MetricSpec]) -> str:
-    """Names how a job is rendered: other metrics, or another release, make another page of the same ledger."""
-    text = "\n".join((__version__, *(repr(spec) for spec in metrics.values())))
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        lanes = self.load_all()
+        return {name: metric_standing(lanes, spec) for name, spec in self._job.metrics.items()}

@@ -61,10 +61,12 @@ class Turn:
     """How a job stands at a moment. Instants in milliseconds.
 
     ``accepted`` is the fire time of the newest accepted run, ``due`` the newest fire time whose run should have begun;
-    ``is_failing`` says that the newest run failed, ``was_skipped`` that a later one did not take place.
+    ``is_failing`` says that the newest run failed, ``was_skipped`` that a later one did not take place. Of a fan-out
+    ``accepted`` is that of the lane that is furthest behind, and ``newest`` that of the one that is not.
     """
 
     accepted: int | None
+    newest: int | None = None
     due: int | None = None
     next_begin: int | None = None
     running_since: int | None = None
@@ -84,7 +86,7 @@ def phases(rhythm: Rhythm, turn: Turn, shown: Shown) -> tuple[Phase, ...]:
     """The words of a metric from now on; none before the first accepted run, when there is nothing to be old."""
     if turn.accepted is None:
         return ()
-    expires = turn.accepted + shown.max_age
+    expires = (turn.accepted if turn.newest is None else turn.newest) + shown.max_age
     first, overdue = _now(rhythm, turn, shown), _overdue(rhythm, turn)
     ahead = [Phase(first, expires), Phase(Freshness.EXPIRED, None)]
     if first is Freshness.FRESH and overdue is not None and overdue < expires:

@@ -17,7 +17,7 @@ from timepoint.job import Job
 from timepoint.model import Outcome
 from timepoint.poller import schedule
 from timepoint.poller.pipeline import Pipeline
-from timepoint.poller.report import RunReport, skipped
+from timepoint.poller.report import LanesReport, RunReport, skipped
 from timepoint.poller.tally import JobTally
 
 LOGGER = logging.getLogger(__name__)
@@ -34,10 +34,16 @@ class JobLoop:
         self.job: Job = pipeline.job
         self.tally = tally
         self.last_begin: int | None = None
+        self.listing = pipeline.listing
         self._pipeline = pipeline
         self._timing = pipeline.timing
         self._changed = changed
         self._run: asyncio.Task[RunReport] | None = None
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The names of the lanes that the job has now."""
+        return self._pipeline.desk.lanes
 
     async def run_forever(self) -> None:
         """Runs the job at its fire times until it is cancelled, which cancels a run in progress too."""
@@ -116,6 +122,17 @@ class JobLoop:
         self._changed()
 
 
+def _lanes(lanes: LanesReport | None) -> dict[str, str | int | None]:
+    """How many lanes there are, and how many of them did not end well."""
+    if lanes is None:
+        return {}
+    return {
+        "lanes": lanes.listed,
+        "lanes_failed": lanes.failed,
+        "lanes_unreached": lanes.unreached or None,
+    }
+
+
 def _level(report: RunReport) -> int:
     if not report.failed:
         return logging.INFO
@@ -136,6 +153,7 @@ def log_run(report: RunReport) -> None:
         fire_time=format_instant(report.fire_time),
         window_start=format_instant(report.windows[0].start) if report.windows else None,
         window_end=format_instant(report.windows[-1].end) if report.windows else None,
+        **_lanes(report.lanes),
         duration=round(report.duration, 3),
         attempts=report.attempts,
         rows=report.rows,
@@ -153,5 +171,7 @@ def log_run(report: RunReport) -> None:
         reason=report.reason or None,
         error=report.error or None,
     )
+    if report.lanes is not None and report.lanes.trouble:
+        log.event(LOGGER, logging.WARNING, "lanes_not_listed", job=report.job_name, error=report.lanes.trouble)
     if report.bug is not None:
         LOGGER.error("BUG: a run of job %s met an error that is not foreseen", report.job_name, exc_info=report.bug)

@@ -53,8 +53,8 @@ class Origin(Protocol):
         """Why it cannot be asked now, as a sentence; empty if it can."""
         ...
 
-    async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:
-        """Waits for the answer. Raises SourceError."""
+    async def ask(self, window: Window, fire_time: int, deadline: float, values: Mapping[str, str]) -> Material:
+        """Waits for the answer. ``values`` are those of the lane, by name. Raises SourceError."""
         ...
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
@@ -66,9 +66,15 @@ class Fetcher(Protocol):
     """What a job needs of the request room; ``timepoint.testing`` ships a fake."""
 
     async def fetch(
-        self, request: RequestSpec, window: Window, deadline: float, *, fire_time: int | None = None
+        self,
+        request: RequestSpec,
+        window: Window,
+        deadline: float,
+        *,
+        fire_time: int | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> tuple[Answer, ...]:
-        """The pages of a window in their order, one at least."""
+        """The pages of a window in their order, one at least. ``values`` are those of a fan-out, for templates."""
         ...
 
 
@@ -83,8 +89,9 @@ class HttpOrigin:
     def busy(self) -> str:
         return ""
 
-    async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:
-        pages = await self._fetcher.fetch(self._polling.request, window, deadline, fire_time=fire_time)
+    async def ask(self, window: Window, fire_time: int, deadline: float, values: Mapping[str, str]) -> Material:
+        request = self._polling.request
+        pages = await self._fetcher.fetch(request, window, deadline, fire_time=fire_time, values=values)
         return material_of(pages)
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
@@ -151,7 +158,13 @@ class FunctionOrigin:
             return "the function of an earlier run has not come back yet"
         return ""
 
-    async def ask(self, window: Window, fire_time: int, deadline: float) -> Material:  # noqa: ARG002 - the protocol's
+    async def ask(
+        self,
+        window: Window,
+        fire_time: int,  # noqa: ARG002 - the protocol's
+        deadline: float,  # noqa: ARG002 - the protocol's
+        values: Mapping[str, str],  # noqa: ARG002 - a function has no fan-out: it may ask for what it likes
+    ) -> Material:
         call = _Call(self._function, window)
         self._thread = threading.Thread(target=call.run, name=f"job {self._name}", daemon=True)
         self._thread.start()

@@ -1,23 +1,22 @@
-"""One run of one job.
+"""One run of one job, over its lanes.
 
-Owns: the order of its stages, and the closing word. Must not know: when a job runs, what else runs.
+Owns: how lanes share a run, when the page is published, the closing word. Must not know: the stages of a window, when a
+job runs, what else runs.
 
-    fire time ──> plan the windows, oldest first                                      event loop
-                  for each window:
-                      note the attempt, durably                                       worker
-                      wait for the source's turn, ask                                 event loop
-                      read (decode, map) ──> decide ──> commit ──> apply in memory    worker
-                  shown ──> publish                                                   worker
+    fire time ──> which lanes there are, asked longest ago first        worker; a discovery asks its source
+                  a few lanes at a time, window by window:              lane.py
+                  shown ──> publish                                     worker; in a long run now and then, too
               ──> report
 
-Each window is committed by itself, so a run that fails in its third window has moved on by two. What follows from that
-order: an attempt is noted before the request goes out, so no crash loop burns a quota; the lane in memory changes after
-the commit, so it never holds what is not durable; a failed run publishes nothing, so the last state stays (P5).
+A job without a fan-out has one lane. With one, a lane that has got a window goes to the end of the line, so no lane
+waits for another's backlog; only a few answers are in memory at a time; and a run whose time is over keeps what it has,
+and the next one begins with the lanes that had no turn. A run in which nothing was committed publishes nothing, so the
+last state stays (P5).
 
     outcome         when
     ok              every window was committed (rejects alone do not change that)
     empty           the same, and the answers held no points
-    partial         a window failed after others had been committed
+    partial         windows were committed and others failed: later ones, or those of other lanes
     source_error    the API, or the function, gave no usable answer
     mapping_error   the mapping raised, or there were rows or points and all of them were rejected
     store_error     the ledger could not load, note or commit, or the page could not be published
@@ -26,36 +25,31 @@ the commit, so it never holds what is not durable; a failed run publishes nothin
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from timepoint.clock import BELIEVED_AHEAD, Clock, format_duration, format_instant
-from timepoint.errors import ClockError, MappingError, PublishError, SourceError, StoreError, TransportError
-from timepoint.failpoints import failpoint
+from timepoint.clock import format_duration
 from timepoint.job import HttpPolling, Job
-from timepoint.mapping.engine import RunContext
-from timepoint.model import MappedRun, Outcome, Rejects, Window
+from timepoint.model import Outcome, Window
+from timepoint.poller.closing import Failed, close, close_lanes, closing, taking
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.gathering import Gathering
 from timepoint.poller.guard import refusal
-from timepoint.poller.origin import Material, Origin
+from timepoint.poller.lane import Answered, LaneStages, LaneTurn
+from timepoint.poller.listing import Listing
+from timepoint.poller.origin import Origin
+from timepoint.poller.page import LANE
 from timepoint.poller.plan import windows_of_run
-from timepoint.poller.report import NOT_SETTLED, NOTHING_NEW, RunReport
-from timepoint.poller.settled import settled_window, unsettled_text, without_points
+from timepoint.poller.report import NOTHING_NEW, TIMEOUT, LanesReport, RunReport
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import Worker, paused_collector
+from timepoint.request.each.lanes import Lane
 
-# An origin keeps the deadline itself if it can, and then knows better what it waited for: it speaks first.
-_GRACE = 0.25
-
-
-class _Failed(Exception):  # noqa: N818 - not an error of its own: it carries a closing word out of the stages
-    """A window that could not be committed, and the closing word that this means for the run."""
-
-    def __init__(self, outcome: Outcome, reason: str, error: str, bug: BaseException | None = None) -> None:
-        self.outcome, self.reason, self.error, self.bug = outcome, reason, error, bug
-        super().__init__(error)
+_PUBLISH_EVERY = 15.0  # seconds, in a run that takes longer; never more than a twentieth of the time, if it is costly
+_SHARE = 20
+_PLANS = 64  # lanes that stand alike share a plan; of 10,000 that differ not all plans need be in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,196 +62,232 @@ class Pipeline:
     worker: Worker
     timing: Timing
     pace: Pace
+    listing: Listing
 
-    async def run(self, fire_time: int, *, refused: int = 0) -> RunReport:
+    async def run(self, fire_time: int, *, refused: Mapping[str, int] | None = None) -> RunReport:
         """One run. Never raises for what a source, a mapping or a store does.
 
-        ``refused`` is how many runs before it were refused in a row, since their answers held too few series.
+        ``refused`` is by lane how many answers before it were refused in a row, since they held too few series.
         """
         clock = self.timing.clock
         began, started = clock.now(), clock.monotonic()
-        report = RunReport(self.job.name, fire_time, began, refused_before=refused)
+        report = RunReport(self.job.name, fire_time, began, refusals=dict(refused or {}))
+        if self.job.each is not None:
+            report.lanes = LanesReport()
+        run = _Run(self, report, started + self.job.timeout / 1000, dict(refused or {}))
+        failure: Failed | None = None
         try:
-            windows = await self._plan(fire_time, report)
-            await self._run_windows(windows, report, started + self.job.timeout / 1000)
-            report.close(Outcome.OK if report.points else Outcome.EMPTY)
-        except _Failed as failure:
-            outcome = Outcome.PARTIAL if report.committed else failure.outcome
-            report.close(outcome, failure.reason, failure.error)
-            report.bug = failure.bug
-        if report.committed or report.brought_back:
-            await self._publish(report)
+            turns = await run.plan()
+            await run.go(turns)
+            failure = run.stopped if report.lanes is not None else turns[0].failure
+        except Failed as raised:
+            failure = raised
+            turns = []
+        if report.lanes is not None and turns:
+            close_lanes(report, report.lanes, failure)
+        else:
+            close(report, failure)
+        if report.committed or report.brought_back or run.has_new_list:
+            await run.publish()
+        await run.stand()
         report.duration = clock.monotonic() - started
         return report
 
-    async def _plan(self, fire_time: int, report: RunReport) -> list[Window]:
-        if busy := self.origin.busy():
-            raise _Failed(Outcome.SKIPPED, "busy", busy)
-        with _closing(Outcome.STORE_ERROR, "load"):
-            report.brought_back = await self.worker.do(self.desk.bring_back)
-            lane = await self.worker.do(self.desk.load)
-        windows = windows_of_run(self.job, fire_time, lane.watermark, lane.asked_from)
-        if not windows:
-            raise _Failed(Outcome.SKIPPED, NOTHING_NEW, "no data time is new since the last run")
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """What the lanes of one run share. ``stopped`` is why no more is asked."""
+
+    pipeline: Pipeline
+    report: RunReport
+    deadline: float
+    refused: dict[str, int]
+    stopped: Failed | None = None
+    has_new_list: bool = False
+    _stages: LaneStages = field(init=False)
+    _notes: Gathering[tuple[LaneTurn, Window]] = field(init=False)
+    _answers: Gathering[Answered] = field(init=False)
+    _plans: dict[tuple[int | None, int | None], list[Window]] = field(default_factory=dict)
+    _publish_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        of = self.pipeline
+        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, of.pace, self.report, self.refused)
+        self._notes = Gathering(of.worker, self._stages.note)
+        self._answers = Gathering(of.worker, self._stages.absorb)
+        self._publish_at = of.timing.clock.monotonic() + _PUBLISH_EVERY
+
+    async def plan(self) -> list[LaneTurn]:
+        """The turns of the lanes that have something to ask for. Raises Failed."""
+        of, report = self.pipeline, self.report
+        if busy := of.origin.busy():
+            raise Failed(Outcome.SKIPPED, "busy", busy)
+        with closing(Outcome.STORE_ERROR, "load"):
+            lanes, trouble = await of.listing.lanes(report, self.deadline)
+            self.has_new_list = await of.worker.do(lambda: of.desk.list_lanes([lane.name for lane in lanes]))
+        if report.lanes is not None:
+            report.lanes.trouble, report.lanes.listed = trouble, len(lanes)
+        turns: list[LaneTurn] = await of.worker.do(lambda: self._turns(lanes))
+        if report.lanes is None and not turns[0].is_over and not self._windows(turns[0]):
+            raise Failed(Outcome.SKIPPED, NOTHING_NEW, "no data time is new since the last run")
+        return turns
+
+    def _turns(self, lanes: tuple[Lane, ...]) -> list[LaneTurn]:
+        """The lanes in the order in which they are asked: asked longest ago first. Runs in the worker. Raises Failed.
+
+        So a lane that is slow to fail, however old its watermark, comes to its turn as often as any other and no more.
+        """
+        found = []
+        for place, lane in enumerate(lanes):
+            turn = LaneTurn(lane)
+            order = -1
+            try:
+                with closing(Outcome.STORE_ERROR, "load"):
+                    done = self.pipeline.desk.bring_back(lane.name)
+                    state = self.pipeline.desk.load(lane.name)
+                self.report.brought_back = self.report.brought_back or done
+                turn.watermark, turn.asked_from = state.watermark, state.asked_from
+                order = -1 if state.last_attempt is None else state.last_attempt
+            except Failed as failure:
+                if self.report.lanes is None or failure.ends_run:
+                    raise
+                turn.failure = failure
+            found.append((order, place, turn))
+        found.sort(key=lambda item: item[:2])
+        return [turn for _, _, turn in found]
+
+    def _windows(self, turn: LaneTurn) -> list[Window]:
+        key = (turn.watermark, turn.asked_from)
+        windows = self._plans.get(key)
+        if windows is None:
+            if len(self._plans) >= _PLANS:
+                del self._plans[next(iter(self._plans))]
+            windows = self._plans[key] = windows_of_run(self.pipeline.job, self.report.fire_time, *key)
         return windows
 
-    async def _run_windows(self, windows: list[Window], report: RunReport, deadline: float) -> None:
-        for number, window in enumerate(windows, 1):
-            material = await self._ask(window, report, deadline)
-            absorb = partial(self._absorb, material, window, report, ends_run=number == len(windows))
-            if await self.worker.do(absorb):
-                return
+    async def go(self, turns: list[LaneTurn]) -> None:
+        """Gives each lane its turns, a few at a time, until all is done or the run is stopped."""
+        line = deque(turns)
+        await self._together(line)
+        held = [turn.held for turn in turns if turn.held is not None]
+        if held and self.stopped is None:
+            await self._judge(held)
+            await self._together(deque(answered.turn for answered in held))
+        if self.report.lanes is not None:
+            self._sum_up(turns, self.report.lanes)
 
-    async def _ask(self, window: Window, report: RunReport, deadline: float) -> Material:
-        if not await self.pace.turn(deadline):
-            if not self.pace.min_interval:
-                limit = format_duration(self.job.timeout)
-                error = f"the timeout of the job ({limit}) is over before all windows were asked for"
-                raise _Failed(Outcome.SOURCE_ERROR, "timeout", error)
-            pause = format_duration(self.pace.min_interval)
-            raise _Failed(Outcome.SKIPPED, "min_interval", f"the source may be asked only once in {pause}")
-        with _closing(Outcome.STORE_ERROR, "note_attempt"):
-            await self.worker.do(partial(self.desk.note_attempt, window))
-        report.windows.append(window)
-        with _taking(report, "fetch", self.timing.clock), _closing(Outcome.SOURCE_ERROR, "bug"):
-            try:
-                asking = self.origin.ask(window, report.fire_time, deadline)
-                material = await self.timing.within(deadline + _GRACE, asking)
-            except SourceError as error:
-                report.attempts += error.attempts
-                raise
-            except TimeoutError:
-                report.attempts += 1
-                limit = format_duration(self.job.timeout)
-                raise TransportError("timeout", f"no answer within the timeout of the job ({limit})") from None
-        report.attempts += material.attempts
-        report.response_bytes += material.size
-        with _closing(Outcome.SOURCE_ERROR, "bug"):
-            self._check_clock(window, material)
-        failpoint("after_fetch")
-        return material
-
-    def _check_clock(self, window: Window, material: Material) -> None:
-        """Refuses an answer about what is still the source's future: the wall clock here runs ahead.
-
-        Accepted, it would move the watermark over an hour, or a year, that was never read. A request that does not name
-        its window may be answered from a cache, with the Date of then.
-        """
-        if material.said_at is None or not self.job.window_is_asked or window.end <= material.said_at:
+    async def _together(self, line: deque[LaneTurn]) -> None:
+        polling = self.pipeline.job.polling
+        width = min(len(line), polling.source.concurrency if isinstance(polling, HttpPolling) else 1)
+        if width <= 1:
+            await self._serve(line)
             return
-        polling = self.job.polling
-        tolerance = polling.source.clock_tolerance if isinstance(polling, HttpPolling) else BELIEVED_AHEAD
-        ahead = self.timing.clock.now() - material.said_at
-        if ahead > tolerance > 0:
-            raise SourceError(
-                "clock",
-                f"the clock here is {format_duration(ahead)} ahead of the source's, which shows "
-                f"{format_instant(material.said_at)}, and the window ends only at {format_instant(window.end)}: "
-                "set the clock here, or that of the source (or its clock_tolerance)",
-            )
+        tasks = [asyncio.create_task(self._serve(line)) for _ in range(width)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
-    @paused_collector()
-    def _absorb(self, material: Material, window: Window, report: RunReport, *, ends_run: bool) -> bool:
-        """From an answer to a commit, in the worker, and at the end of it in the report; whether that ends the run."""
-        clock, desk = self.timing.clock, self.desk
-        with _taking(report, "map", clock), _closing(Outcome.MAPPING_ERROR, "mapping"):
-            budget = desk.budget()
-            context = RunContext(window, report.fire_time, admission=budget.admission())
-            mapped = self.origin.read(material, context)
-            budget.fit(mapped)
-        report.rejects.update(mapped.rejects)
-        points = _count_points(mapped)
-        if not points and mapped.rows and mapped.rejects.total:
-            raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(mapped.rejects))
-        part = settled_window(self.job, window, mapped.settled_until, desk.load().watermark)
-        if part is None and not report.committed:
-            raise _Failed(Outcome.SKIPPED, NOT_SETTLED, unsettled_text(mapped, window))
-        if part is None:  # what came before is all that the run has
-            part, mapped, points = Window(window.start, window.start), without_points(mapped), 0
-        ends_run |= part != window
-        with _taking(report, "decide", clock), _closing(Outcome.MAPPING_ERROR, "load"):
-            change_set = desk.decide(mapped, part, report.fire_time, ends_run=ends_run)
-        report.rejects.update(change_set.rejects)
-        if points > change_set.rejects.counts.get("too_old", 0) and change_set.rejects.total >= points:
-            raise _Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(change_set.rejects))
-        if points and not self.job.window_is_asked and not change_set.series_count():
-            raise _Failed(Outcome.MAPPING_ERROR, "all_unused", _unused(mapped, window))
-        if not mapped.is_declared_empty:
-            self._check_series(change_set.series_count(), report)
-        with _taking(report, "commit", clock), _closing(Outcome.STORE_ERROR, "commit"):
-            desk.commit(change_set)
-        report.committed += 1
-        report.rows += mapped.rows
-        report.dropped += mapped.dropped
-        report.points += points
-        report.counts.add(change_set.counts)
-        return ends_run
+    async def _serve(self, line: deque[LaneTurn]) -> None:
+        while line and self.stopped is None:
+            turn = line.popleft()
+            if turn.failure is None:
+                try:
+                    await self._step(turn)
+                except Failed as failure:
+                    turn.failure = failure
+            if turn.failure is not None:
+                if turn.failure.ends_run:
+                    self.stopped = self.stopped or turn.failure
+            elif not turn.is_over and turn.held is None:
+                line.append(turn)
+            if self.report.committed and self.pipeline.timing.clock.monotonic() >= self._publish_at:
+                await self.publish()
 
-    def _check_series(self, found: int, report: RunReport) -> None:
-        """Refuses an answer with too few series. One refusal too many and all windows of the run are believed."""
-        why = refusal(self.job.guard, found, self.desk.series_on_page(), report.refused_before)
+    async def _step(self, turn: LaneTurn) -> None:
+        """One window of a lane. Raises Failed."""
+        windows = self._windows(turn)
+        if turn.next >= len(windows):
+            turn.is_over = True
+            return
+        window = windows[turn.next]
+        await self._wait_for_turn()
+        await self._notes.do((turn, window))
+        material = await self._stages.ask(turn, window, self.deadline)
+        await self._answers.do(Answered(turn, window, material, ends_run=turn.next + 1 == len(windows)))
+
+    async def _wait_for_turn(self) -> None:
+        of = self.pipeline
+        if of.timing.clock.monotonic() < self.deadline and await of.pace.turn(self.deadline):
+            return
+        if not of.pace.min_interval or of.timing.clock.monotonic() >= self.deadline:
+            limit = format_duration(of.job.timeout)
+            error = f"the timeout of the job ({limit}) is over before all windows were asked for"
+            raise Failed(Outcome.SOURCE_ERROR, TIMEOUT, error, ends_run=True)
+        pause = format_duration(of.pace.min_interval)
+        error = f"the source may be asked only once in {pause}"
+        raise Failed(Outcome.SKIPPED, "min_interval", error, ends_run=True)
+
+    async def _judge(self, held: list[Answered]) -> None:
+        """Says whether answers without series are believed, now that it is known what the other lanes have."""
+        stages = self._stages
+        believed = stages.believed
+        why = refusal(self.pipeline.job.guard, believed.found, believed.shown, self.refused.get(LANE, 0))
+        believed.is_settled = not why
         if why:
-            report.is_refused = True
-            raise _Failed(Outcome.SOURCE_ERROR, "expect", why)
+            stages.refuse(LANE)
+            for answered in held:
+                answered.turn.failure = Failed(Outcome.SOURCE_ERROR, "expect", f"over all lanes {why}")
+            return
+        self.report.refusals.pop(LANE, None)
+        for answered in held:
+            answered.turn.held = None
+        await self.pipeline.worker.do(lambda: stages.absorb(held))
 
-    async def _publish(self, report: RunReport) -> None:
+    def _sum_up(self, turns: list[LaneTurn], lanes: LanesReport) -> None:
+        for turn in turns:
+            failure = turn.failure
+            if failure is not None and failure.bug is not None and self.report.bug is None:
+                self.report.bug = failure.bug
+            if failure is not None and failure.is_failure and not _had_no_turn(failure):
+                lanes.fail(turn.lane.name, failure.outcome, failure.reason, failure.error)
+            elif turn.is_over and turn.committed:
+                lanes.ok += 1
+            elif turn.is_over or (failure is not None and not failure.is_failure):
+                lanes.idle += 1
+            else:
+                lanes.unreached += 1
+
+    async def publish(self) -> None:
+        """Renders the page anew; a failure closes the report."""
+        of, report = self.pipeline, self.report
+        clock = of.timing.clock
+        began = clock.monotonic()
+        self._publish_at = float("inf")  # nobody else begins meanwhile
+
         @paused_collector()
         def work() -> None:
-            with _taking(report, "publish", self.timing.clock), _closing(Outcome.STORE_ERROR, "publish"):
-                report.standing = self.desk.standing()
-                self.desk.publish()
+            with taking(report, "publish", clock), closing(Outcome.STORE_ERROR, "publish"):
+                report.standing = of.desk.standing()
+                of.desk.publish()
 
         try:
-            await self.worker.do(work)
-        except _Failed as failure:
+            await of.worker.do(work)
+        except Failed as failure:
             report.close(failure.outcome, failure.reason, failure.error)
             report.bug = failure.bug
+        now = clock.monotonic()
+        self._publish_at = now + max(_PUBLISH_EVERY, _SHARE * (now - began))
+
+    async def stand(self) -> None:
+        """Notes how the lanes stand after the run."""
+        of = self.pipeline
+        if self.report.lanes is not None:
+            self.report.lanes_standing = await of.worker.do(of.listing.standing)
 
 
-def _count_points(mapped: MappedRun) -> int:
-    return sum(len(points.times) for series in mapped.series.values() for points in series.values())
-
-
-def _unused(mapped: MappedRun, window: Window) -> str:
-    """A sentence for an answer whose points all lie outside of a window that the request does not name."""
-    grids = [points.times for series in mapped.series.values() for points in series.values()]
-    newest = max(times.ends[-1] for times in grids if len(times))
-    away = "before the window" if newest <= window.end else "after the window, which is what has settled,"
-    return (
-        f"no point of the answer can be used yet: the newest is of {format_instant(newest)}, {away} "
-        f"{format_instant(window.start)} to {format_instant(window.end)}; the window stays open (see delay and overlap)"
-    )
-
-
-def _first_reject(rejects: Rejects) -> str:
-    """A sentence for an answer of which nothing could be used."""
-    reason = max(rejects.counts, key=lambda reason: rejects.counts[reason])
-    example = next(iter(rejects.examples.get(reason, ())), "")
-    return f"nothing in the answer could be used: {rejects.total} rejects, most often {reason} ({example})"
-
-
-@contextlib.contextmanager
-def _taking(report: RunReport, stage: str, clock: Clock) -> Iterator[None]:
-    """Adds the time of the block to a stage."""
-    begin = clock.monotonic()
-    try:
-        yield
-    finally:
-        report.stages[stage] = report.stages.get(stage, 0.0) + clock.monotonic() - begin
-
-
-@contextlib.contextmanager
-def _closing(outcome: Outcome, reason: str) -> Iterator[None]:
-    """Turns an error into the closing word that it means; ``outcome`` is that of an error nobody foresaw."""
-    try:
-        yield
-    except SourceError as error:
-        raise _Failed(Outcome.SOURCE_ERROR, error.reason, str(error)) from error
-    except ClockError as error:
-        raise _Failed(Outcome.SKIPPED, "clock", str(error)) from error
-    except MappingError as error:
-        raise _Failed(Outcome.MAPPING_ERROR, reason, str(error)) from error
-    except (StoreError, PublishError) as error:
-        raise _Failed(Outcome.STORE_ERROR, reason, str(error)) from error
-    except Exception as error:
-        raise _Failed(outcome, "bug", f"{type(error).__name__}: {error}", bug=error) from error
+def _had_no_turn(failure: Failed) -> bool:
+    """Whether the lane itself did nothing wrong: its time, or its turn at the source, did not come."""
+    return failure.ends_run and failure.outcome is not Outcome.STORE_ERROR

@@ -18,7 +18,10 @@ NOTHING_NEW = "nothing_new"
 NOT_SETTLED = "not_settled"
 """The reason of a run whose answer says of itself that nothing of the window is final yet."""
 
-_NO_FAILURES = frozenset({NOTHING_NEW, NOT_SETTLED})
+NO_FAILURES = frozenset({NOTHING_NEW, NOT_SETTLED})
+
+TIMEOUT = "timeout"
+"""The reason of a run whose time was over before all was asked for."""
 
 STAGES = ("fetch", "map", "decide", "commit", "publish")
 """The stages whose time is taken, in the order of a run."""
@@ -39,6 +42,50 @@ class MetricStanding:
     max_age: int = 0
     is_forecast: bool = False
     kept: int = 0
+    oldest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LanesStanding:
+    """How the lanes of a fan-out stand. Instants in ms.
+
+    ``failing`` are lanes whose newest attempt came to nothing. ``accepted`` says, by the fire time of their newest
+    accepted run, of how many lanes that is and how many of them are failing. ``watermark`` is the oldest of all,
+    ``listed_at`` when the oldest of the lists was read that others tell (None if none is).
+    """
+
+    listed: int
+    failing: int
+    accepted: Mapping[int, tuple[int, int]]
+    watermark: int | None = None
+    listed_at: int | None = None
+
+
+@dataclass(slots=True)
+class LanesReport:
+    """The lanes of one run of a fan-out.
+
+    ``ok`` lanes have got all that was asked for, ``idle`` ones had nothing to ask for, ``unreached`` ones no turn, or
+    not for all their windows. ``reasons`` counts the failed by outcome and reason; ``examples`` tells of the first few.
+    ``trouble`` says why the list is one of before, empty if it is not.
+    """
+
+    listed: int = 0
+    ok: int = 0
+    idle: int = 0
+    failed: int = 0
+    unreached: int = 0
+    reasons: dict[tuple[Outcome, str], int] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    trouble: str = ""
+
+    KEEP = 5
+
+    def fail(self, lane: str, outcome: Outcome, reason: str, error: str) -> None:
+        self.failed += 1
+        self.reasons[outcome, reason] = self.reasons.get((outcome, reason), 0) + 1
+        if len(self.examples) < LanesReport.KEEP:
+            self.examples.append(f"{lane} ({reason}: {error})")
 
 
 @dataclass(slots=True)
@@ -50,9 +97,10 @@ class RunReport:
     or calls of a function. ``rows``, ``points``, ``counts`` and ``rejects`` are sums over the windows; of a window
     whose answer could not be used only the rejects count. ``stages`` holds seconds by stage, ``duration`` those of the
     whole run. ``standing`` is the job's after the run, None if it is not known. ``bug`` is an error that nobody
-    foresaw. ``is_refused`` says that an answer held too few series to be believed, ``refused_before`` how many runs
-    in a row had been refused for that. ``brought_back`` says how the lane was brought back from a time that had not
-    come, empty if it was not.
+    foresaw. ``refusals`` is how many answers in a row held too few series to be believed, by lane, after the run;
+    ``is_refused`` says that one of this run did. ``brought_back`` says how the lane was brought back from a time that
+    had not come, empty if it was not. ``lanes`` and ``lanes_standing`` tell of a fan-out, None without one; its windows
+    are shown as one, from the oldest start to the newest end.
     """
 
     job_name: str
@@ -75,13 +123,23 @@ class RunReport:
     standing: Mapping[str, MetricStanding] | None = None
     bug: BaseException | None = None
     is_refused: bool = False
-    refused_before: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
     brought_back: str = ""
+    lanes: LanesReport | None = None
+    lanes_standing: LanesStanding | None = None
 
     @property
     def failed(self) -> bool:
         """A run without anything new is no failure: a period may be shorter than a step, or than what settles."""
-        return self.outcome not in (Outcome.OK, Outcome.EMPTY) and self.reason not in _NO_FAILURES
+        return self.outcome not in (Outcome.OK, Outcome.EMPTY) and self.reason not in NO_FAILURES
+
+    def asks(self, window: Window) -> None:
+        """Notes a window that is asked for."""
+        if self.lanes is None or not self.windows:
+            self.windows.append(window)
+        else:
+            [hull] = self.windows
+            self.windows = [Window(min(hull.start, window.start), max(hull.end, window.end))]
 
     def close(self, outcome: Outcome, reason: str = "", error: str = "") -> RunReport:
         """Sets the closing word; gives the report itself."""

@@ -34,6 +34,7 @@ from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.job_loop import JobLoop
+from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Fetcher, open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import read_process
@@ -41,6 +42,7 @@ from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.tally import JobTally, poller_status
 from timepoint.poller.timing import Pace, Timing
 from timepoint.poller.worker import ThreadWorker, Worker
+from timepoint.request.each.spec import Discovery
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.spec import SourceSpec
 from timepoint.version import __version__
@@ -83,6 +85,7 @@ class Runner:
         self._worker = around.make_worker()
         self._beater = around.make_worker()
         self._desks: list[JobDesk] = []
+        self._loops: list[JobLoop] = []
         self._store: Store
         self._trouble = ""  # why the ledger cannot be used
         self._pause = _FIRST_PAUSE
@@ -157,6 +160,7 @@ class Runner:
         """The ledger opened, every lane loaded, every page in place. Raises StoreError, DataDirectoryError."""
         async with AsyncExitStack() as stack:
             self._desks.clear()
+            self._loops = []
             store = self._store = await self._worker.do(self._around.open_store)
             stack.push_async_callback(self._close, store)
             fetchers = {
@@ -165,6 +169,7 @@ class Runner:
             }
             paces = {source.name: Pace(source.min_interval, self._timing) for source in _sources(self._jobs)}
             loops = [self._make_loop(job, store, fetchers, paces) for job in self._jobs]
+            self._loops = loops
             await self._worker.do(lambda: self._restore(loops, paces))
             gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
             stack.callback(gc.unfreeze)
@@ -178,26 +183,32 @@ class Runner:
         desk = JobDesk(job, store, self._around.published, self._timing.clock)
         self._desks.append(desk)
         pace = paces[job.polling.source.name] if isinstance(job.polling, HttpPolling) else Pace(0, self._timing)
-        pipeline = Pipeline(job, open_origin(job, fetchers), desk, self._worker, self._timing, pace)
+        listing = Listing(job, desk, self._worker, self._timing.clock, fetchers)
+        pipeline = Pipeline(job, open_origin(job, fetchers), desk, self._worker, self._timing, pace, listing)
         return JobLoop(pipeline, self.tallies[job.name], self._changed.set)
 
     def _restore(self, loops: Iterable[JobLoop], paces: dict[str, Pace]) -> None:
         """Takes up what the ledger holds. Runs in the worker."""
-        lanes = [desk.take_up() for desk in self._desks]  # all of them, before anything is changed
+        listed = [loop.listing.take_up() for loop in loops]
+        for desk in self._desks:  # all of them, before anything is changed
+            desk.take_up()
         self._withdraw_strangers()
-        self._prune()
-        for loop, desk, lane in zip(loops, self._desks, lanes, strict=True):
+        for loop, desk, asked_at in zip(loops, self._desks, listed, strict=True):
             try:
                 desk.restore()
             except PublishError as error:
                 log.event(LOGGER, logging.ERROR, "publish_failed", job=loop.job.name, error=error)
-            loop.last_begin = lane.last_attempt
-            loop.tally.is_known = lane.version > 0
-            loop.tally.last_success = lane.last_accepted
-            loop.tally.accepted = lane.last_fire
+            lanes = desk.load_all()
+            loop.last_begin = _newest([asked_at, *(lane.last_attempt for lane in lanes)])
+            loop.tally.is_known = any(lane.version for lane in lanes)
+            loop.tally.last_success = _newest(lane.last_accepted for lane in lanes)
+            loop.tally.accepted = _newest(lane.last_fire for lane in lanes)
             loop.tally.standing = desk.standing()
-            if lane.last_attempt is not None and isinstance(loop.job.polling, HttpPolling):
-                paces[loop.job.polling.source.name].remember(lane.last_attempt)
+            if loop.job.each is not None:
+                loop.tally.lanes = loop.listing.standing()
+            if loop.last_begin is not None and isinstance(loop.job.polling, HttpPolling):
+                paces[loop.job.polling.source.name].remember(loop.last_begin)
+        self._prune()  # last: a page may show the lanes that are forgotten here until it is rendered anew
 
     def _withdraw_strangers(self) -> None:
         """Takes pages of jobs that are no longer configured away. Their state stays in the ledger."""
@@ -210,7 +221,10 @@ class Runner:
 
     def _prune(self) -> None:
         """Forgets what left the config long enough ago. Runs in the worker. Raises StoreError."""
-        keep = {desk.key for desk in self._desks}
+        keep = {(loop.job.name, lane) for loop in self._loops for lane in loop.lanes}
+        for loop in self._loops:
+            if not loop.listing.is_known:  # somebody may list them again
+                keep.update((loop.job.name, lane) for lane in self._store.lanes(loop.job.name))
         for job, lane in self._store.prune(keep, self._timing.clock.now()):
             log.event(LOGGER, logging.INFO, "forgotten", job=job, lane=lane or None, reason="no longer in the config")
 
@@ -248,7 +262,8 @@ class Runner:
         except (PublishError, KeyError):
             return
         for name, tally in self.tallies.items():
-            with contextlib.suppress(ValueError, TypeError, KeyError):  # of another release: they begin at 0
+            # Those of another release begin at 0.
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
                 tally.take_up(jobs[name]["sums"])
 
     async def _beat(self, *, durable: bool = False) -> None:
@@ -297,8 +312,17 @@ def _rhythm(job: Job) -> Rhythm:
     return Rhythm(job.schedule.every, job.timeout, job.window.longest_step, job.window.delay)
 
 
+def _newest(instants: Iterable[int | None]) -> int | None:
+    return max((instant for instant in instants if instant is not None), default=None)
+
+
 def _sources(jobs: Iterable[Job]) -> list[SourceSpec]:
-    """The sources of the jobs, each once."""
-    return list(
-        {job.polling.source.name: job.polling.source for job in jobs if isinstance(job.polling, HttpPolling)}.values()
-    )
+    """The sources of the jobs and of their discoveries, each once."""
+    found: dict[str, SourceSpec] = {}
+    for job in jobs:
+        if isinstance(job.polling, HttpPolling):
+            found[job.polling.source.name] = job.polling.source
+        for values in job.each.values if job.each is not None else ():
+            if isinstance(values.origin, Discovery):
+                found[values.origin.source.name] = values.origin.source
+    return list(found.values())

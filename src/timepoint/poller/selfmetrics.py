@@ -17,6 +17,7 @@ from typing import NamedTuple
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, Outcome, series_text
 from timepoint.poller.freshness import Freshness
+from timepoint.poller.report import LanesStanding
 from timepoint.poller.tally import JobTally
 from timepoint.version import __version__
 
@@ -100,6 +101,11 @@ def _of_jobs(value: Callable[[JobTally], float | None]) -> Callable[[PollerFacts
                 yield Sample((tally.name,), found)
 
     return read
+
+
+def _of_lanes(value: Callable[[LanesStanding], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
+    """One sample for each job with a fan-out that has the value."""
+    return _of_jobs(lambda tally: None if tally.lanes is None else value(tally.lanes))
 
 
 def _by_word(words: Callable[[JobTally], Mapping[str, float]]) -> Callable[[PollerFacts], Iterable[Sample]]:
@@ -281,6 +287,36 @@ DECLARED: tuple[SelfMetric, ...] = (
         ),
         ("job_name", "metric", "state"),
         _freshness,
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_lanes", _GAUGE, "Lanes of the job's fan-out: one for each of its values."),
+        _JOB,
+        _of_lanes(lambda lanes: lanes.listed),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_job_failing_lanes", _GAUGE, "Lanes whose newest attempt came to nothing."),
+        _JOB,
+        _of_lanes(lambda lanes: lanes.failing),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_oldest_lane_timestamp_seconds",
+            _GAUGE,
+            "Up to when the lane that is furthest behind has been asked for, of those that ever had an answer.",
+            unit="seconds",
+        ),
+        _JOB,
+        _of_lanes(lambda lanes: _seconds(lanes.watermark)),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_job_lanes_listed_timestamp_seconds",
+            _GAUGE,
+            "When the values of the fan-out were last listed, by a discovery or a file; the oldest of several lists.",
+            unit="seconds",
+        ),
+        _JOB,
+        _of_lanes(lambda lanes: _seconds(lanes.listed_at)),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_series", _GAUGE, "Series of the metric on the page."),

@@ -7,13 +7,13 @@ Must not know: names of metrics, files, tasks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects
 from timepoint.poller.freshness import Phase, Rhythm, Shown, Turn, phases
-from timepoint.poller.report import NOT_SETTLED, NOTHING_NEW, MetricStanding, RunReport
+from timepoint.poller.report import NOT_SETTLED, NOTHING_NEW, LanesStanding, MetricStanding, RunReport
 
 _FINAL_SKIPS = frozenset({"clock", "min_interval", NOTHING_NEW, NOT_SETTLED})
 """Why a run may be skipped that is a first one, and is over by that."""
@@ -27,7 +27,8 @@ class JobTally:
     time that is skipped while the first run is under way does not end it.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
     it is newer. ``due`` is the newest fire time whose run should have begun, ``accepted`` that of the newest accepted
-    run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed,
+    run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed, by lane,
+    ``lanes`` says how those of a fan-out stand (None without one),
     ``clock_corrections`` how often the lane was brought back from a time that had not come. ``next_begin``,
     ``last_success`` and ``running_since`` are in milliseconds.
     """
@@ -44,7 +45,8 @@ class JobTally:
     last: RunReport | None = None
     skip: RunReport | None = None
     consecutive_failures: int = 0
-    refusals: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    lanes: LanesStanding | None = None
     clock_corrections: int = 0
     runs: int = 0
     failures: dict[Outcome, int] = field(default_factory=dict)
@@ -71,10 +73,10 @@ class JobTally:
             self.accepted = self.last_success = None
         if report.committed:
             self.accepted = report.fire_time
-        if report.is_refused:
-            self.refusals += 1
-        elif report.committed:
-            self.refusals = 0
+        if report.is_refused or report.committed:
+            self.refusals = dict(report.refusals)
+        if report.lanes_standing is not None:
+            self.lanes = report.lanes_standing
         if report.outcome is Outcome.SKIPPED:
             if report.failed:
                 self.skip = report
@@ -98,7 +100,24 @@ class JobTally:
             is_failing=self.consecutive_failures > 0,
             was_skipped=self.skip is not None,
         )
-        return {name: phases(self.rhythm, turn, _shown(metric)) for name, metric in self.standing.items()}
+        return {
+            name: phases(self.rhythm, self._over_lanes(turn, metric.max_age), _shown(metric))
+            for name, metric in self.standing.items()
+        }
+
+    def _over_lanes(self, turn: Turn, max_age: int) -> Turn:
+        """How the lanes of a fan-out stand together: as the one that is furthest behind, of those that are shown.
+
+        A lane whose values have reached their ``max_age`` is no longer on the page, and says nothing of what is.
+        """
+        if self.lanes is None or not self.lanes.accepted:
+            return turn
+        accepted = self.lanes.accepted
+        newest = max(accepted)
+        shown = [fire for fire in accepted if fire + max_age > max(newest, self.due or newest)] or [newest]
+        has_failed_whole = turn.is_failing and self.last is not None and not self.last.committed
+        is_failing = has_failed_whole or any(accepted[fire][1] for fire in shown)
+        return replace(turn, accepted=min(shown), newest=newest, is_failing=is_failing)
 
     def sums(self) -> dict[str, Any]:
         """What adds up, as JSON can hold it; the inverse of ``take_up``."""
@@ -110,7 +129,7 @@ class JobTally:
             "points": self.points,
             "response_bytes": self.response_bytes,
             "consecutive_failures": self.consecutive_failures,
-            "refusals": self.refusals,
+            "refusals": dict(self.refusals),
             "clock_corrections": self.clock_corrections,
         }
 
@@ -123,7 +142,7 @@ class JobTally:
         self.points = int(sums["points"])
         self.response_bytes = int(sums["response_bytes"])
         self.consecutive_failures = int(sums["consecutive_failures"])
-        self.refusals = int(sums["refusals"])
+        self.refusals = {str(lane): int(count) for lane, count in sums["refusals"].items()}
         self.clock_corrections = int(sums["clock_corrections"])
 
     def status(self) -> dict[str, Any]:
@@ -141,6 +160,7 @@ class JobTally:
             "data_timestamp": max(newest, default=None),
             "series": sum(metric.series for metric in self.standing.values()),
             "consecutive_failures": self.consecutive_failures,
+            "lanes": {"listed": self.lanes.listed, "failing": self.lanes.failing} if self.lanes else None,
             "freshness": {name: list(map(list, ahead)) for name, ahead in self.freshness().items()},
             "sums": self.sums(),
             "rejects": {"counts": self.last.rejects.counts, "examples": self.last.rejects.examples}
@@ -151,7 +171,7 @@ class JobTally:
 
 def _shown(metric: MetricStanding) -> Shown:
     """Only what is on the page can be too old: an API that has nothing to tell is not late."""
-    return Shown(metric.max_age, metric.newest if metric.series and not metric.is_forecast else None)
+    return Shown(metric.max_age, metric.oldest if metric.series and not metric.is_forecast else None)
 
 
 def _why(report: RunReport) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -87,14 +87,21 @@ class HttpFetcher:
         await self._transport.__aexit__(kind, error, trace)
 
     async def fetch(
-        self, request: RequestSpec, window: Window, deadline: float, *, fire_time: int | None = None
+        self,
+        request: RequestSpec,
+        window: Window,
+        deadline: float,
+        *,
+        fire_time: int | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> tuple[Answer, ...]:
         """The pages of a window in their order. ``deadline`` is an instant of the monotonic clock in seconds.
 
-        ``fire_time`` None means now. Raises SourceError; its text names source, method, redacted URL and the attempt.
-        Raises ValueError for a URL or template that the config would have refused.
+        ``fire_time`` None means now; ``values`` are those of a fan-out, by name. Raises SourceError; its text names
+        source, method, redacted URL and the attempt. Raises ValueError for a URL or template that the config would have
+        refused.
         """
-        moment = Moment(window, self._clock.now() if fire_time is None else fire_time)
+        moment = Moment(window, self._clock.now() if fire_time is None else fire_time, values or {})
         if request.paging is None:
             return (await self.exchange(prepare(self._source, request, moment), request, deadline),)
         reading = Reading(

@@ -1,0 +1,226 @@
+"""Which lanes a job has now.
+
+Owns: when a list is read or asked for again, what of it is believed, and what is kept for the time in which nobody can
+tell. Must not know: how a list becomes values and values lanes, what lanes are for.
+
+Values that stand in the config are there. A file is looked at before each run and read again when it has changed. A
+discovery is asked by the first run after its ``every``. Whatever cannot be read, or makes no lanes, changes nothing:
+the list of before stays, also over a restart, since the ledger keeps it, and the next run tries again. A list without
+values, where there were some, must come twice in a row before it is believed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from timepoint.clock import Clock
+from timepoint.errors import MappingError, SourceError
+from timepoint.job import HttpPolling, Job
+from timepoint.ledger.state import LaneState
+from timepoint.ledger.store import KeptList
+from timepoint.mapping.engine import RunContext
+from timepoint.model import Outcome, Window
+from timepoint.poller.closing import Failed, closing
+from timepoint.poller.desk import JobDesk
+from timepoint.poller.origin import Fetcher, HttpOrigin, Material
+from timepoint.poller.report import LanesStanding, RunReport
+from timepoint.poller.worker import Worker
+from timepoint.request.each.lanes import LONE, Lane, ListError, lanes_of
+from timepoint.request.each.lists import LISTED, entries_of, read_list_file, read_written, written
+from timepoint.request.each.spec import Discovery, EachSpec, Entry, ListFile, Values
+
+_BELIEVED_EMPTY = 2  # lists without values in a row, after which there are none
+
+Lists = dict[str, tuple[Entry, ...]]
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is known of a list that others tell. ``stamp`` is that of the file that was read."""
+
+    kept: KeptList = field(default_factory=KeptList)
+    stamp: tuple[int, int, int] | None = None
+
+
+class Listing:
+    """The lanes of a job, now. Everything but ``lanes`` runs in the worker."""
+
+    def __init__(
+        self, job: Job, desk: JobDesk, worker: Worker, clock: Clock, fetchers: Mapping[str, Fetcher] | None = None
+    ) -> None:
+        self._job = job
+        self._each = job.each
+        self._desk = desk
+        self._worker = worker
+        self._clock = clock
+        self._fetchers = fetchers or {}
+        self._told: dict[str, _Told] = {}
+        self._lists: Lists = {}
+        self._lanes: tuple[Lane, ...] | None = (LONE,) if job.each is None else None
+
+    def take_up(self) -> int | None:
+        """Lists the lanes as far as they are known at the start; when somebody was last asked for them.
+
+        Until a first list is told there are none, and nothing of the job is shown. Raises StoreError.
+        """
+        if self._each is None:
+            return None
+        kept = self._desk.kept_lists()
+        for values in _told_by_others(self._each):
+            self._told[values.name] = _Told(kept.get(values.name, KeptList()))
+        self._lists = known_lists(self._each, kept)
+        for values in self._each.values:
+            if isinstance(values.origin, ListFile):
+                self._read_file(values)
+        self._settle()
+        self._desk.list_lanes([lane.name for lane in self._lanes or ()])
+        asked = [told.kept.asked_at for told in self._told.values() if told.kept.asked_at is not None]
+        return max(asked, default=None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known which lanes there are."""
+        return self._lanes is not None
+
+    async def lanes(self, report: RunReport, deadline: float) -> tuple[tuple[Lane, ...], str]:
+        """The lanes for a run, and why the list is one of before, empty if it is not. Raises Failed without a list."""
+        if self._each is None:
+            return (LONE,), ""
+        troubles = []
+        for values in self._each.values:
+            if isinstance(values.origin, ListFile):
+                troubles.append(await self._worker.do(partial(self._read_file, values)))
+            elif isinstance(values.origin, Discovery) and self._is_due(values.origin, self._told[values.name].kept):
+                troubles.append(await self._discover(values, values.origin, report, deadline))
+        troubles.append(self._settle())
+        trouble = "; ".join(filter(None, troubles))
+        if self._lanes is None:
+            raise Failed(Outcome.SOURCE_ERROR, "list", trouble or "no list of lanes is known yet")
+        return self._lanes, trouble
+
+    def _is_due(self, discovery: Discovery, kept: KeptList) -> bool:
+        if kept.listed_at is None or kept.empty:
+            return True
+        age = self._clock.now() - kept.listed_at
+        return not 0 <= age < discovery.every  # a list from the future was read under a wrong clock
+
+    def _read_file(self, values: Values) -> str:
+        """Reads a file that has changed; what is wrong with it, empty if nothing is."""
+        told, file = self._told[values.name], values.origin
+        assert isinstance(file, ListFile), "BUG: no file"
+        try:
+            found = file.path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp == told.stamp and not told.kept.empty:
+                return ""
+            entries = read_list_file(file, values.name)
+        except OSError as error:
+            return f"{file.path}: the list of {values.name} cannot be read ({error.strerror})"
+        except ListError as error:
+            return str(error)
+        told.stamp = stamp
+        return self._believe(values, entries, str(file.path))
+
+    async def _discover(self, values: Values, discovery: Discovery, report: RunReport, deadline: float) -> str:
+        """Asks for a list; what is wrong with it, empty if nothing is."""
+        fire_time = report.fire_time
+        told = self._told[values.name]
+        kept = dataclasses.replace(told.kept, asked_at=self._clock.now())
+        await self._worker.do(lambda: self._keep(values.name, kept))
+        polling = HttpPolling(discovery.source, discovery.request, discovery.mapping)
+        origin = HttpOrigin(polling, {LISTED.family.name: LISTED}, self._fetchers[discovery.source.name])
+        window = Window(fire_time - discovery.every, fire_time)
+        try:
+            with closing(Outcome.SOURCE_ERROR, "list"):
+                material = await origin.ask(window, fire_time, deadline, {})
+                report.attempts += material.attempts
+                report.response_bytes += material.size
+
+            def read(material: Material = material) -> str:
+                mapped = origin.read(material, RunContext(window, fire_time))
+                return self._believe(values, entries_of(mapped, values.name), f"the discovery of {values.name}")
+
+            return await self._worker.do(read)
+        except Failed as failure:
+            return f"the discovery of {values.name} failed ({failure.reason}: {failure.error})"
+        except (SourceError, MappingError, ListError) as error:
+            return f"the discovery of {values.name} cannot be used: {error}"
+
+    def _believe(self, values: Values, entries: tuple[Entry, ...], where: str) -> str:
+        """Takes a list over, unless it is empty for the first time."""
+        kept = self._told[values.name].kept
+        known = self._lists.get(values.name)
+        now = self._clock.now()
+        if not entries and kept.empty + 1 < _BELIEVED_EMPTY and known != ():
+            self._keep(values.name, dataclasses.replace(kept, empty=kept.empty + 1))
+            then = f": the {len(known)} values of before stay until it comes again" if known else ""
+            return f"{where} gives no values{then}"
+        self._lists[values.name] = entries
+        text = written(entries)
+        is_file = isinstance(values.origin, ListFile)
+        if not (is_file and text == kept.text and kept.listed_at is not None and not kept.empty):
+            self._keep(values.name, dataclasses.replace(kept, listed_at=now, empty=0, text=text))
+        return ""
+
+    def _keep(self, name: str, kept: KeptList) -> None:
+        self._desk.keep_list(name, kept)
+        self._told[name].kept = kept
+
+    def _settle(self) -> str:
+        """Makes lanes of the lists; why it cannot, empty if it can."""
+        assert self._each is not None, "BUG: a job without a fan-out has no lists"
+        if any(values.name not in self._lists for values in self._each.values):
+            return ""
+        try:
+            self._lanes = lanes_of(self._each, self._lists)
+        except ListError as error:
+            return str(error)
+        return ""
+
+    def standing(self) -> LanesStanding:
+        """How the lanes stand. Raises StoreError."""
+        listed = [told.kept.listed_at for told in self._told.values() if told.kept.listed_at is not None]
+        return lanes_standing(self._desk.load_all(), min(listed, default=None))
+
+
+def lanes_standing(lanes: Sequence[LaneState], listed_at: int | None) -> LanesStanding:
+    """How lanes stand, by what the ledger knows of them: one fails whose newest attempt gave no commit."""
+    accepted: dict[int, tuple[int, int]] = {}
+    failing = 0
+    for lane in lanes:
+        fails = lane.last_attempt is not None and lane.last_attempt > (lane.last_accepted or -1)
+        failing += fails
+        if lane.last_fire is not None:
+            count, bad = accepted.get(lane.last_fire, (0, 0))
+            accepted[lane.last_fire] = (count + 1, bad + fails)
+    watermarks = [lane.watermark for lane in lanes if lane.watermark is not None]
+    return LanesStanding(len(lanes), failing, accepted, min(watermarks, default=None), listed_at)
+
+
+def _told_by_others(each: EachSpec) -> list[Values]:
+    return [values for values in each.values if not isinstance(values.origin, tuple)]
+
+
+def known_lists(each: EachSpec, kept: Mapping[str, KeptList]) -> Lists:
+    """The lists of a fan-out without asking anybody: from the config and from what is kept."""
+    lists: Lists = {}
+    for values in each.values:
+        if isinstance(values.origin, tuple):
+            lists[values.name] = values.origin
+        elif values.name in kept and kept[values.name].listed_at is not None:
+            lists[values.name] = read_written(kept[values.name].text)
+    return lists
+
+
+def known_lanes(each: EachSpec, kept: Mapping[str, KeptList]) -> tuple[Lane, ...] | None:
+    """The lanes of a fan-out without asking anybody; None if they are not known."""
+    lists = known_lists(each, kept)
+    if any(values.name not in lists for values in each.values):
+        return None
+    try:
+        return lanes_of(each, lists)
+    except ListError:
+        return None

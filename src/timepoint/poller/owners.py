@@ -1,0 +1,66 @@
+"""Which lane of a job a series belongs to.
+
+Owns: what becomes of points whose series another lane shows. Must not know: runs, pages, the store.
+
+A value of the fan-out is a label, so the series of two lanes differ by themselves. Where its label is turned off, or
+rules take it away, two lanes may come to one series. Each would count its own total, and a page may hold a series only
+once: the lane that has it keeps it, and points of the others are rejects (``other_lane``). A series that left the page
+of its lane is free: a lane that then has it begins with a total of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.state import LaneState, metric_key
+from timepoint.model import MappedRun, MetricSpec
+
+
+class Owners:
+    """The lane of each series of a job, by name."""
+
+    def __init__(self, metrics: Mapping[str, MetricSpec]) -> None:
+        self._metrics = metrics
+        self._owners: dict[str, dict[str, str]] = {name: {} for name in metrics}
+
+    def take(self, lane: LaneState) -> None:
+        """A lane was loaded: it keeps what it shows, unless another one has it already."""
+        for name, spec in self._metrics.items():
+            metric = lane.metric(spec)
+            for text in metric.series if metric is not None else ():
+                self._owners[name].setdefault(text, lane.lane)
+
+    def leave(self, lane: LaneState) -> None:
+        """A lane is no longer looked after here: what it showed is free."""
+        for name, spec in self._metrics.items():
+            metric = lane.metric(spec)
+            self._free(name, metric.series if metric is not None else (), lane.lane)
+
+    def screen(self, mapped: MappedRun, lane: str) -> None:
+        """Takes series that belong to other lanes out of an answer, and counts their points as rejects."""
+        for name, offered in mapped.series.items():
+            owners = self._owners[name]
+            for text in [text for text in offered if owners.get(text, lane) != lane]:
+                points = offered.pop(text)
+                mapped.rejects.add("other_lane", f"{name}{text}: lane {owners[text]} has it", len(points.times) or 1)
+
+    def claim(self, change_set: ChangeSet) -> None:
+        """What a lane is about to show belongs to it."""
+        for name, spec in self._metrics.items():
+            changes = change_set.metrics[metric_key(spec)]
+            for text in (*changes.new, *changes.returned):
+                self._owners[name][text] = change_set.lane
+
+    def settle(self, change_set: ChangeSet, *, committed: bool) -> None:
+        """Frees what left the page with a commit, or what was claimed for one that failed."""
+        for name, spec in self._metrics.items():
+            changes = change_set.metrics[metric_key(spec)]
+            texts = changes.left if committed else (*changes.new, *changes.returned)
+            self._free(name, texts, change_set.lane)
+
+    def _free(self, name: str, texts: Iterable[str], lane: str) -> None:
+        owners = self._owners[name]
+        for text in texts:
+            if owners.get(text) == lane:
+                del owners[text]
