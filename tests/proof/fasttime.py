@@ -8,7 +8,7 @@ Must not know: what runs in it.
 is ``timepoint run`` with RATE seconds in each real one. ORIGIN (real milliseconds since the epoch) is when fast and
 real time were equal: all processes that are given the same two numbers agree about the time to the millisecond,
 whenever they were started, which libfaketime cannot offer. What is not made faster: pauses of threads (the server looks
-for new pages five times in each real second) and the supervisor's own waits.
+for new pages five times in each real second), how long a client may take, and how long the end may.
 """
 
 from __future__ import annotations
@@ -69,6 +69,20 @@ class FastTime:
 
         asyncio.set_event_loop_policy(Policy())
 
+    def keep_real(self) -> None:
+        """Gives clients and the end as much real time as they always have: neither of them lives in fast time."""
+        from timepoint import supervisor
+        from timepoint.poller import runner
+        from timepoint.server.settings import ServerSettings
+
+        limits = ServerSettings().limits
+        for name in ("head_deadline", "keepalive", "write_deadline", "stop_deadline"):
+            object.__setattr__(limits, name, getattr(limits, name) * self.rate)  # it is frozen, and the default of all
+        defaults = supervisor.supervise.__kwdefaults__
+        assert defaults is not None
+        defaults["stop_within"] *= self.rate
+        _replace(runner, "_END", runner._END * self.rate)
+
 
 class _FastSelector(selectors.DefaultSelector):
     """Waits the real time that a fast timeout takes."""
@@ -91,8 +105,8 @@ def http_date() -> str:
     return formatdate(now() / 1000, usegmt=True)
 
 
-def _replace(owner: type, name: str, function: Any) -> None:
-    setattr(owner, name, function)
+def _replace(owner: object, name: str, replacement: Any) -> None:
+    setattr(owner, name, replacement)
 
 
 def main() -> None:
@@ -103,6 +117,7 @@ def main() -> None:
     if fast is None:
         sys.exit(f"set {VARIABLE} to a rate and an origin")
     fast.install()
+    fast.keep_real()
     sys.argv[0] = "timepoint"
     timepoint()
 

@@ -41,7 +41,7 @@ LOOK_EVERY = 30.0
 
 CONFIG = """
 sources:
-  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 2m}
+  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 2m, connect_timeout: 2m}
 jobs:
   late_pods:
     source: api

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from pathlib import Path
 
@@ -42,7 +43,8 @@ async def test_a_head_that_drips_is_closed_at_the_deadline(tmp_path: Path) -> No
         dripping = asyncio.create_task(drip())
         try:
             async with asyncio.timeout(60):
-                assert await reader.read() == b""
+                with contextlib.suppress(ConnectionResetError):  # a byte that comes after the close is answered so
+                    assert await reader.read() == b""
         finally:
             dripping.cancel()
 

@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -241,20 +241,19 @@ def parse(page: str) -> Samples:
 
 
 class Prometheus:
-    """A Prometheus server that scrapes one target every second."""
+    """A Prometheus server that scrapes a job each, by port of the loopback, every ``interval`` milliseconds."""
 
-    def __init__(self, binary: str, directory: Path, target_port: int) -> None:
+    def __init__(self, binary: str, directory: Path, targets: Mapping[str, int], interval: int = 1000) -> None:
         self.port = free_port()
         self._binary = binary
         self._directory = directory
         self._config = directory / "prometheus.yml"
-        self._config.write_text(
-            "global: {scrape_interval: 1s}\n"
-            "scrape_configs:\n"
-            "  - job_name: timepoint\n"
-            "    honor_labels: true\n"
-            f"    static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]\n"
+        jobs = (
+            f"  - job_name: {job}\n    honor_labels: true\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n"
+            for job, port in targets.items()
         )
+        settings = f"global: {{scrape_interval: {interval}ms, scrape_timeout: {interval}ms}}\nscrape_configs:\n"
+        self._config.write_text(settings + "".join(jobs))
 
     @contextmanager
     def running(self) -> Iterator[Prometheus]:

@@ -115,7 +115,7 @@ def telling(directory: Path, binary: str, pace: int) -> Iterator[Story]:
     (directory / "config.yaml").write_text(config(every=f"{10 * pace}s", zero_first=f"{3 * pace}s"))
     with DemoApi(world, Habits(settle=5 * SECOND, failures=0.1, oddities=0.3)).running() as api:
         exporter = Exporter(directory / "config.yaml", directory / "data", demo_environ(api))
-        with Prometheus(binary, directory, exporter.port).running() as prometheus:
+        with Prometheus(binary, directory, {"timepoint": exporter.port}).running() as prometheus:
             # Prometheus takes seconds to find its targets; a zero that nobody scraped would be nobody's fault.
             wait_for("Prometheus to look for its target", lambda: prometheus.query("up"))
             exporter.start()
