@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timepoint.request.elements import decode_xml
+from timepoint.request.decoders.elements import decode_xml
 from timepoint.transforms import carry_forward, fill_positions, json_in_json, json_stat, unnest, unpivot
 
 COUNTRIES = {"label": "Country", "category": {"index": {"DE": 0, "FR": 1}, "label": {"DE": "Germany", "FR": "France"}}}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.mapping.build import run
 from timepoint.model import split_series_text
-from timepoint.request.elements import decode_xml
+from timepoint.request.decoders.elements import decode_xml
 
 MAPPING = """
 rows:

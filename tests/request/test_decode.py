@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from timepoint.errors import ContentError
 from timepoint.request.answer import Answer
 from timepoint.request.decode import check_type, decode, decoder_name
+from timepoint.request.decoders.registry import DECODERS, by_file
 from timepoint.request.spec import RequestSpec
 
 JSON = "application/json"
@@ -217,3 +218,39 @@ def test_any_body(body: bytes, content_type: str) -> None:
     except ContentError:
         return
     assert isinstance(raw, msgspec.Raw)
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [("windows-1252", "cp1252"), ("Shift_JIS", "shift_jis"), ("gb18030", "gb18030"), ("koi8-r", "koi8-r")],
+)
+def test_the_charset_of_the_request(charset: str, encoding: str) -> None:
+    """What the request says of the charset counts more than a header that is wrong."""
+    text = {"windows-1252": "Zürich", "Shift_JIS": "東京", "gb18030": "北京", "koi8-r": "Москва"}[charset]
+    answer = Answer(200, "text/csv; charset=utf-8", f"city\n{text}\n".encode(encoding), "http://h/x")
+    assert decode(answer, RequestSpec(charset=charset)) == [{"city": text}]
+
+
+def test_the_charset_that_xml_declares() -> None:
+    """XML that declares its charset is read in it where no header says otherwise."""
+    body = '<?xml version="1.0" encoding="ISO-8859-1"?><a>Zürich</a>'
+    assert document(body.encode("latin-1"), "text/xml") == {"a": "Zürich"}
+    assert document(body.encode("utf-8"), "text/xml; charset=utf-8") == {"a": "Zürich"}
+
+
+def test_the_advice_for_an_unknown_charset() -> None:
+    """A text that is not UTF-8, without a word about its charset, is refused with what to do."""
+    assert "if the API writes another charset, name it in charset" in str(refused("ä".encode("latin-1"), "text/csv"))
+
+
+def test_text_is_lines() -> None:
+    """Text of no known format is its lines, without ends and without empty ones."""
+    assert document(b"a,1|2\r\n\nb\rc", "text/plain", "lines") == ["a,1|2", "b", "c"]
+
+
+def test_every_decoder_can_be_asked_for() -> None:
+    """A decoder of the registry is what its name asks for, and its types and files lead to it."""
+    for name, decoder in DECODERS.items():
+        assert decoder_name("image/png", name) == name
+        assert all(decoder_name(kind, None) == name for kind in decoder.types)
+        assert all(by_file(f"a{ending}") is decoder for ending in decoder.endings)

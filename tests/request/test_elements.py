@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from timepoint.errors import ContentError
 from timepoint.mapping.nodes import LoneObject, LoneText
-from timepoint.request.elements import decode_xml
+from timepoint.request.decoders.elements import decode_xml
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timepoint.errors import ContentError
+from timepoint.request.decoders.tables import decode_csv
 from timepoint.request.spec import CsvSpec
-from timepoint.request.tables import decode_csv
 
 PLAIN = CsvSpec()
 

@@ -26,6 +26,7 @@ from timepoint.config.transform_shape import build_transform
 from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
+from timepoint.request.charsets import charset_complaint
 from timepoint.request.template import template_doubts, template_problems, uses_window
 from timepoint.request.transform.chain import Step
 from timepoint.secret import Secret
@@ -167,6 +168,8 @@ class JobBuilder:
             form=_pairs(shape.form),
             timezone=zone,
             decode=shape.decode,
+            charset=self._charset(shape),
+            member=shape.member,
             csv=self._csv(shape),
             empty_status=tuple(empty_status or ()),
             hidden=tuple(map(Secret, self.findings.variables_below((*self.where, "request")))),
@@ -180,6 +183,12 @@ class JobBuilder:
             asks = _asks_for_window(request)
             request = replace(request, paging=build_paging(shape.paging, request, at, self.findings, asks_window=asks))
         return request
+
+    def _charset(self, shape: RequestShape) -> str | None:
+        complaint = charset_complaint(shape.charset) if shape.charset is not None else None
+        if complaint is not None:
+            self._add(Check.REQUEST, "request.charset", complaint)
+        return shape.charset
 
     def _csv(self, shape: RequestShape) -> CsvSpec:
         if shape.csv is None:

@@ -5,7 +5,7 @@ Owns: the keys of a job and what they mean to users. Must not know: how a job ru
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -30,6 +30,13 @@ from timepoint.config.paging_shape import PagingShape
 from timepoint.config.settled_shape import Settled
 from timepoint.config.source_shape import HeaderShape
 from timepoint.config.transform_shape import TransformShape
+from timepoint.request.decoders.registry import DECODERS
+
+
+if TYPE_CHECKING:
+    DecoderName = str
+else:  # known only when the registry is loaded, which a type checker does not do
+    DecoderName = Literal[tuple(DECODERS)]
 
 
 class CsvShape(Shape):
@@ -80,10 +87,19 @@ class RequestShape(Shape):
     timezone: FilledText | None = described(
         "The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin"
     )
-    decode: Literal["json", "ndjson", "jsonp", "csv", "xml"] | None = described(
-        "What the body is, whatever its Content-Type says. The lines of `ndjson` and `csv` are read as one array. "
-        "Default: as the Content-Type says.",
+    decode: DecoderName | None = described(
+        "What the body is, whatever its Content-Type says. The lines of `ndjson`, `csv` and `lines` (text of no known "
+        "format) are read as one array. Default: as the Content-Type says.",
         "json",
+    )
+    charset: FilledText | None = described(
+        "The charset of the body, whatever its Content-Type says. Default: as header or body say, else UTF-8.",
+        "windows-1252",
+    )
+    member: FilledText | None = described(
+        "Which files of a zip are read, as a shell's pattern; the documents of several are read one after the other. "
+        "Default: the only one there is. That a body is a zip or gzip is seen by its first bytes.",
+        "*.csv",
     )
     csv: CsvShape | None = described("How a CSV body is read, where the body itself does not tell.", {"header_line": 3})
     paging: PagingShape | None = described(

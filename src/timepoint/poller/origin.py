@@ -21,7 +21,7 @@ from timepoint.mapping.engine import MappingRun, RunContext
 from timepoint.model import NOTHING_SETTLED, MappedRun, MetricSpec, Window
 from timepoint.poller.points import collect
 from timepoint.request.answer import Answer
-from timepoint.request.decode import decode
+from timepoint.request.decode import documents
 from timepoint.request.spec import RequestSpec
 from timepoint.request.transform.chain import decoded
 
@@ -127,7 +127,11 @@ def add_page(page: Answer, polling: HttpPolling, run: MappingRun) -> None:
     With a transform ``expect`` is about the answer, not about what is made of it: what is no usable answer, an error
     document say, is the source's fault, and no program or function need be ready for it.
     """
-    document = decode(page, polling.request)
+    for document in documents(page, polling.request, polling.source.max_body):
+        _add_document(document, polling, run)
+
+
+def _add_document(document: Any, polling: HttpPolling, run: MappingRun) -> None:
     if not polling.transform:
         run.add(document)
         return

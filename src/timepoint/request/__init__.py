@@ -8,7 +8,8 @@ Read in this order:
     auth, tls, resolve  credentials, certificates, addresses
     transport, inflate  one HTTP exchange, its body bounded
     fetch, retry        attempts within the deadline, until an answer is accepted
-    decode, tables, elements    an answer becomes a document: JSON, CSV, XML
+    decode, unpack, charsets    an answer becomes documents; the files of an archive
+    decoders    one format each: JSON, NDJSON, JSONP, CSV, XML, lines (a subpackage)
     transform   what the config puts between the decoded body and the mapping (a subpackage)
     redact      what of all this may be shown
 """

@@ -243,7 +243,7 @@ class HttpFetcher:
             return Answer(response.status, content_type, b"", prepared.shown, mask=redactor.mask_quoted)
         if not 200 <= response.status <= 299:  # noqa: PLR2004 - the class of accepted statuses
             raise await self._refused(response, redactor)
-        check_type(content_type, request.decode)
+        check_type(content_type, request.decode, request.charset)
         body = await response.read(self._source.max_body if prepared.most is None else prepared.most)
         return Answer(
             response.status,

@@ -144,8 +144,9 @@ class RequestSpec:
 
     ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
     at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
-    Content-Type decides. ``hidden`` is as in the source. ``cost`` is what one request takes of the rate and the quotas
-    of its source; ``conditional`` asks the API to send nothing if its answer has not changed.
+    Content-Type decides, ``charset`` when header and body do; ``member`` is a pattern for the files of a zip.
+    ``hidden`` is as in the source. ``cost`` is what one request takes of the rate and the quotas of its source;
+    ``conditional`` asks the API to send nothing if its answer has not changed.
     """
 
     method: str = "GET"
@@ -156,6 +157,8 @@ class RequestSpec:
     form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timezone: str = "UTC"
     decode: str | None = None
+    charset: str | None = None
+    member: str | None = None
     csv: CsvSpec = field(default_factory=CsvSpec)
     paging: PagingSpec | None = None
     empty_status: tuple[int, ...] = ()

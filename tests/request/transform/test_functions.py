@@ -12,7 +12,7 @@ import pytest
 from tests.request.transform import helpers
 from timepoint.errors import ContentError, MappingError
 from timepoint.mapping.nodes import LoneObject
-from timepoint.request.elements import decode_xml
+from timepoint.request.decoders.elements import decode_xml
 from timepoint.request.transform.functions import FunctionError, FunctionStep, find_function, options_complaint
 
 HERE = "tests.request.transform.helpers"

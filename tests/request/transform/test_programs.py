@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timepoint.errors import ContentError, MappingError
-from timepoint.request.elements import decode_xml
+from timepoint.request.decoders.elements import decode_xml
 from timepoint.request.transform.programs import JqProcess, JqStep, program_complaint, said
 
 JSON = st.recursive(

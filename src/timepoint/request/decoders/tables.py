@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timepoint.errors import ContentError
-from timepoint.request.spec import CsvSpec
+from timepoint.request.decoders.base import Buffer, Decoder
+from timepoint.request.decoders.lines import utf8_text
+from timepoint.request.spec import CsvSpec, RequestSpec
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_CELL = 1 << 20
@@ -101,3 +103,15 @@ def _row(names: list[str], cells: list[str]) -> dict[str, str]:
     for position in range(len(names), len(cells)):
         row[str(position + 1)] = cells[position]
     return row
+
+
+def _decode(body: Buffer, request: RequestSpec) -> list[dict[str, str]]:
+    return decode_csv(utf8_text(body), request.csv)
+
+
+DECODER = Decoder(
+    "csv",
+    _decode,
+    types=frozenset({"text/csv", "application/csv", "text/tab-separated-values"}),
+    endings=(".csv", ".tsv"),
+)

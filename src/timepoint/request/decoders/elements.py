@@ -19,6 +19,8 @@ from xml.parsers import expat
 
 from timepoint.errors import ContentError
 from timepoint.mapping.nodes import LoneObject, LoneText
+from timepoint.request.decoders.base import Buffer, Decoder
+from timepoint.request.spec import RequestSpec
 
 _DEEPEST = 200
 _NIL = ("nil", "true")
@@ -102,3 +104,10 @@ class _Tree:
 
 def _local(name: str) -> str:
     return name.rpartition("\n")[2]
+
+
+def _decode(body: Buffer, _request: RequestSpec) -> dict[str, Any]:
+    return decode_xml(bytes(body))
+
+
+DECODER = Decoder("xml", _decode, types=frozenset({"application/xml", "text/xml"}), suffix="+xml", endings=(".xml",))

@@ -1,0 +1,30 @@
+"""What a decoder is.
+
+Owns: that value object. Must not know: any decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from timepoint.request.spec import RequestSpec
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A format of bodies. ``name`` is what ``decode`` of a request calls it.
+
+    ``decode`` takes the body in UTF-8 and gives JSON data, or ``msgspec.Raw`` for JSON that the mapping may decode part
+    by part; it raises ContentError without a URL in front. ``types`` are its media types, ``suffix`` the ending of
+    others (``+json``), ``endings`` are those of its files.
+    """
+
+    name: str
+    decode: Callable[[Buffer, RequestSpec], Any]
+    types: frozenset[str] = frozenset()
+    suffix: str = ""
+    endings: tuple[str, ...] = ()
