@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 from yarl import URL
 
@@ -137,7 +137,8 @@ class OAuth2(Scheme):
         client = read_secret(spec.client_id)
         secret = read_secret(spec.client_secret) if spec.client_secret is not None else None
         if secret is not None and method == BASIC:
-            pair = f"{quote_plus(client.reveal())}:{quote_plus(secret.reveal())}"
+            # Form encoding (2.3.1), but a blank as %20: servers that do not know + for it know this.
+            pair = f"{quote(client.reveal(), safe='')}:{quote(secret.reveal(), safe='')}"
             encoded = Secret(b64encode(pair.encode()).decode())
             headers["Authorization"] = Secret(f"Basic {encoded.reveal()}")
             hidden.append(encoded)
