@@ -131,7 +131,6 @@ _PLACES = {
     "Until": "`paging.until`",
     "Window": "`window`",
     "Transform": "`transform`",
-    "Transform": "`transform`",
     "Settled": "`settled_until`",
     "Expect": "`expect`",
     "Walk": "A walk: `rows.NAME`",

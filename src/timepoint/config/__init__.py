@@ -15,7 +15,6 @@ Read in this order:
     shape, schema       what does not fit, in words; the JSON Schema for editors
     paging_shape, paging_build      the keys of ``paging`` and their checks
     transform_shape     the keys of ``transform`` and their checks
-    transform_shape     the keys of ``transform`` and their checks
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on

@@ -66,7 +66,6 @@ class Check(StrEnum):
     REQUEST = "request"
     TEMPLATE = "template"
     TRANSFORM = "transform"
-    TRANSFORM = "transform"
     PAGING = "paging"
     WINDOW = "window"
     WINDOW_GRID = "window_grid"
