@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = Path(__file__).resolve().parent.parent / "src" / "timepoint"
-LISTED = ("config", "request", "request/auth", "mapping", "ledger", "exposition", "poller", "server")
+LISTED = ("config", "request", "request/auth", "request/paging", "request/report", "mapping", "ledger", "exposition", "poller", "server")
 
 
 @pytest.mark.parametrize("room", LISTED)

@@ -76,7 +76,8 @@ class SourceError(TimepointError):
 
     ``reason`` is one short word from a closed set, fit for a label value: ``connect``, ``timeout``, ``transport``,
     ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``,
-    ``token``, ``clock`` (the window lies in the source's future), ``function`` (a user's function raised).
+    ``token``, ``paging`` (pages that do not end, or are not all there), ``report`` (it failed, or was not ready in
+    time), ``clock`` (the window lies in the source's future), ``function`` (a user's function raised).
     ``attempts`` counts the tries that were made before it was given up.
     """
 

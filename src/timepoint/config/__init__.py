@@ -14,6 +14,7 @@ Read in this order:
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
     shape, schema       what does not fit, in words; the JSON Schema for editors
     paging_shape, paging_build      the keys of ``paging`` and their checks
+    report_shape, report_build      the same for ``report``
     transform_shape     the keys of ``transform`` and their checks
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means

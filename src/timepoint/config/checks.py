@@ -67,6 +67,7 @@ class Check(StrEnum):
     TEMPLATE = "template"
     TRANSFORM = "transform"
     PAGING = "paging"
+    REPORT = "report"
     WINDOW = "window"
     WINDOW_GRID = "window_grid"
     MAPPING = "mapping"

@@ -21,6 +21,7 @@ from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.paging_build import build_paging
 from timepoint.config.places import Findings, Path
+from timepoint.config.report_build import build_report
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.config.transform_shape import build_transform
 from timepoint.job import ScheduleSpec
@@ -178,10 +179,17 @@ class JobBuilder:
             self.sources.check_cleartext(source.url, (*self.where, "request", "http_headers"))
         if self._check_zone(zone, "request.timezone"):
             self._check_templates(request, key)
+        return self._with_answers(request, shape)
+
+    def _with_answers(self, request: RequestSpec, shape: RequestShape) -> RequestSpec:
+        """The request with what leads from its first answer to all of them."""
+        at = (*self.where, "request")
         if shape.paging is not None:
-            at = (*self.where, "request", "paging")
             asks = _asks_for_window(request)
-            request = replace(request, paging=build_paging(shape.paging, request, at, self.findings, asks_window=asks))
+            paging = build_paging(shape.paging, request, (*at, "paging"), self.findings, asks_window=asks)
+            return replace(request, paging=paging)
+        if shape.report is not None:
+            return replace(request, report=build_report(shape.report, request, (*at, "report"), self.findings))
         return request
 
     def _charset(self, shape: RequestShape) -> str | None:

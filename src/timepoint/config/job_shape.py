@@ -27,6 +27,7 @@ from timepoint.config.kinds import (
 )
 from timepoint.config.metric_shape import MetricShape, RulesShape
 from timepoint.config.paging_shape import PagingShape
+from timepoint.config.report_shape import ReportShape
 from timepoint.config.settled_shape import Settled
 from timepoint.config.source_shape import HeaderShape
 from timepoint.config.transform_shape import TransformShape
@@ -63,7 +64,7 @@ class RequestShape(Shape):
     """The request of a job. Path, params, header values and body may hold templates."""
 
     place: ClassVar[str] = "the request of a job"
-    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("get", "post", required=True), OneOf("json", "form"))
+    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("get", "post", required=True), OneOf("json", "form"), OneOf("paging", "report"))
 
     get: Text | None = described("A GET request to this path, which is appended to the URL of the source.", "/pods")
     post: Text | None = described("A POST request to this path.", "/query")
@@ -105,6 +106,10 @@ class RequestShape(Shape):
     paging: PagingShape | None = described(
         "How the next page is found, if an answer comes in several.",
         {"cursor": {"path": "$.next_page", "param": "page"}},
+    )
+    report: ReportShape | None = described(
+        "How the answer is waited for and fetched, if the request only orders it.",
+        {"id": "$.id", "poll": {"get": "/reports/{report.id}", "done": {"$.status": "completed"}}},
     )
 
 

@@ -34,7 +34,7 @@ def build_paging(
     complaints = [
         *_complaints_of(KINDS[name], given, (name,)),
         *(_complaints_of(TimesSpec, until, ("until",)) if until is not None else ()),
-        *((key, text) for key, path in common.items() for text in _path_complaints(path, several=False)),
+        *((key, text) for key, path in common.items() for text in path_complaints(path, several=False)),
     ]
     complaints += [*_place_complaints(name, given, request), *_rule_complaints(name, shape, asks_window=asks_window)]
     for key, message in complaints:
@@ -56,7 +56,7 @@ def _complaints_of(spec: type[Any], given: dict[str, Any], where: tuple[str, ...
         if value is None:
             continue
         if key.kind in ("path", "place"):
-            for message in _path_complaints(value, several=key.says == _SEVERAL):
+            for message in path_complaints(value, several=key.says == _SEVERAL):
                 yield (*where, key.name), message
         elif key.name == "format":
             try:
@@ -70,7 +70,8 @@ def _complaints_of(spec: type[Any], given: dict[str, Any], where: tuple[str, ...
                 yield (*where, key.name), error.shown
 
 
-def _path_complaints(path: str, *, several: bool) -> Iterator[str]:
+def path_complaints(path: str, *, several: bool) -> Iterator[str]:
+    """What is wrong with a path into an answer; ``several``: it may find more than one node."""
     try:
         steps_of(path)
     except ValueError as error:

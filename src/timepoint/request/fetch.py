@@ -32,6 +32,7 @@ from timepoint.request.politeness.gate import Gate, Ticket
 from timepoint.request.politeness.told import Told, read_limits
 from timepoint.request.prepare import PreparedRequest, prepare
 from timepoint.request.redact import Redactor
+from timepoint.request.report.run import Means, Report
 from timepoint.request.resolve import Lookup, system_lookup
 from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, pause
 from timepoint.request.spec import RequestSpec, SourceSpec
@@ -71,6 +72,7 @@ class HttpFetcher:
         self._clock = clock or SystemClock()
         self._chance = chance
         self._sleep = sleep
+        self._lookup = lookup
         self._auth = SourceAuthenticator(Around(source, self._clock, lambda other: Transport(other, lookup)))
         self._transport = Transport(source, lookup)
         self._gate = gate or Gate(source, self._clock, sleep)
@@ -102,6 +104,9 @@ class HttpFetcher:
         refused.
         """
         moment = Moment(window, self._clock.now() if fire_time is None else fire_time, values or {})
+        if request.report is not None:
+            means = Means(self, self._elsewhere, self._clock, self._sleep, deadline)
+            return (await Report(self._source, request, request.report, moment, means).fetch(),)
         if request.paging is None:
             return (await self.exchange(prepare(self._source, request, moment), request, deadline),)
         reading = Reading(
@@ -113,6 +118,9 @@ class HttpFetcher:
             most=self._source.max_body,
         )
         return await reading.read(lambda prepared: self.exchange(prepared, request, deadline))
+
+    def _elsewhere(self, source: SourceSpec) -> HttpFetcher:
+        return HttpFetcher(source, self._clock, chance=self._chance, sleep=self._sleep, lookup=self._lookup)
 
     async def exchange(self, prepared: PreparedRequest, request: RequestSpec, deadline: float) -> Answer:
         """The answer to one prepared request, after as many attempts as it takes and is allowed."""

@@ -15,6 +15,7 @@ from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
 from timepoint.request.paging.spec import PagingSpec
 from timepoint.request.politeness.spec import BreakerSpec, QuotaSpec, RateSpec
+from timepoint.request.report.spec import ReportSpec
 from timepoint.secret import Secret
 
 HIDDEN_LENGTH = 8  # a literal that is shorter is hardly a credential
@@ -161,6 +162,7 @@ class RequestSpec:
     member: str | None = None
     csv: CsvSpec = field(default_factory=CsvSpec)
     paging: PagingSpec | None = None
+    report: ReportSpec | None = None
     empty_status: tuple[int, ...] = ()
     cost: int = 1
     conditional: bool = False

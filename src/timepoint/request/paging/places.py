@@ -106,9 +106,14 @@ def at_url(asked: PreparedRequest, given: str) -> PreparedRequest:
     if target.origin() != asked.url.origin():
         where = Redactor(text.reveal() for text in asked.hidden).mask(f"{target.scheme}://{target.host}:{target.port}")
         raise paging_error(
-            f"the next page is said to be at {where}; only the scheme, host and port of the source are asked, since "
-            "credentials must not leave them: set the URL of the source to where the API is"
+            f"the answer leads to {where}; only the scheme, host and port of the source are asked, since credentials "
+            "must not leave them: set the URL of the source to where the API is"
         )
+    return moved(asked, target)
+
+
+def moved(asked: PreparedRequest, target: URL) -> PreparedRequest:
+    """The request at another URL, of which only what the request itself had is shown."""
     known = set(asked.url.raw_path.split("/"))
     segments = [segment if segment in known else _MASK for segment in target.raw_path.split("/")]
     names = [f"{name}={_MASK}" if equals else _MASK for name, equals, _ in _pairs(target.raw_query_string)]
