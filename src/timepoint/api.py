@@ -78,7 +78,8 @@ class Counter:
     ``temporality`` says what a point's value is: ``delta``, the amount of its interval, which is counted exactly once;
     or ``cumulative``, a running reading. A series new to the page shows 0 for ``zero_first``, so that PromQL sees its
     first increment; the total of one that vanished is kept for ``forget_after``. No value is shown for longer than
-    ``max_age`` (default: three periods and the delay).
+    ``max_age`` (default: three periods and the delay). With ``created_timestamps`` OpenMetrics pages say when the total
+    of a ``delta`` counter began.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Counter:
     max_age: str | None = None
     zero_first: str = "2m"
     forget_after: str = "7d"
+    created_timestamps: bool = False
 
     def spec(self) -> MetricSpec:
         """The declaration as the rooms know it. Raises ValueError."""
@@ -100,6 +102,7 @@ class Counter:
             timed=False,
             zero_first=_duration("zero_first", self.zero_first),
             forget_after=_duration("forget_after", self.forget_after),
+            shows_created=self.created_timestamps and self.temporality == "delta",
         )
 
 

@@ -95,7 +95,8 @@ class MetricSpec:
     ``forget_after`` how long the total of a series that left the page is kept. ``horizons`` are the forecast distances
     of a gauge (R13), empty for a metric that looks at the past. ``max_series`` is how many series it may have, 0 for no
     limit of its own; ``sums_overflow``: what is beyond a limit is added up in one series, ``OVERFLOW``. ``timed`` is
-    False where a point may come without a time of its own, as an instant at the fire time.
+    False where a point may come without a time of its own, as an instant at the fire time. ``shows_created``:
+    OpenMetrics pages say when each total began.
     """
 
     family: FamilySpec
@@ -109,6 +110,7 @@ class MetricSpec:
     max_series: int = 0
     sums_overflow: bool = False
     timed: bool = True
+    shows_created: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

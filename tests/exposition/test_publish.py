@@ -219,7 +219,7 @@ def test_a_file_of_another_layout_is_refused_by_its_number(tmp_path: Path) -> No
     whole = bytearray(_small_file())
     whole[16] = 9
     path.write_bytes(whole)
-    with pytest.raises(PublishError, match="layout 9, this program reads layout 2"):
+    with pytest.raises(PublishError, match="layout 9, this program reads layout 3"):
         read_published(path)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -283,3 +284,73 @@ def test_summary_that_left_in_its_zero_time_shows_its_count_and_sum(ledger: Ledg
     change_set = ledger.run(facts(10, 20, now=NOW + 1000))
     family = families(ledger, change_set.now)[0]
     assert list(visible(family, NOW + 3 * MINUTE).items()) == [("_sum", 9), ("_count", 4)]
+
+
+def created(ledger: Ledger, now: int = NOW) -> dict[str, float]:
+    """When each total began that is shown, in seconds."""
+    [family] = families(ledger, now)
+    return {
+        text: began
+        for batch in family.batches
+        if is_visible(batch.visible_from, batch.visible_until, now)
+        for text, began in zip(batch.texts, batch.created or (), strict=True)
+        if began == began  # noqa: PLR0124 - NaN is not
+    }
+
+
+def test_total_began_with_its_first_commit_and_after_each_reset(store: Store) -> None:
+    """Restarts and short absences change nothing; a series that was forgotten begins anew, and says so."""
+    ledger = Ledger(store, [replace(counter(), shows_created=True, forget_after=HOUR)])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6), "{b}": fives(0, 1, 1)})
+    first = NOW / 1000
+    assert created(ledger) == {"{a}": first, "{b}": first}
+    for end in (20, 30, 80, 90):
+        now = T0 + (end + 10) * MINUTE + 1000
+        ledger.run(
+            facts(end - 10, end), {"{a}": fives(end - 10, 1, 1)} | ({} if end == 20 else {"{c}": fives(end - 10, 1)})
+        )
+        ledger.restart()
+        assert created(ledger, now)["{a}"] == first
+        assert created(ledger, now).get("{c}") == (None if end == 20 else (T0 + 40 * MINUTE + 1000) / 1000)
+    ledger.run(facts(90, 100), {"{a}": fives(90, 1), "{b}": fives(90, 1)})
+    later = T0 + 110 * MINUTE + 1000
+    assert created(ledger, later) == {"{a}": first, "{b}": later / 1000}
+
+
+def test_nothing_says_when_readings_began() -> None:
+    """The source began to count them at a moment that nobody knows; and by default nothing is said at all."""
+    ledger = Ledger(MemoryStore(), [counter()])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6)})
+    assert [batch.created for batch in families(ledger)[0].batches] == [None, None]
+
+
+def test_the_parts_of_a_histogram_began_together() -> None:
+    """A bucket that comes later is part of what began before; its sum carries the moment."""
+    family = FamilySpec("h", MetricType.HISTOGRAM, "Help.")
+    ledger = Ledger(MemoryStore(), [MetricSpec(family, Temporality.DELTA, max_age=9 * HOUR, shows_created=True)])
+    parts = ['_bucket{a="1",le="+Inf"}', '_count{a="1"}', '_sum{a="1"}']
+    ledger.run(facts(0, 10), {text: fives(0, 1) for text in parts})
+    ledger.run(facts(10, 20), {text: fives(10, 1) for text in (*parts, '_bucket{a="1",le="1"}')})
+    assert created(ledger, NOW + 20 * MINUTE) == {'_sum{a="1"}': NOW / 1000}
+
+
+def test_total_of_a_clock_that_was_ahead_did_not_begin_in_the_future() -> None:
+    """Nobody believes a moment that has not come."""
+    ledger = Ledger(MemoryStore(), [replace(counter(), shows_created=True)])
+    ledger.run(facts(0, 10), {"{a}": fives(0, 5, 6)})
+    back = NOW - HOUR
+    assert created(ledger, back) == {"{a}": back / 1000}
+
+
+def test_lanes_keep_the_moments_of_their_totals() -> None:
+    """The batches of all lanes become one, with the moment of each series beside it."""
+    spec = replace(counter(zero_first=0), shows_created=True)
+    lanes = []
+    for name, end in (("DE", 10), ("FR", 20)):
+        ledger = Ledger(MemoryStore(), [spec])
+        ledger.run(facts(end - 10, end, fire=30), {f'{{zone="{name}"}}': fives(end - 10, 1)})
+        lanes.append(ledger.lane)
+    [family] = shown({spec.family.name: spec}, lanes, T0 + 30 * MINUTE + 1000)
+    [batch] = family.batches
+    assert list(batch.texts) == ['{zone="DE"}', '{zone="FR"}']
+    assert batch.created == [(T0 + 30 * MINUTE + 1000) / 1000] * 2

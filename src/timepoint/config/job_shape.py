@@ -255,6 +255,12 @@ class JobShape(RulesShape):
         "intervals; `0s` turns it off. Default: `2m`.",
         "2m",
     )
+    created_timestamps: bool | None = described(
+        "Whether OpenMetrics pages say when each total began, as a sample `_created` beside it, for counters, "
+        "histograms and summaries of amounts (`delta`). Prometheus keeps these as series of their own, unless it is "
+        "told otherwise. Default: `false`.",
+        True,  # noqa: FBT003 - an example is given as a value
+    )
     forget_after: PositiveDuration | None = described(
         "How long the total of a counter series that is gone is kept. Default: `7d`.", "30d"
     )

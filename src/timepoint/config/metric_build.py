@@ -49,6 +49,7 @@ TYPES_OF: Mapping[str, tuple[MetricType, ...]] = {
     "sum": (_HISTOGRAM, _SUMMARY),
     "count": (_HISTOGRAM, _SUMMARY),
     "zero_first": _SUMMED,
+    "created_timestamps": _SUMMED,
     "forget_after": _SUMMED,
     "on_revision": _SUMMED,
 }
@@ -99,6 +100,7 @@ class MetricBuilder:
             self.findings.add(Check.HELP, (*self.where, "help"), "must say in a sentence what is measured")
         check_labels(self.shape, self.where, self.findings)
         self._check_own_labels()
+        self._check_created()
         return self._check_temporality() & self._check_keys()
 
     def unit(self, job: JobShape | None) -> str:
@@ -145,6 +147,11 @@ class MetricBuilder:
             self.findings.add(Check.KEY_FOR_TYPE, self.where, message, key=True)
         return not wrong and not lacking
 
+    def _check_created(self) -> None:
+        if self.shape.created_timestamps and self.shape.temporality == "cumulative":
+            message = "has no effect on running readings: nobody knows when the source began to count"
+            self.findings.add(Check.NO_EFFECT, (*self.where, "created_timestamps"), message)
+
     def _needed(self, given: set[str]) -> tuple[str, ...]:
         if self.type is _HISTOGRAM:
             return ("value", "bounds") if given & {"value", "bounds"} else ("buckets", "sum", "count")
@@ -172,6 +179,8 @@ class MetricBuilder:
             horizons=tuple(shape.horizon or ()),
             max_series=shape.max_series or 0,
             sums_overflow=job.overflow == "aggregate" and self.can_sum(job),
+            shows_created=shape.temporality == "delta"
+            and bool(_first(shape.created_timestamps, job.created_timestamps, 0)),
         )
         return MetricMapping(
             metric=metric,

@@ -207,6 +207,10 @@ class MetricShape(RulesShape):
     )
     max_age: PositiveDuration | None = described("As at the job, for this metric.", "2h")
     zero_first: Duration | None = described("As at the job, for this counter.", "2m")
+    created_timestamps: bool | None = described(
+        "As at the job, for this counter.",
+        True,  # noqa: FBT003 - an example is given as a value
+    )
     forget_after: PositiveDuration | None = described("As at the job, for this counter.", "30d")
     max_series: Annotated[int, Field(ge=1)] | None = described(
         "As at the job, for this metric. Default: what the job allows.", 10000

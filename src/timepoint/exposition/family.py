@@ -30,12 +30,16 @@ class SampleBatch:
     ``texts[i]`` is the series text of the sample with value ``values[i]``; its line is the family's name, the text, a
     blank and the value. The batch is visible at t if ``visible_from <= t < visible_until`` (milliseconds since the
     epoch; None is no limit). All lines of one histogram, summary or stateset stand in the same batch.
+
+    ``created[i]`` is when the total of sample i began, in seconds, NaN if that is not told; None if it is told of none.
+    It is a line of its own behind the sample's, in OpenMetrics alone.
     """
 
     texts: Sequence[str]
     values: Sequence[float]
     visible_from: int | None = None
     visible_until: int | None = None
+    created: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.values):
@@ -91,6 +95,11 @@ def occupied_names(spec: FamilySpec) -> frozenset[str]:
     """
     name = openmetrics_name(spec)
     return frozenset({name, *(name + suffix for suffix in _RESERVED.get(spec.type, ()))})
+
+
+def created_name(spec: FamilySpec) -> str:
+    """The name of the samples that say when totals began. Source: OpenMetrics 1.0, "Counter", "Created"."""
+    return f"{openmetrics_name(spec)}_created"
 
 
 def is_selected(spec: FamilySpec, names: Collection[str]) -> bool:

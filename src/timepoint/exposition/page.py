@@ -98,7 +98,6 @@ class Pages:
         )
         self._limits = sorted({limit for limit in limits if limit is not None})
         self._period = -1
-        self._visible: list[tuple[PublishedFamily, list[Segment]]] = []
         self._assembled: dict[bool, _Assembled] = {}
 
     @property
@@ -167,53 +166,58 @@ class Pages:
     def _assemble(self, *, openmetrics: bool, now: int) -> _Assembled:
         period = bisect_right(self._limits, now)
         if period != self._period:
-            self._visible = self._select_visible(now)
             self._assembled = {}
             self._period = period
         if openmetrics not in self._assembled:
             segments = [
                 segment
-                for family, lines in self._visible
+                for family, lines in self._select_visible(now, openmetrics=openmetrics)
                 for segment in (family.metadata(openmetrics=openmetrics), *lines)
             ]
             self._assembled[openmetrics] = _join(segments)
         return self._assembled[openmetrics]
 
-    def _select_visible(self, now: int) -> list[tuple[PublishedFamily, list[Segment]]]:
-        visible = []
+    def _select_visible(self, now: int, *, openmetrics: bool) -> Iterator[tuple[PublishedFamily, list[Segment]]]:
         for family in self._families:
             shown = [
-                (job, batch.lines)
+                (job, batch)
                 for job, batch in family.batches
                 if is_visible(batch.visible_from, batch.visible_until, now)
             ]
-            if len({id(job) for job, _ in shown}) > 1:
-                shown = self._without_repetition(family.first.spec, shown)
-            if shown:
-                visible.append((family.first, [lines for _, lines in shown]))
-        return visible
+            if len({id(job) for job, _ in shown}) > 1 and _is_repeated(family.first.spec, shown):
+                segments = self._without_repetition(family.first.spec, shown, openmetrics=openmetrics)
+            else:
+                segments = [batch.lines_in(openmetrics=openmetrics) for _, batch in shown]
+            if segments:
+                yield family.first, segments
 
     def _without_repetition(
-        self, spec: FamilySpec, shown: list[tuple[PublishedJob, Segment]]
-    ) -> list[tuple[PublishedJob, Segment]]:
-        """The segments, without the lines of each metric that stands in an earlier one."""
-        hashes = [segment.metric_hashes(spec) for _, segment in shown]
-        if len(frozenset().union(*hashes)) == sum(map(len, hashes)):
-            return shown
+        self, spec: FamilySpec, shown: list[tuple[PublishedJob, PublishedBatch]], *, openmetrics: bool
+    ) -> list[Segment]:
+        """The lines of the batches, without those of each metric that stands in an earlier one."""
         seen: set[str] = set()
         kept = []
-        for job, segment in shown:
-            lines = list(segment.lines(spec))
-            fresh = [line for metric, line in lines if metric not in seen]
-            if len(fresh) < len(lines):
+        for job, batch in shown:
+            lines = list(batch.lines.lines(spec))
+            repeated = sum(metric in seen for metric, _ in lines)
+            if repeated:
                 self._problems[
-                    f"{len(lines) - len(fresh)} series of {spec.name} that job {job.job_name!r} shows are shown by "
+                    f"{repeated} series of {spec.name} that job {job.job_name!r} shows are shown by "
                     "another job: they are left out; give the jobs a label that tells them apart"
                 ] = None
+            segment = batch.lines_in(openmetrics=openmetrics)
+            if repeated:
+                segment = make_segment([b"".join(line for metric, line in segment.lines(spec) if metric not in seen)])
             seen.update(metric for metric, _ in lines)
-            if fresh:
-                kept.append((job, segment if len(fresh) == len(lines) else make_segment([b"".join(fresh)])))
+            if segment.length:
+                kept.append(segment)
         return kept
+
+
+def _is_repeated(spec: FamilySpec, shown: Sequence[tuple[PublishedJob, PublishedBatch]]) -> bool:
+    """Whether a metric stands in two batches."""
+    hashes = [batch.lines.metric_hashes(spec) for _, batch in shown]
+    return len(frozenset().union(*hashes)) < sum(map(len, hashes))
 
 
 def _join(segments: list[Segment]) -> _Assembled:

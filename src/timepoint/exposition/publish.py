@@ -5,8 +5,8 @@ and how it is verified. Must not know: the ledger, pages, HTTP.
 
     preamble   magic, layout version, length of the index, length of all that follows it, CRC-32 of preamble and index
     index      JSON: the job's facts, and per family its spec and the lengths and CRC-32s of its blobs
-    blobs      per family: metadata for text, for OpenMetrics; per batch: sample lines. Each is deflated. They follow
-               each other without a gap, in the order of the index
+    blobs      per family: metadata for text, for OpenMetrics; per batch: sample lines, and those of OpenMetrics if
+               they are others. Each is deflated. They follow each other without a gap, in the order of the index
 
 The blobs are ready to be sent as they are (see ``deflate``). A file is read whole into memory and not mapped:
 a mapped file that is cut short, or lies on a failing disk, kills the process that touches it.
@@ -37,7 +37,7 @@ POLLER = "~poller"
 """The name under which the poller publishes itself. No job can have it: ``~`` is not allowed in a job's name."""
 
 _MAGIC = b"timepoint\x00page\r\n"
-_VERSION = 2
+_VERSION = 3
 _PREAMBLE = struct.Struct("<16sIIQ")
 _CHECKSUM = struct.Struct("<I")
 _START = _PREAMBLE.size + _CHECKSUM.size
@@ -61,6 +61,7 @@ class _Batch(msgspec.Struct, frozen=True):
     series: _Length
     visible_from: int | None
     visible_until: int | None
+    openmetrics: _Lines | None = None
 
 
 class _Family(msgspec.Struct, frozen=True):
@@ -193,6 +194,9 @@ def _pack_family(family: FamilySnapshot, blobs: list[Buffer]) -> _Family:
                 series=len(batch.texts),
                 visible_from=batch.visible_from,
                 visible_until=batch.visible_until,
+                openmetrics=_pack_segment(make_segment(render_samples(spec, batch, openmetrics=True)), blobs)
+                if batch.created is not None
+                else None,
             )
             for batch in family.batches
             if len(batch.texts)
@@ -249,7 +253,13 @@ def _unpack_family(family: _Family, blobs: _Blobs) -> PublishedFamily:
         text=blobs.take(family.text),
         openmetrics=blobs.take(family.openmetrics),
         batches=tuple(
-            PublishedBatch(blobs.take(batch.lines), batch.series, batch.visible_from, batch.visible_until)
+            PublishedBatch(
+                blobs.take(batch.lines),
+                batch.series,
+                batch.visible_from,
+                batch.visible_until,
+                None if batch.openmetrics is None else blobs.take(batch.openmetrics),
+            )
             for batch in family.batches
         ),
     )

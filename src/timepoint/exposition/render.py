@@ -1,7 +1,8 @@
 """Families become the bytes of the text format or of OpenMetrics.
 
 Owns: metadata lines, sample lines, the spelling of numbers, the order of lines inside a metric.
-Must not know: jobs, files, compression, clients. Sample lines are the same in both formats; only metadata differs.
+Must not know: jobs, files, compression, clients. Metadata lines differ between the formats; sample lines only where a
+batch says when its totals began (``created``).
 Sources: Prometheus, "Exposition formats" (text 0.0.4); OpenMetrics 1.0, "Text format".
 """
 
@@ -14,7 +15,7 @@ from itertools import groupby
 
 import msgspec
 
-from timepoint.exposition.family import FamilySnapshot, SampleBatch, is_visible, openmetrics_name
+from timepoint.exposition.family import FamilySnapshot, SampleBatch, created_name, is_visible, openmetrics_name
 from timepoint.exposition.formats import Format
 from timepoint.model import FamilySpec, MetricType, series_text, split_series_text
 
@@ -54,16 +55,21 @@ def render_metadata(spec: FamilySpec, *, openmetrics: bool) -> bytes:
     return _encode("".join(f"{line}\n" for line in lines))
 
 
-def render_samples(spec: FamilySpec, batch: SampleBatch) -> Iterator[bytes]:
-    """The sample lines of a batch, in chunks of whole lines.
+def render_samples(spec: FamilySpec, batch: SampleBatch, *, openmetrics: bool = False) -> Iterator[bytes]:
+    """The sample lines of a batch, in chunks of whole lines; for ``openmetrics`` with those of ``created``.
 
     Lines keep the order of the batch, except that the lines of one histogram, summary or stateset are put together and
     into the order the formats ask for.
     """
     texts, values = batch.texts, batch.values
+    created = batch.created if openmetrics else None
     if spec.type in SEVERAL_LINES:
         order = _metric_order(texts, spec)
         texts, values = [texts[i] for i in order], [values[i] for i in order]
+        created = created and [created[i] for i in order]
+    if created is not None:
+        yield from _with_created(spec, texts, values, created)
+        return
     between = "\n" + spec.name
     for start in range(0, len(texts), _CHUNK):
         chunk = texts[start : start + _CHUNK]
@@ -73,6 +79,23 @@ def render_samples(spec: FamilySpec, batch: SampleBatch) -> Iterator[bytes]:
         pieces[2::4] = _numbers(values[start : start + _CHUNK])
         pieces[3::4] = [between] * (count - 1) + ["\n"]
         yield _encode(spec.name + "".join(pieces))
+
+
+def _with_created(
+    spec: FamilySpec, texts: Sequence[str], values: Sequence[float], created: Sequence[float]
+) -> Iterator[bytes]:
+    """The lines of samples, each followed by that of its ``created``."""
+    name = created_name(spec)
+    for start in range(0, len(texts), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        lines = []
+        for text, value, began, when in zip(
+            texts[chunk], _numbers(values[chunk]), created[chunk], _numbers(created[chunk]), strict=True
+        ):
+            lines.append(f"{spec.name}{text} {value}\n")
+            if not math.isnan(began):
+                lines.append(f"{name}{text[text.find('{') :] if '{' in text else ''} {when}\n")
+        yield _encode("".join(lines))
 
 
 def render_families(families: Iterable[FamilySnapshot], format: Format, now: int | None = None) -> bytes:  # noqa: A002 - the word of the contract
@@ -93,7 +116,7 @@ def render_families(families: Iterable[FamilySnapshot], format: Format, now: int
         if shown:
             parts.append(render_metadata(snapshots[0].spec, openmetrics=format.openmetrics))
         for batch in shown:
-            parts.extend(render_samples(snapshots[0].spec, batch))
+            parts.extend(render_samples(snapshots[0].spec, batch, openmetrics=format.openmetrics))
     if format.openmetrics:
         parts.append(EOF)
     return b"".join(parts)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timepoint.exposition.deflate import Buffer, crc32, deflate, inflate
+from timepoint.exposition.family import created_name
 from timepoint.exposition.render import SEVERAL_LINES, metric_of
-from timepoint.model import FamilySpec
+from timepoint.model import FamilySpec, MetricType
 
 # A value has no blank and a label value no line feed, so the last blank of a line ends the series.
 _LINE = re.compile(rb"(.*) [^ \n]*\n")
@@ -41,9 +42,12 @@ class Segment:
         return inflate(self.deflated, _PIECE)
 
     def lines(self, spec: FamilySpec) -> Iterator[tuple[str, bytes]]:
-        """Each sample line, after the metric it belongs to."""
+        """Each sample line, after the metric it belongs to. A line of when a total began belongs to the total's."""
+        began = f"{created_name(spec)}" if spec.type is MetricType.COUNTER else spec.name
         for match in _LINE.finditer(b"".join(self.plain())):
-            yield metric_of(match[1].decode().removeprefix(spec.name), spec), match[0]
+            series = match[1].decode()
+            name = began if series.startswith(began) else spec.name
+            yield metric_of(series.removeprefix(name), spec), match[0]
 
     def metric_hashes(self, spec: FamilySpec) -> frozenset[int]:
         """A hash of each metric, the same for equal metrics within this process.
@@ -60,12 +64,19 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedBatch:
-    """The sample lines of ``series`` samples, visible at t if ``visible_from <= t < visible_until``."""
+    """The sample lines of ``series`` samples, visible at t if ``visible_from <= t < visible_until``.
+
+    ``openmetrics`` are those of OpenMetrics where they are others: with a line of when each total began.
+    """
 
     lines: Segment
     series: int
     visible_from: int | None
     visible_until: int | None
+    openmetrics: Segment | None = None
+
+    def lines_in(self, *, openmetrics: bool) -> Segment:
+        return self.openmetrics if openmetrics and self.openmetrics is not None else self.lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,9 @@ for as long, in the newest run or not (``shown_until``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import inf, nan
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.ledger.state import LaneState, MetricState, SeriesState, shown_until
@@ -19,6 +21,7 @@ from timepoint.model import MetricSpec, MetricType, split_series_text
 Shown = tuple[str, float, float, int]
 """text, value, what is shown before zero_until, zero_until."""
 
+_PART_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
 _PART_ORDER = {"_sum": 1, "_count": 2}
 
 
@@ -42,7 +45,7 @@ def _of_lane(spec: MetricSpec, lane: LaneState, now: int) -> list[SampleBatch]:
     batches = list(_batches(_in_order(spec, metric.series, now), limit, now))
     for until, samples in _leaving(spec, metric, now).items():
         batches += _batches(samples, min(until, limit), now)
-    return batches
+    return list(_with_created(spec, metric, batches, now)) if spec.shows_created else batches
 
 
 def _joined(lanes: list[list[SampleBatch]]) -> list[SampleBatch]:
@@ -53,18 +56,50 @@ def _joined(lanes: list[list[SampleBatch]]) -> list[SampleBatch]:
     """
     if len(lanes) == 1:
         return lanes[0]
-    joined: dict[tuple[int | None, int | None], tuple[list[str], list[float]]] = {}
+    joined: dict[tuple[int | None, int | None], tuple[list[str], list[float], list[float]]] = {}
+    has_created = any(batch.created is not None for batches in lanes for batch in batches)
     seen: set[str] = set()
     for batches in lanes:
         for batch in batches:
-            texts, values = joined.setdefault((batch.visible_from, batch.visible_until), ([], []))
-            for text, value in zip(batch.texts, batch.values, strict=True):
-                if text not in seen:
-                    texts.append(text)
-                    values.append(value)
+            texts, values, created = joined.setdefault((batch.visible_from, batch.visible_until), ([], [], []))
+            fresh = [i for i, text in enumerate(batch.texts) if text not in seen] if seen else range(len(batch.texts))
+            texts += [batch.texts[i] for i in fresh]
+            values += [batch.values[i] for i in fresh]
+            created += [batch.created[i] for i in fresh] if batch.created is not None else ()
         for batch in batches:
             seen.update(batch.texts)
-    return [SampleBatch(texts, values, *when) for when, (texts, values) in joined.items() if texts]
+    return [
+        SampleBatch(texts, values, *when, created if has_created else None)
+        for when, (texts, values, created) in joined.items()
+        if texts
+    ]
+
+
+def _with_created(
+    spec: MetricSpec, metric: MetricState, batches: Iterable[SampleBatch], now: int
+) -> Iterator[SampleBatch]:
+    """The batches with the moments at which their totals began: behind each counter, or the sum of each group."""
+
+    def began(text: str) -> float:
+        return min((metric.series.get(text) or metric.absent[text]).created, now) / 1000
+
+    for batch in batches:
+        if spec.family.type is MetricType.COUNTER:
+            yield replace(batch, created=[began(text) for text in batch.texts])
+            continue
+        parts = [(*_group_of(text, _PART_LABELS[spec.family.type]), text) for text in batch.texts]
+        first: dict[frozenset[tuple[str, str]], float] = {}
+        for group, suffix, text in parts:
+            if suffix:
+                first[group] = min(first.get(group, inf), began(text))
+        yield replace(batch, created=[first[group] if suffix == "_sum" else nan for group, suffix, _ in parts])
+
+
+def _group_of(text: str, label: str) -> tuple[frozenset[tuple[str, str]], str]:
+    """The labels that the parts of a histogram or summary share, and the suffix of this part."""
+    suffix, labels = split_series_text(text)
+    labels.pop(label, None)
+    return frozenset(labels.items()), suffix
 
 
 def _batches(samples: list[Shown], until: int, now: int) -> Iterable[SampleBatch]:
