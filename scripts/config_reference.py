@@ -15,6 +15,7 @@ import yaml
 from timepoint.config.kinds import DURATION_PATTERN, SIZE_PATTERN, SPAN_PATTERN, STEP_PATTERN
 from timepoint.config.metric_build import NEEDED, TYPES_OF
 from timepoint.config.paging_shape import title_of
+from timepoint.config.politeness_shape import RATE_PATTERN
 from timepoint.config.schema import json_schema
 from timepoint.model import MetricType
 from timepoint.request.paging.kinds import KINDS
@@ -104,7 +105,7 @@ _WARNINGS = """\
 These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that cannot be read
 now; a refresh token whose successor nobody would keep; credentials over `http` to another machine; a credential in the
 config itself; a `timeout` longer than the period; a `max_age` shorter than the time until new values come; `labelled`
-and `short_list` where they have no effect; keys of `window` without effect because the request does not name the
+and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; keys of `window` without effect because the request does not name the
 window; braces in a request that look like a misspelt template.
 """
 _PLACES = {
@@ -120,6 +121,8 @@ _PLACES = {
     "Param": "A parameter of a source: `params.NAME`",
     "Header": "A header: `http_headers.NAME`",
     "Tls": "`tls_config`",
+    "Quota": "`quota`",
+    "Breaker": "`circuit_breaker`",
     "Job": "A job: `jobs.NAME`",
     "Time": "`time`",
     "Relabel": "A relabel rule: an item of `relabel`",
@@ -144,6 +147,7 @@ _PATTERNS = {
     STEP_PATTERN: "duration, `day`, `week`, `month`, `quarter` or `year`",
     SPAN_PATTERN: "duration, or a number of days, weeks, months, quarters or years",
     SIZE_PATTERN: "size",
+    RATE_PATTERN: "rate, such as `10/s`",
     r"^\$": "path",
 }
 _WORDS = {

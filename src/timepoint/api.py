@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 
 from timepoint.clock import DAY, MINUTE, format_duration, parse_duration
 from timepoint.config import load_config
-from timepoint.config.job_build import cron_gaps, window_complaints, zone_complaint
+from timepoint.config.job_build import cron_gaps, window_complaints
 from timepoint.config.kinds import calendar_span, calendar_step
 from timepoint.config.names import (
     claims,
@@ -41,6 +41,7 @@ from timepoint.config.names import (
     suffix_complaint,
     unit_complaint,
 )
+from timepoint.config.zones import zone_complaint
 from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window

@@ -8,7 +8,7 @@ Read in this order:
     yaml, syntax        the text as data, with the place of everything; words for its syntax errors
     places, checks      where things stand, what was found, and the list of all checks
     environ             ${NAME}
-    kinds, names        kinds of values; names that a metric, label, job or source may have
+    kinds, names, zones kinds of values; names that a metric, label, job or source may have; time zones
     auth_shape          credentials, headers and TLS, wherever they stand
     auth_oauth2, auth_login, auth_signature, auth_sigv4     each a way to authenticate: its keys and what they mean
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
@@ -16,6 +16,7 @@ Read in this order:
     paging_shape, paging_build      the keys of ``paging`` and their checks
     report_shape, report_build      the same for ``report``
     transform_shape     the keys of ``transform`` and their checks
+    politeness_shape    the keys that limit how a source is asked, and their checks
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on

@@ -57,6 +57,7 @@ class Check(StrEnum):
     HEADER = "header"
     TLS_PAIR = "tls_pair"
     MIN_INTERVAL = "min_interval"
+    LIMIT = "limit"
 
     # jobs
     UNKNOWN_SOURCE = "unknown_source"
@@ -97,6 +98,7 @@ class Check(StrEnum):
     TEMPLATE_DOUBT = "template_doubt"
     MAX_AGE = "max_age"
     NO_EFFECT = "no_effect"
+    QUOTA = "quota"
 
     @property
     def is_warning(self) -> bool:
@@ -116,5 +118,6 @@ _WARNINGS = frozenset(
         Check.TEMPLATE_DOUBT,
         Check.MAX_AGE,
         Check.NO_EFFECT,
+        Check.QUOTA,
     )
 )

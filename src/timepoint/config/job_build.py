@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
@@ -22,8 +21,10 @@ from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.paging_build import build_paging
 from timepoint.config.places import Findings, Path
 from timepoint.config.report_build import build_report
+from timepoint.config.politeness_shape import check_cost
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.config.transform_shape import build_transform
+from timepoint.config.zones import zone_complaint
 from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
@@ -174,7 +175,11 @@ class JobBuilder:
             csv=self._csv(shape),
             empty_status=tuple(empty_status or ()),
             hidden=tuple(map(Secret, self.findings.variables_below((*self.where, "request")))),
+            cost=shape.cost or 1,
+            conditional=bool(shape.conditional),
         )
+        if source is not None:
+            check_cost(request, source, (*self.where, "request"), self.findings)
         if source is not None and has_secret(shape.http_headers):
             self.sources.check_cleartext(source.url, (*self.where, "request", "http_headers"))
         if self._check_zone(zone, "request.timezone"):
@@ -270,18 +275,6 @@ def _asks_for_window(request: RequestSpec) -> bool:
 
 def _pairs(texts: dict[str, list[str]] | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, values in (texts or {}).items() for value in values)
-
-
-@lru_cache(1024)
-def zone_complaint(name: str) -> str | None:
-    """What is wrong with the name of a time zone."""
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, LookupError):  # a missing name, a folder of names, a path that leaves the data
-        close = get_close_matches(name, available_timezones(), 1)
-        hint = f"did you mean {close[0]}?" if close else "write a name such as UTC or Europe/Berlin"
-        return f"{name!r} is not a time zone, {hint}" if close else f"{name!r} is not a time zone: {hint}"
-    return None
 
 
 @lru_cache(1024)

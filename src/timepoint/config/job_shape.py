@@ -102,6 +102,16 @@ class RequestShape(Shape):
         "Default: the only one there is. That a body is a zip or gzip is seen by its first bytes.",
         "*.csv",
     )
+    conditional: bool | None = described(
+        "With `true` the API is asked to send nothing if its answer has not changed since (`ETag`, `Last-Modified`); "
+        "the answer of before, up to 16 MB, is then used once more. Default: `false`.",
+        True,  # noqa: FBT003 - an example is given as a value
+    )
+    cost: Annotated[int, Field(ge=1, le=1_000_000)] | None = described(
+        "How much of the `rate` and the `quota` of the source one request takes, where an API weighs requests. "
+        "Default: `1`.",
+        5,
+    )
     csv: CsvShape | None = described("How a CSV body is read, where the body itself does not tell.", {"header_line": 3})
     paging: PagingShape | None = described(
         "How the next page is found, if an answer comes in several.",

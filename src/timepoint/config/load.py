@@ -25,6 +25,7 @@ from timepoint.config.metric_shape import MetricShape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
+from timepoint.config.politeness_shape import check_quotas
 from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.source_build import SourceBuilder
@@ -140,6 +141,8 @@ class _Loader:
         for source in self.sources.values():
             plans = {part.name: part.plan for part in parts if part.shape and part.shape.source == source.name}
             check_shared_interval(source, {name: plan.period for name, plan in plans.items() if plan}, self.findings)
+            uses = {name: (plan.period, plan.request.cost) for name, plan in plans.items() if plan}
+            check_quotas(source, uses, self.findings)
         jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
         assert len(jobs) == len(parts) or self.findings.problems(warnings=False), "BUG: a job is lost without a word"
         return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)))

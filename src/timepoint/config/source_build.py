@@ -24,6 +24,7 @@ from timepoint.config.kinds import Shape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.places import Findings
 from timepoint.config.places import Path as Where
+from timepoint.config.politeness_shape import limits_of
 from timepoint.config.source_shape import WAYS, SourceShape
 from timepoint.request.auth.endpoint import EndpointSpec
 from timepoint.request.prepare import check_url
@@ -87,6 +88,7 @@ class SourceBuilder:
             tls=self.tls(shape.tls_config, (*where, "tls_config")),
             proxy_url=self._proxy(shape.proxy_url, (*where, "proxy_url")),
             hidden=self.hidden(shape.url, (*where, "url")),
+            **limits_of(shape, where, self.findings),
             **{key: value for key, value in optional.items() if value is not None},
         )
 

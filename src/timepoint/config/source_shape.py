@@ -16,6 +16,7 @@ from timepoint.config.auth_shape import AuthorizationShape, BasicAuthShape, Head
 from timepoint.config.auth_signature import SignatureShape
 from timepoint.config.auth_sigv4 import SigV4Shape
 from timepoint.config.kinds import Duration, FilledText, OneOf, PositiveDuration, Shape, Size, described, required
+from timepoint.config.politeness_shape import BreakerShape, Quotas, Rate
 
 WAYS = ("basic_auth", "authorization", "oauth2", "login", "signature", "sigv4")  # at most one of them
 
@@ -99,6 +100,28 @@ class SourceShape(Shape):
         "The API must not be asked more often than this, not even after a restart. Jobs of this source may not have a "
         "shorter period. Default: `0s`, no limit.",
         "30m",
+    )
+    concurrency: Annotated[int, Field(ge=1, le=1000)] | None = described(
+        "How many requests may be under way at once, over all jobs of this source. Default: `4`.", 2
+    )
+    rate: Rate | None = described(
+        "How many requests may go out in a time, over all jobs of this source: `10/s`, `400/m`, `50/10s`. They are "
+        "spread evenly. Default: no limit.",
+        "10/s",
+        "400/m",
+    )
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = described(
+        "How many requests may go out at once after a pause; in any time no more go out than `rate` allows and this. "
+        "Default: `1`.",
+        20,
+    )
+    quota: Quotas | None = described(
+        "How many requests may be made in a period of the calendar, over all jobs of this source, restarts and "
+        "crashes. Once it is used up, runs are skipped until it begins anew. A list for several periods.",
+        {"requests": 1000, "per": "month"},
+    )
+    circuit_breaker: BreakerShape | None = described(
+        "When a source that does not answer is left alone.", {"failures": 50, "pause": "30s"}
     )
     clock_tolerance: Duration | None = described(
         "How far this machine's clock may be ahead of the `Date` of an answer. Beyond it a run fails if its window "

@@ -1,0 +1,22 @@
+"""Names of time zones.
+
+Owns: whether there is such a zone, and what is said if not. Must not know: which key names it.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+
+@lru_cache(1024)
+def zone_complaint(name: str) -> str | None:
+    """What is wrong with the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, LookupError):  # a missing name, a folder of names, a path that leaves the data
+        close = get_close_matches(name, available_timezones(), 1)
+        hint = f"did you mean {close[0]}?" if close else "write a name such as UTC or Europe/Berlin"
+        return f"{name!r} is not a time zone, {hint}" if close else f"{name!r} is not a time zone: {hint}"
+    return None
