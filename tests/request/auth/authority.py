@@ -114,7 +114,8 @@ class Refresh(RefreshTokenGrant):
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> Granted | None:
-        return self.server.authority.spend(refresh_token)
+        authority: Authority = self.server.authority
+        return authority.spend(refresh_token)
 
     def authenticate_user(self, refresh_token: Granted) -> str:
         return USER
@@ -219,7 +220,7 @@ class Authority:
         """The token endpoint at /token; elsewhere the API."""
         if received.target.startswith("/token"):
             self.asked.append(received)
-            return self._server.create_token_response(received)
+            return bytes(self._server.create_token_response(received))
         headers = {name.title(): value for name, value in received.headers.items()}
         request = OAuth2Request("GET", "https://api.test/", headers=headers)
         try:

@@ -49,9 +49,9 @@ class Session:
 
 
 @asynccontextmanager
-async def session(authority: Authority, wire: Wire, token_url: str = "", **options: Any) -> AsyncIterator[Session]:
-    """A source that gets its tokens from the authority."""
-    auth = spec_of(token_url or wire.url, **options)
+async def session(authority: Authority, wire: Wire, **options: Any) -> AsyncIterator[Session]:
+    """A source that gets its tokens from the authority, or from ``tokens``."""
+    auth = spec_of(options.pop("tokens", wire).url, **options)
     source = SourceSpec("s", wire.url, auth=auth, attempts=1)
     clock = authority.clock
     async with HttpFetcher(source, clock, chance=lambda: 1.0, sleep=clock.sleep, lookup=lookup) as fetcher:
@@ -172,7 +172,7 @@ async def test_401_for_ever() -> None:
     async with (
         answering(authority.answer) as tokens,
         serving(reply(401, b"not you")) as wire,
-        session(authority, wire, tokens.url) as client,
+        session(authority, wire, tokens=tokens) as client,
     ):
         error = await client.fail()
         assert isinstance(error, StatusError)
@@ -191,7 +191,7 @@ async def test_401_once() -> None:
     async with (
         answering(authority.answer) as tokens,
         serving(reply(401), reply()) as wire,
-        session(authority, wire, tokens.url) as client,
+        session(authority, wire, tokens=tokens) as client,
     ):
         await client.get()
     first, second = (received.headers["authorization"] for received in wire.received)
@@ -205,7 +205,7 @@ async def test_other_statuses_say_nothing_of_the_token(status: int) -> None:
     async with (
         answering(authority.answer) as tokens,
         serving(reply(status)) as wire,
-        session(authority, wire, tokens.url) as client,
+        session(authority, wire, tokens=tokens) as client,
     ):
         await client.fail()
         await client.fail()
@@ -279,7 +279,7 @@ async def test_odd_answers(answer: bytes, words: str) -> None:
     async with (
         serving(answer) as tokens,
         answering(authority.answer) as wire,
-        session(authority, wire, tokens.url, **given) as client,
+        session(authority, wire, tokens=tokens, **given) as client,
     ):
         error = await client.fail()
     assert error.reason == "token"
@@ -310,7 +310,7 @@ async def test_lifetimes(*, said: Any, lasts: bool) -> None:
     async with (
         serving(reply(body=json.dumps(body).encode())) as tokens,
         serving(reply()) as wire,
-        session(authority, wire, tokens.url) as client,
+        session(authority, wire, tokens=tokens) as client,
     ):
         await client.get()
         authority.clock.seconds += 1000
@@ -324,7 +324,7 @@ async def test_an_old_token_is_better_than_none() -> None:
     async with (
         serving(reply(body=b'{"access_token": "canary", "expires_in": 600}'), reply(503)) as tokens,
         serving(reply()) as wire,
-        session(authority, wire, tokens.url) as client,
+        session(authority, wire, tokens=tokens) as client,
     ):
         await client.get()
         authority.clock.seconds += 580
@@ -342,7 +342,7 @@ async def test_retry_after_of_the_endpoint() -> None:
     async with (
         serving(reply(429, headers={"Retry-After": "120"}), good) as tokens,
         serving(reply()) as wire,
-        session(authority, wire, tokens.url) as client,
+        session(authority, wire, tokens=tokens) as client,
     ):
         await client.fail()
         authority.clock.seconds += 100

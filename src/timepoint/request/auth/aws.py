@@ -85,7 +85,7 @@ def complaints(region: str, service: str) -> Iterator[tuple[str, str]]:
 def signed(spec: SigV4Spec, keys: Keys, draft: Draft) -> Any:
     """A request of botocore's with the headers that sign it. Raises SourceError("secret", ...) without botocore."""
     try:
-        from botocore.auth import SigV4Auth
+        from botocore.auth import S3SigV4Auth, SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
     except ImportError:
@@ -103,7 +103,8 @@ def signed(spec: SigV4Spec, keys: Keys, draft: Draft) -> Any:
     )
     token = keys.session_token.reveal() if keys.session_token is not None else None
     credentials = Credentials(keys.access_key.reveal(), keys.secret_key.reveal(), token)
-    SigV4Auth(credentials, spec.service, spec.region).add_auth(request)
+    kind = S3SigV4Auth if spec.service == "s3" else SigV4Auth  # S3 alone encodes paths once
+    kind(credentials, spec.service, spec.region).add_auth(request)
     return request
 
 
@@ -118,11 +119,9 @@ def keys_of(spec: SigV4Spec) -> Keys:
 
 def _profile(name: str, file: SecretSource) -> Keys:
     """The keys of a profile in a shared credentials file of AWS."""
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(read_secret(file).reveal())
-    except configparser.Error:  # the error quotes the line
-        raise SourceError("secret", f"the AWS credentials file {file.shown} cannot be read as such") from None
+    parser = _parsed(read_secret(file))
+    if parser is None:
+        raise SourceError("secret", f"the AWS credentials file {file.shown} cannot be read as such")
     if not parser.has_section(name):
         raise SourceError("secret", f"the AWS credentials file {file.shown} has no profile {name!r}")
     found = {key: Secret(parser.get(name, key, fallback="").strip()) for key in _PROFILE}
@@ -131,3 +130,13 @@ def _profile(name: str, file: SecretSource) -> Keys:
             raise SourceError("secret", f"the profile {name!r} in {file.shown} has no {key}: only keys are supported")
     access_key, secret_key, session_token = (found[key] for key in _PROFILE)
     return Keys(access_key, secret_key, session_token or None)
+
+
+def _parsed(text: Secret) -> configparser.RawConfigParser | None:
+    """The file's profiles, None if it cannot be read: the parser's error quotes the line and goes no further."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text.reveal())
+    except configparser.Error:
+        return None
+    return parser
