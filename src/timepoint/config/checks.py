@@ -69,6 +69,8 @@ class Check(StrEnum):
     TRANSFORM = "transform"
     PAGING = "paging"
     REPORT = "report"
+    EACH = "each"
+    LANES = "lanes"
     WINDOW = "window"
     WINDOW_GRID = "window_grid"
     MAPPING = "mapping"

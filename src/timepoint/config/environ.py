@@ -53,9 +53,14 @@ class Environment:
         return filled
 
     def _job(self, job: Any, path: Path) -> Any:
-        if not isinstance(job, dict) or "request" not in job:
+        if not isinstance(job, dict):
             return job
-        return {**job, "request": self._texts(job["request"], (*path, "request"))}
+        filled = dict(job)
+        if "request" in job:
+            filled["request"] = self._texts(job["request"], (*path, "request"))
+        if isinstance(job.get("each"), dict):  # a discovery has a request, too
+            filled["each"] = {name: self._job(values, (*path, "each", name)) for name, values in job["each"].items()}
+        return filled
 
     def _texts(self, data: Any, path: Path) -> Any:
         if isinstance(data, dict):

@@ -5,7 +5,7 @@ Owns: the checks of schedules, windows, requests and their templates. Must not k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -29,7 +29,7 @@ from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
 from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.charsets import charset_complaint
-from timepoint.request.template import template_doubts, template_problems, uses_window
+from timepoint.request.template import template_doubts, template_names, template_problems, uses_window
 from timepoint.request.transform.chain import Step
 from timepoint.secret import Secret
 
@@ -72,7 +72,8 @@ class JobBuilder:
         self.where = where
         self.sources = sources
 
-    def build(self, shape: JobShape, source: SourceSpec | None) -> Plan:
+    def build(self, shape: JobShape, source: SourceSpec | None, each: Collection[str] | None = ()) -> Plan:
+        """``each`` are what templates may name of the fan-out, None for anything."""
         gaps = self._gaps(shape)
         if source is not None:
             self._check_interval(shape, source, gaps)
@@ -84,13 +85,14 @@ class JobBuilder:
         if shape.timeout is not None and shape.timeout > gaps.longest:
             message = f"is longer than the period, {format_duration(gaps.longest)}: a slow run makes the next one late"
             self._add(Check.TIMEOUT, "timeout", message)
-        request = self._request(shape, source)
+        empty_status = shape.expect.empty_status if shape.expect else None
+        request = self.request(shape.request, source, empty_status or (), each)
         return Plan(
             schedule=schedule,
             window=self._window(shape.window, shape.request.timezone),
             request=request,
             window_is_asked=_asks_for_window(request),
-            timeout=shape.timeout or min(_TIMEOUT, gaps.longest * 9 // 10),
+            timeout=shape.timeout or _timeout(gaps, has_lanes=bool(shape.each)),
             period=gaps.longest,
             transform=build_transform(
                 shape.transform, (*self.where, "transform"), str(self.sources.directory.resolve()), self.findings
@@ -148,9 +150,18 @@ class JobBuilder:
                 self._add(Check.WINDOW, "window.timezone", message)
         return window if is_known else replace(window, timezone="UTC")
 
-    def _request(self, job: JobShape, source: SourceSpec | None) -> RequestSpec:
-        shape = job.request
-        empty_status = job.expect.empty_status if job.expect else None
+    def request(
+        self,
+        shape: RequestShape,
+        source: SourceSpec | None,
+        empty_status: Sequence[int] = (),
+        each: Collection[str] | None = (),
+    ) -> RequestSpec:
+        """A request that stands under the key ``request``.
+
+        ``empty_status`` means that there is nothing yet; ``each`` are what templates may name of a fan-out, None for
+        anything.
+        """
         has_authorization = source is not None and bool(source.authorization or source.basic_auth)
         key = "post" if shape.get is None else "get"
         path = shape.get or shape.post or ""
@@ -173,7 +184,7 @@ class JobBuilder:
             charset=self._charset(shape),
             member=shape.member,
             csv=self._csv(shape),
-            empty_status=tuple(empty_status or ()),
+            empty_status=tuple(empty_status),
             hidden=tuple(map(Secret, self.findings.variables_below((*self.where, "request")))),
             cost=shape.cost or 1,
             conditional=bool(shape.conditional),
@@ -183,7 +194,7 @@ class JobBuilder:
         if source is not None and has_secret(shape.http_headers):
             self.sources.check_cleartext(source.url, (*self.where, "request", "http_headers"))
         if self._check_zone(zone, "request.timezone"):
-            self._check_templates(request, key)
+            self._check_templates(request, key, each)
         return self._with_answers(request, shape)
 
     def _with_answers(self, request: RequestSpec, shape: RequestShape) -> RequestSpec:
@@ -222,8 +233,8 @@ class JobBuilder:
             return
         self._add(Check.REQUEST, f"request.{key}", message)
 
-    def _check_templates(self, request: RequestSpec, method: str) -> None:
-        for inside, message in template_problems(request):
+    def _check_templates(self, request: RequestSpec, method: str, each: Collection[str] | None) -> None:
+        for inside, message in template_problems(request, _each_names(request) if each is None else each):
             key = method if inside[0] == "path" else _REQUEST_KEYS.get(str(inside[0]), inside[0])
             where = (*self.where, "request", key, *inside[1:])
             # what the message quotes may be part of a credential
@@ -266,11 +277,24 @@ def window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
         yield "max_span", f"would make {pieces} requests of {farthest}: make it longer, or catch_up and initial shorter"
 
 
+def _each_names(request: RequestSpec) -> frozenset[str]:
+    """What templates name of a fan-out."""
+    try:
+        return frozenset(name.removeprefix("each.") for name in template_names(request) if name.startswith("each."))
+    except ValueError:  # a template that cannot be read is a finding already
+        return frozenset()
+
+
 def _asks_for_window(request: RequestSpec) -> bool:
     try:
         return uses_window(request)
     except ValueError:  # a template that cannot be read is a finding already
         return True
+
+
+def _timeout(gaps: Gaps, *, has_lanes: bool) -> int:
+    """A run over lanes takes as long as its source wants it to; what it does not reach comes first in the next."""
+    return gaps.longest * 9 // 10 if has_lanes else min(_TIMEOUT, gaps.longest * 9 // 10)
 
 
 def _pairs(texts: dict[str, list[str]] | None) -> tuple[tuple[str, str], ...]:

@@ -219,6 +219,59 @@ def _as_walk(value: Any) -> Any:
 Walk = Annotated[WalkShape, BeforeValidator(_as_walk, json_schema_input_type=JsonPath | WalkShape)]
 
 
+class EachShape(Shape):
+    """The values of one name: a list, a file that holds one, or a request whose answer does."""
+
+    place: ClassVar[str] = "each of a job"
+
+    values: PathOrTexts | None = described(
+        "The values themselves; or, with `request` or `file`, the path of the values in the document. With `rows` it "
+        "begins at one of these. Default with `file`: the file is a plain list.",
+        ["DE", "FR"],
+        "$.zones[*].id",
+    )
+    file: FilledText | None = described(
+        "A file that holds the values, read again when it changes: JSON or YAML (`.json`, `.yaml`, `.yml`), or one "
+        "value to a line. Relative to the config.",
+        "zones.txt",
+    )
+    request: RequestShape | None = described(
+        "A request whose answer holds the values. `{window.start}` to `{window.end}` is the time from `every` ago to "
+        "the fire time.",
+        {"get": "/zones"},
+    )
+    source: FilledText | None = described("The source of `request`. Default: that of the job.", "accounts")
+    every: PositiveDuration | None = described(
+        "How old the answer of `request` may be: the first run after it asks again. Default: `1h`.", "6h"
+    )
+    rows: dict[str, Walk] | None = described(
+        "Walks through the document, as in a job, if a value has more to tell than itself.",
+        {"site": "$.sites[?@.active == true]"},
+    )
+    labels: dict[str, Text | None] | None = described(
+        "What else is known of a value: a label, and `{each.NAME}` in the request. A name that begins with `__` is no "
+        "label.",
+        {"site_name": "$site.name"},
+    )
+    label: Text | None = described(
+        "The name of the label that the value becomes, `null` for none: then the answers themselves must tell lanes "
+        "apart. Default: the name of the values.",
+        "country",
+    )
+    beside: FilledText | None = described(
+        "The name of other values: each of these belongs to the one at the same place there, instead of to all of "
+        "them.",
+        "zone",
+    )
+
+
+def _as_each(value: Any) -> Any:
+    return {"values": value} if isinstance(value, list) else value
+
+
+Each = Annotated[EachShape, BeforeValidator(_as_each, json_schema_input_type=list[Text] | EachShape)]
+
+
 class JobShape(RulesShape):
     """One request to a source, its schedule and its mapping to metrics."""
 
@@ -238,9 +291,19 @@ class JobShape(RulesShape):
         "0s",
     )
     timeout: PositiveDuration | None = described(
-        "How long a whole run may take, with all attempts and windows. Default: `5m`, or nine tenths of the period if "
-        "that is shorter.",
+        "How long a whole run may take, with all attempts, windows and lanes. Default: `5m`, or nine tenths of the "
+        "period if that is shorter; always nine tenths with `each`.",
         "2m",
+    )
+    each: dict[str, Each] | None = described(
+        "A fan-out: the request is made for each of these values, which stand in it as `{each.NAME}` and become "
+        "labels. Of several names all combinations are asked for.",
+        {"zone": ["DE", "FR"]},
+    )
+    max_lanes: Annotated[int, Field(ge=1, le=100_000)] | None = described(
+        "How many values, or combinations of them, a fan-out may have. More are refused, so that a slip in a list does "
+        "not become a flood of requests; the list of before stays. Default: `1000`.",
+        10000,
     )
     request: RequestShape = required("What is asked.", {"get": "/pods", "params": {"start": "{window.start}"}})
     window: WindowShape | None = described("Which range of data time is asked for.", {"step": "5m", "delay": "10m"})

@@ -9,13 +9,14 @@ stand or fall alone, and what stands is looked at further.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from timepoint.clock import format_duration
 from timepoint.config.checks import Check
+from timepoint.config.each_build import EachBuilder, each_names
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
 from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
@@ -46,6 +47,7 @@ from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.labels import MAX_LENGTH
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
 from timepoint.model import Temporality
+from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import SourceSpec
 
 _WINDOW = TimeSpec(start="{window.start}", end="{window.end}")
@@ -115,6 +117,7 @@ class _JobParts:
     shape: JobShape | None
     plan: Plan | None
     metrics: dict[str, MetricBuilder]
+    each: EachSpec | None = None
 
 
 class _Loader:
@@ -171,9 +174,10 @@ class _Loader:
         written = raw.get("source") if isinstance(raw, dict) else None
         self._check_source(shape.source if shape else written, where, sources)
         if shape is not None:
-            parts.plan = JobBuilder(self.findings, where, self.source_builder).build(
-                shape, self.sources.get(shape.source)
-            )
+            builder = JobBuilder(self.findings, where, self.source_builder)
+            source = self.sources.get(shape.source)
+            parts.plan = builder.build(shape, source, each_names(shape))
+            parts.each = EachBuilder(builder, self.sources).build(shape, source, parts.plan.request)
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
         if metrics == {}:
@@ -203,6 +207,7 @@ class _Loader:
 
     def _check_unused(self, sources: Mapping[str, Any], jobs: Mapping[str, Any]) -> None:
         used = {str(raw.get("source")) if isinstance(raw, dict) else "" for raw in jobs.values()}
+        used |= {name for raw in jobs.values() for name in _discovering(raw)}
         for name in sources if used and used <= set(sources) else ():  # else the mistake is the job's
             if name not in used:
                 self.findings.add(Check.UNUSED_SOURCE, ("sources", name), "no job uses this source", key=True)
@@ -252,6 +257,7 @@ class _Loader:
             window_is_asked=plan.window_is_asked,
             max_series=shape.max_series or MAX_SERIES,
             guard=_guard(shape),
+            each=parts.each,
         )
 
     def _compile(self, where: Where, shape: JobShape, metrics: list[MetricMapping]) -> CompiledMapping | None:
@@ -275,6 +281,14 @@ class _Loader:
                 at = self.findings.places.known((*where, *problem.where))
                 self.findings.add_new(Check.MAPPING, at, problem.message)
             return None
+
+
+def _discovering(job: Any) -> Iterator[str]:
+    """The sources that the discoveries of a job name."""
+    each = job.get("each") if isinstance(job, dict) else None
+    for values in each.values() if isinstance(each, dict) else ():
+        if isinstance(values, dict) and isinstance(values.get("source"), str):
+            yield values["source"]
 
 
 def _walk(path: str, columns: str | list[str] | None) -> WalkSpec:
