@@ -107,15 +107,24 @@ _USES = {
     "API key in the query": "a key that the API takes as a parameter alone",
     "OAuth 2": "client credentials, a refresh token or a password for a short-lived token",
     "login for a token": "a login request whose answer holds the token",
-    "AWS SigV4": "signed requests",
-    "paging": "answers in several pages",
+    "AWS SigV4": "requests signed for AWS",
+    "signed requests": "a keyed hash of a described text",
+    "paging by next URL": "the body holds the URL of the next page",
+    "paging by Link header": "the header does",
+    "paging by cursor": "a mark of the last page is sent back, in the query or in the body",
+    "paging by offset": "rows are counted",
+    "paging by page number": "pages are counted",
+    "paging by last id": "the id of the last row is sent back",
+    "paging by time": "the newest timepoint is where the next page begins",
+    "a guard against cut answers": "one page that must be whole",
     "fan-out": "the same request for each zone, repository or meter",
     "quota": "a budget of requests, kept over restarts",
     "POST": "a JSON body or a form",
     "GraphQL": "a query with variables",
     "XML": "attributes, namespaces",
     "CSV": "headers, annotations, dialects",
-    "transform": "a step of jq or Python before the mapping",
+    "transform by jq": "a jq program before the mapping",
+    "transform by python": "a Python function before the mapping",
 }
 _FENCES = {".json": "json", ".xml": "xml", ".csv": "csv", ".txt": "text", ".ndjson": "json"}
 _TOLD = ("Needs", "Limits", "Decided", "Traps")
@@ -168,7 +177,7 @@ def section(recipe: Recipe) -> str:
     told = recipe.paragraphs
     return (
         f"## {recipe.name}\n\n{recipe.shows}\n\n"
-        f"API: [{recipe.api}]({recipe.documentation}). Uses: {', '.join(recipe.uses())}. "
+        f"API: {_api(recipe)}. Uses: {', '.join(recipe.uses())}. "
         f"Shape: {', '.join(recipe.shapes)}.\n\n"
         f"{_list(f'{word}: {told[word]}' for word in _TOLD)}\n\n"
         f"<details><summary>Body, config and metrics</summary>\n\n"
@@ -176,6 +185,11 @@ def section(recipe: Recipe) -> str:
         f"```yaml\n{config}```\n\n"
         f"```text\n{metrics_of(recipe)[0]}```\n\n</details>\n"
     )
+
+
+def _api(recipe: Recipe) -> str:
+    public = recipe.documentation.startswith("http")
+    return f"[{recipe.api}]({recipe.documentation})" if public else f"{recipe.api}, {recipe.documentation}"
 
 
 def _list(items: Iterable[str]) -> str:

@@ -9,23 +9,30 @@ from timepoint.config.load import Config, load_config
 from timepoint.job import HttpPolling
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Window, split_series_text
+from timepoint.poller.origin import add_page
 from timepoint.request.answer import Answer
-from timepoint.request.decode import decode
 
 EXAMPLES = ROOT / "examples"
 BODIES = Path(__file__).parent / "bodies"
 FIRE_TIME = 1_800_000_000_000
 ENVIRON = {
-    "ALPHAVANTAGE_API_KEY": "key",
+    "APPINSIGHTS_APP": "00000000-0000-0000-0000-000000000000",
+    "AZURE_CLIENT": "00000000-0000-0000-0000-000000000000",
     "AZURE_SUBSCRIPTION": "00000000-0000-0000-0000-000000000000",
+    "AZURE_TENANT": "00000000-0000-0000-0000-000000000000",
     "AZURE_WORKSPACE": "00000000-0000-0000-0000-000000000000",
-    "EIA_API_KEY": "key",
-    "ENTSOE_TOKEN": "token",
+    "ENPHASE_CLIENT": "client",
+    "ENPHASE_SYSTEM": "700001",
     "GCP_PROJECT": "project",
+    "GITHUB_ORG": "example",
+    "NETATMO_CLIENT": "client",
+    "NETATMO_DEVICE": "70:ee:50:00:00:00",
     "OCTOPUS_MPAN": "1",
     "OCTOPUS_SERIAL": "2",
-    "SOLAREDGE_API_KEY": "key",
     "SOLAREDGE_SITE": "1",
+    "STRIPE_METER": "mtr_1",
+    "TESLA_CLIENT": "client",
+    "TESLA_SITE": "1",
 }
 
 PAYLOADS = {
@@ -99,13 +106,17 @@ def own_body(name: str) -> Path:
     return path
 
 
-def run(name: str, body: bytes) -> MappedRun:
-    """The only job of an example, on one body."""
+def run(name: str, body: bytes, window: Window | None = None) -> MappedRun:
+    """The only job of an example, on one body; without a window on one that holds all there is."""
     (job,) = load(name).jobs
     assert isinstance(job.polling, HttpPolling)
-    answer = Answer(200, "application/json", body, "https://api.example/")
-    run = job.polling.mapping.start(RunContext(Window(0, FIRE_TIME), FIRE_TIME))
-    run.add(decode(answer, job.polling.request))
+    return mapped(job.polling, Answer(200, "application/json", body, "https://api.example/"), window)
+
+
+def mapped(polling: HttpPolling, answer: Answer, window: Window | None = None) -> MappedRun:
+    """What a job makes of an answer, in the way of a run."""
+    run = polling.mapping.start(RunContext(window or Window(0, FIRE_TIME), FIRE_TIME))
+    add_page(answer, polling, run)
     return run.finish()
 
 

@@ -371,7 +371,8 @@ def test_example_gives_what_its_key_says(example: Example, shared_dir: Path) -> 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_example_is_a_whole_config(path: Path) -> None:
     """Each example loads, and nothing is to be said of it but that its files of credentials are not here."""
-    told = [str(warning) for warning in load(path.stem).warnings if "/run/secrets/" not in str(warning)]
+    places = ("/run/secrets/", "/var/lib/timepoint-secrets")
+    told = [str(warning) for warning in load(path.stem).warnings if not any(place in str(warning) for place in places)]
     assert told == []
 
 
@@ -382,7 +383,7 @@ def test_example_opens_with_what_it_does_and_needs(path: Path) -> None:
     recipe = read_recipe(path.stem, text)
     assert list(recipe.paragraphs) == ["API", "Needs", "Limits", "Decided", "Traps", "Shape"]
     assert recipe.api
-    assert re.fullmatch(r"https?://\S+", recipe.documentation)
+    assert re.fullmatch(r"https?://\S+|not public", recipe.documentation)
     assert all(line.startswith("#") for line in text.split("sources:")[0].splitlines())
     assert set(recipe.shapes) <= SHAPES.keys()
 
@@ -405,10 +406,8 @@ def _mapping_lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_example_is_short(path: Path) -> None:
-    """No example needs more than a dozen lines of mapping, nor a transformation of the body."""
-    text = path.read_text("utf-8")
-    assert len(_mapping_lines(text)) <= MOST_LINES
-    assert "transform" not in text
+    """No example needs more than a dozen lines of mapping."""
+    assert len(_mapping_lines(path.read_text("utf-8"))) <= MOST_LINES
 
 
 def test_every_series_of_a_key_is_looked_at(shared_dir: Path) -> None:

@@ -11,13 +11,11 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
-from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, own_body, produced, run
+from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, mapped, own_body, produced, run
 from timepoint.clock import DAY, SystemClock
 from timepoint.config.load import load_config
 from timepoint.job import HttpPolling, Job
-from timepoint.mapping.engine import RunContext
 from timepoint.model import Window
-from timepoint.request.decode import decode
 from timepoint.request.fetch import HttpFetcher
 
 CREDENTIAL = "a-credential"
@@ -34,7 +32,7 @@ class Asked(NamedTuple):
 
 
 class Api:
-    """A server that gives one body to every request and remembers what it was asked."""
+    """A server that gives one body to every request, and a token at the login, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.body = b""
@@ -43,6 +41,8 @@ class Api:
 
     async def answer(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if request.path.endswith(("/token", "/login")):
+            return web.json_response({"access_token": CREDENTIAL, "token": CREDENTIAL, "expires_in": 3600})
         self.asked.append(Asked(request.method, request.raw_path, headers, await request.text()))
         return web.Response(body=self.body, content_type="application/json")
 
@@ -67,7 +67,8 @@ def _moved(name: str, api: Api, directory: Path) -> Job:
     text = (EXAMPLES / f"{name}.yaml").read_text("utf-8")
     for file in re.findall(r"/run/secrets/(\w+)", text):
         (directory / file).write_text(CREDENTIAL, "utf-8")
-    text = re.sub(r"(?<=url: )https?://[^/\s]+", api.url, text).replace("/run/secrets", str(directory))
+    text = re.sub(r"(?<=(?:url|get): )https?://[^/\s]+", api.url, text)
+    text = re.sub("/run/secrets|/var/lib/timepoint-secrets", str(directory), text)
     path = directory / f"{name}.yaml"
     path.write_text(text, "utf-8")
     (job,) = load_config(path, ENVIRON).jobs
@@ -83,16 +84,14 @@ async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path) -> No
     async with HttpFetcher(job.polling.source) as fetcher:
         deadline = SystemClock().monotonic() + 10
         (answer,) = await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME)
-    mapping = job.polling.mapping.start(RunContext(WINDOW, FIRE_TIME))
-    mapping.add(decode(answer, job.polling.request))
-    assert produced(mapping.finish()) == produced(run(name, api.body))
+    assert produced(mapped(job.polling, answer, WINDOW)) == produced(run(name, api.body, WINDOW))
 
     (asked,) = api.asked
     assert "window." not in asked.target + asked.body
-    if job.polling.source.headers or job.polling.source.basic_auth or job.polling.source.authorization:
-        sent = " ".join(asked.headers.values())
-        encoded = [base64.b64encode(f"{pair}".encode()).decode() for pair in (f"{CREDENTIAL}:", f"reader:{CREDENTIAL}")]
-        assert any(text in sent for text in (CREDENTIAL, *encoded))
+    if "/run/secrets" in (EXAMPLES / f"{name}.yaml").read_text("utf-8"):
+        sent = " ".join([asked.target, *asked.headers.values()])
+        pairs = (f"{CREDENTIAL}:", f"reader:{CREDENTIAL}", f"{CREDENTIAL}:{CREDENTIAL}")
+        assert any(text in sent for text in (CREDENTIAL, *(base64.b64encode(text.encode()).decode() for text in pairs)))
 
 
 @pytest.mark.parametrize(

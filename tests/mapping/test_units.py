@@ -81,8 +81,8 @@ def test_equal_names_pass_unknown(name: Any) -> None:
         ("USD", "EUR", "cannot convert 'USD' to 'EUR': they measure different things"),
         (
             "credit",
-            "tokens",
-            "'credit' is not a unit that can be converted: if the body is in 'tokens' already, write that on both sides",
+            "token",
+            "'credit' is not a unit that can be converted: if the body is in 'token' already, write that on both sides",
         ),
         ("W", "joules", "cannot convert 'W' to 'joules': they measure different things"),
         ("dBm", "watts", "cannot convert 'dBm' to 'watts': it is no factor and offset"),

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _PARAGRAPH = re.compile(r"^([A-Z]\w+): ")
-_SECRET_IN_QUERY = re.compile(r"\$\{\w*(?:KEY|TOKEN)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,19 @@ _WAYS = {
     "oauth2": "OAuth 2",
     "login": "login for a token",
     "sigv4": "AWS SigV4",
-    "hmac": "HMAC",
+    "signature": "signed requests",
 }
 _CREDENTIALS = {*_WAYS.values(), _QUERY_KEY, _HEADER_KEY}
+_PAGING = {
+    "next_url": "paging by next URL",
+    "link": "paging by Link header",
+    "cursor": "paging by cursor",
+    "offset": "paging by offset",
+    "page": "paging by page number",
+    "last_id": "paging by last id",
+    "continue_at": "paging by time",
+    "one_page": "a guard against cut answers",
+}
 _BODIES = {"csv": "CSV", "xml": "XML", "ndjson": "NDJSON", "jsonp": "JSONP"}
 
 
@@ -89,26 +98,24 @@ def _credentials(source: Mapping[str, Any]) -> Iterator[str]:
     headers = source.get("http_headers") or {}
     if any(isinstance(header, dict) and ({"files", "secrets"} & header.keys()) for header in headers.values()):
         yield _HEADER_KEY
-    if "quota" in source:
+    if any(isinstance(value, dict) or "${" in str(value) for value in (source.get("params") or {}).values()):
+        yield _QUERY_KEY
+    if "quota" in source or "quotas" in source:
         yield "quota"
 
 
 def _asking(job: Mapping[str, Any]) -> Iterator[str]:
     request = job.get("request") or {}
-    if _SECRET_IN_QUERY.search(str(request.get("params", ""))):
-        yield _QUERY_KEY
     if "each" in job:
         yield "fan-out"
-    if "paging" in job or "paging" in request:
-        yield "paging"
+    yield from (word for kind, word in _PAGING.items() if kind in (request.get("paging") or {}))
     if "post" in request:
         query = (request.get("json") or {}).get("query", "") if isinstance(request.get("json"), dict) else ""
         yield "GraphQL" if isinstance(query, str) and "{ " in query else "POST"
     decode = request.get("decode")
     if decode in _BODIES:
         yield _BODIES[decode]
-    if "transform" in job:
-        yield "transform"
+    yield from (f"transform by {kind}" for kind in ("jq", "python") if kind in (job.get("transform") or {}))
 
 
 def directory() -> Traversable:
