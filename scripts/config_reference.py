@@ -149,6 +149,7 @@ _PATTERNS = {
     SIZE_PATTERN: "size",
     RATE_PATTERN: "rate, such as `10/s`",
     r"^\$": "path",
+    r"^[${]": "path or template",
 }
 _WORDS = {
     "": "JSON",

@@ -161,11 +161,29 @@ class TestImpliedTimes:
         mapped = run_both(config, [{"ts": 1000, "period": 60, "values": [10, 12]}])
         assert points(mapped) == {"x": [(1_000_000, 1_060_000, 10.0), (1_060_000, 1_120_000, 12.0)]}
 
-    @pytest.mark.parametrize("place", [10**30, -1, True, "1", None, 2.5])
+    @pytest.mark.parametrize("place", [10**30, -1, True, "", "1.0", "-1", None, 2.5])
     def test_no_place_is_a_reject(self, place: Any) -> None:
         """An index that is no place in a list, or leads beyond the calendar, is a reject."""
         config = gauge("value: $v.v, time: {start: $v.t, step: 5m, index: $v.i}")
         assert run_both(config, [{"v": 1, "t": "2024-01-01", "i": place}]).rejects.total == 1
+
+    @pytest.mark.parametrize("hour", [3, "3", "03"])
+    def test_places_that_are_counted_from_one(self, hour: Any) -> None:
+        """``first`` is the number of the first interval; a number may be text, as all of XML is."""
+        config = gauge("value: $v.v, time: {start: '{window.start}', step: 5m, index: $v.hour, first: 1}")
+        mapped = run_both(config, [{"v": 1, "hour": hour}])
+        assert points(mapped) == {"x": [(WINDOW.start + 2 * STEP, WINDOW.start + 3 * STEP, 1.0)]}
+
+    def test_before_the_first_place_is_a_reject(self) -> None:
+        """A number below the first is no place."""
+        config = gauge("value: $v.v, time: {start: '{window.start}', step: 5m, index: $v.hour, first: 1}")
+        mapped = run_both(config, [{"v": 1, "hour": 0}])
+        assert "0 is not a place in a list that is counted from 1" in mapped.rejects.examples["not_a_number"][0]
+
+    def test_the_day_before_the_end_of_the_window(self) -> None:
+        """A template may be ``at``, and its interval the calendar's: what an API means by "yesterday"."""
+        config = gauge("value: $v.v, time: {at: '{window.end}', interval: 5m, labelled: end}")
+        assert points(run_both(config, [{"v": 1}])) == {"x": [(WINDOW.end - STEP, WINDOW.end, 1.0)]}
 
     def test_beyond_the_calendar_is_a_reject(self) -> None:
         """Implied times beyond the year 9999 are a reject."""

@@ -99,6 +99,14 @@ def _as_path(value: Any) -> str:
     return text
 
 
+def _as_path_or_template(value: Any) -> str:
+    text = as_text(value)
+    if not text.startswith(("$", "{")):
+        templates = "{window.start}, {window.end} or {fire_time}"
+        refuse(Check.WRONG_KIND, f"must be a path that begins with $, or {templates}, not {kind_of(value)}")
+    return text
+
+
 def _as_value(value: Any) -> str | float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
@@ -223,6 +231,9 @@ Texts = Annotated[
     WithJsonSchema({"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA}]}),
 ]
 JsonPath = Annotated[str, BeforeValidator(_as_path), WithJsonSchema({"type": "string", "pattern": r"^\$"})]
+PathOrTemplate = Annotated[
+    str, BeforeValidator(_as_path_or_template), WithJsonSchema({"type": "string", "pattern": r"^[${]"})
+]
 PathOrTexts = Annotated[
     str | list[str],
     BeforeValidator(_as_path_or_texts),

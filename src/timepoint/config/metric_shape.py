@@ -17,6 +17,7 @@ from timepoint.config.kinds import (
     JsonPath,
     OneOf,
     PathOrNumber,
+    PathOrTemplate,
     PositiveDuration,
     Shape,
     States,
@@ -32,13 +33,15 @@ class TimeShape(Shape):
 
     place: ClassVar[str] = "time"
 
-    at: JsonPath | None = described("The path of the timepoint.", "$p.timestamp")
+    at: PathOrTemplate | None = described(
+        "The path of the timepoint, or one of `{window.start}`, `{window.end}` and `{fire_time}`.", "$p.timestamp"
+    )
     start: Text | None = described(
         "The path of the start of the interval, or with `step` the start of the first of a list of values.",
         "$p.from",
         "{window.start}",
     )
-    end: JsonPath | None = described("The path of the end of the interval.", "$p.to")
+    end: PathOrTemplate | None = described("The end of the interval, as `at`.", "$p.to")
     step: Text | None = described(
         "The length of each interval of a list of values that begins at `start`: a duration such as `5m` or `PT5M`, a "
         "number of seconds, `day`, `week`, `month`, `quarter`, `year`, or the path of one.",
@@ -46,7 +49,10 @@ class TimeShape(Shape):
         "$b.period",
     )
     index: JsonPath | None = described(
-        "The path of the position of this row in the list that begins at `start`, counted from 0.", "$i"
+        "The path of the position of this row in the list that begins at `start`, counted from `first`.", "$i"
+    )
+    first: Annotated[int, Field(ge=0, le=9999)] | None = described(
+        "The number that `index` gives to the first position. Default: `0`.", 1
     )
     interval: Text | None = described(
         "The length of the interval that `at` names, written as `step` is.", "1h", "day", "$.interval"
@@ -72,7 +78,7 @@ def _as_time(value: Any) -> Any:
     return {"at": value} if isinstance(value, str) else value
 
 
-Time = Annotated[TimeShape, BeforeValidator(_as_time, json_schema_input_type=JsonPath | TimeShape)]
+Time = Annotated[TimeShape, BeforeValidator(_as_time, json_schema_input_type=PathOrTemplate | TimeShape)]
 
 
 class UnitShape(Shape):

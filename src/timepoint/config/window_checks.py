@@ -94,6 +94,8 @@ def check_times(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], 
             message = "has no effect without a list of values and time: {start, step}"
             findings.add(Check.NO_EFFECT, (*at, "short_list"), message)
     for at, time in times.items():
+        if time is not None and time.first is not None and time.index is None:
+            findings.add(Check.NO_EFFECT, (*at, "first"), "has no effect without index, whose first number it is")
         if time is not None and time.labelled is not None and time.interval is None:
             message = "has no effect without interval: an instant has one time only"
             findings.add(Check.NO_EFFECT, (*at, "labelled"), message)

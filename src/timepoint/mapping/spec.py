@@ -30,7 +30,7 @@ class TimeSpec:
     """When a point is (R6): ``at``, or ``at, interval[, labelled]``, or ``start, end``, or ``start, step[, index]``.
 
     A bare path in the config is ``at``. All entries are text as written: a path if it begins with ``$``, a window
-    template such as ``{window.start}``, else a literal.
+    template such as ``{window.start}``, else a literal. ``first`` is the number of the first interval in ``index``.
     """
 
     at: str | None = None
@@ -40,6 +40,7 @@ class TimeSpec:
     index: str | None = None
     interval: str | None = None
     labelled: str = "start"
+    first: int = 0
     format: str | None = None
     timezone: str | None = None
 

@@ -9,6 +9,7 @@ twice (R6c), else None. Which of them it is depends on the series and is decided
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -23,6 +24,7 @@ from timepoint.model import Times, Window
 
 TEMPLATES = ("{window.start}", "{window.end}", "{fire_time}")
 
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_800_000 - 1  # the years 1 to 9999: what a calendar can show
 _TOO_FAR = "the interval lies outside the years 1 to 9999"
 _REMEMBERED = 100_000
@@ -240,9 +242,12 @@ class TimeReader:
 
     def _index(self, nodes: Mapping[str, Any]) -> int:
         node = nodes["index"]
-        if isinstance(node, bool) or not isinstance(node, int) or node < 0:
-            raise CellProblem("index", "not_a_number", f"{show(node)} is not a place in a list")
-        return node
+        number = int(node) if isinstance(node, str) and _DIGITS.fullmatch(node) else node
+        first = self._plan.spec.first
+        if isinstance(number, bool) or not isinstance(number, int) or number < first:
+            counted_from = f" that is counted from {first}" if first else ""
+            raise CellProblem("index", "not_a_number", f"{show(node)} is not a place in a list{counted_from}")
+        return number - first
 
     def _grid(self, cells: tuple[Any, ...], length: int) -> Times:
         nodes = dict(zip(self._plan.cells, cells, strict=True))
