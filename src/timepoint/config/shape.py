@@ -38,17 +38,20 @@ class ConfigShape(Shape):
 
 # Words of other tools for keys of ours, where the spelling alone does not lead there.
 OTHER_WORDS = {
-    "api_key": "http_headers",
+    "api_key": "params",
+    "aws": "sigv4",
     "bearer_token": "authorization",
     "body": "json",
     "data": "json",
     "description": "help",
     "endpoint": "url",
     "headers": "http_headers",
+    "hmac": "signature",
     "interval": "every",
     "max_retries": "attempts",
     "method": "get",
     "metric_type": "type",
+    "oauth": "oauth2",
     "path": "value",
     "query": "params",
     "rate_limit": "min_interval",

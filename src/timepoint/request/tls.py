@@ -11,7 +11,7 @@ from pathlib import Path
 from timepoint.errors import SourceError
 from timepoint.request.spec import TlsSpec
 
-_Stamp = tuple[tuple[str, int, int], ...]
+_Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class TlsContext:
@@ -39,7 +39,7 @@ class TlsContext:
                     status = path.stat()
                 except OSError as error:
                     raise SourceError("secret", f"the TLS file {path} cannot be read: {error.strerror}") from error
-                stamps.append((str(path), status.st_mtime_ns, status.st_size))
+                stamps.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
         return tuple(stamps)
 
     def _build(self) -> ssl.SSLContext:
