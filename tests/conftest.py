@@ -8,6 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes, or takes to be drawn, depends on what else the machine does.
+settings.register_profile("timepoint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("timepoint")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("TIMEPOINT_SHARED", ROOT.parent / "shared"))
