@@ -218,7 +218,8 @@ class MappedRun:
 
     ``dropped`` counts rows that a relabel rule dropped on purpose. ``is_declared_empty``: the answer itself said that
     there is nothing, by its status. ``refused`` holds, per metric, rows for whose new series there was no room.
-    ``settled_until`` is the instant (ms) up to which the answer calls its own data final; None if it was not asked.
+    ``page_rows`` are the rows of each page of the answer. ``settled_until`` is the instant (ms) up to which the answer
+    calls its own data final; None if it was not asked.
     """
 
     series: dict[str, dict[str, SeriesPoints]]
@@ -227,6 +228,7 @@ class MappedRun:
     dropped: int = 0
     is_declared_empty: bool = False
     refused: dict[str, Refused] = field(default_factory=dict)
+    page_rows: tuple[int, ...] = ()
     settled_until: float | None = None
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.support import CONFIG, call, write_answer, write_config
 from tests.system.support import DemoApi, demo_environ
+from timepoint.cli.preview import page_lines
 from timepoint.clock import parse_duration
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
+from timepoint.model import MappedRun
+from timepoint.poller.origin import Material
+from timepoint.request.answer import Answer
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "src" / "timepoint" / "demo" / "pod-energy.yaml"
 
@@ -252,3 +259,53 @@ def test_it_asks_a_real_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert result.exit_code == 0, result.stderr
     assert "pod_energy_joules_total{" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+class Paged(BaseHTTPRequestHandler):
+    """An API of two pages, the second where a Link header says."""
+
+    def do_GET(self) -> None:
+        is_first = "page=2" not in self.path
+        rows = [{"name": f"cart-{number}", "power": 1} for number in range(3 if is_first else 1)]
+        body = json.dumps({"shop": rows}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        if is_first:
+            self.send_header("Link", '</pods?page=2>; rel="next"')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_pages_are_told_with_their_rows_and_bytes(tmp_path: Path) -> None:
+    """An answer that came in pages says how many there were, and what each of them held."""
+    text = CONFIG.replace("{get: /pods, params", "{get: /pods, paging: {link: {}}, params")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Paged) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            result = call("preview", write_config(tmp_path, text.replace("http://127.0.0.1:9/api", url)))
+        finally:
+            server.shutdown()
+
+    assert result.exit_code == 0, result.stderr
+    lines = result.stderr.splitlines()
+    place = lines.index("  2 pages, 4 rows, 148 bytes, 2 requests")
+    assert lines[place + 1 : place + 3] == ["    page 1: 3 rows, 106 bytes", "    page 2: 1 rows, 42 bytes"]
+
+
+def test_many_pages_are_told_in_short() -> None:
+    """The first ten and the last two pages stand for a hundred."""
+    pages = tuple(Answer(200, "", b"x", "") for _ in range(100))
+    mapped = MappedRun({}, rows=300, page_rows=(3,) * 100)
+    lines = list(page_lines(mapped, Material(pages, 100)))
+    assert len(lines) == 1 + 10 + 1 + 2
+    assert lines[-3:] == ["    ...", "    page 99: 3 rows, 1 bytes", "    page 100: 3 rows, 1 bytes"]
+
+
+def test_one_page_is_not_told() -> None:
+    """An answer that came at once needs no line."""
+    mapped = MappedRun({}, rows=3, page_rows=(3,))
+    assert list(page_lines(mapped, Material((Answer(200, "", b"x", ""),)))) == []

@@ -34,6 +34,8 @@ _CONTENT_TYPES = {
 
 
 _NAMES = 12
+_SEVERAL = 2
+_PAGES, _LAST_PAGES = 10, 2  # of many pages, those that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def _preview(job: Job, question: Question, format_: str) -> None:
     if not question.windows:
         return
     mapped, material = asyncio.run(_run(job, question))
+    for line in page_lines(mapped, material):
+        click.echo(line, err=True)
     if format_ == "points":
         click.echo("".join(f"{line}\n" for line in point_lines(mapped)), nl=False)
         rejects = mapped.rejects
@@ -171,6 +175,19 @@ def _preview(job: Job, question: Question, format_: str) -> None:
             click.echo(line, err=True)
     for line in (*reject_lines(rejects), *_unfound(mapped, material)):
         click.echo(line, err=True)
+
+
+def page_lines(mapped: MappedRun, material: Material) -> Iterator[str]:
+    """The pages of an answer that came in several: how many, and the rows and bytes of each."""
+    if len(mapped.page_rows) < _SEVERAL:
+        return
+    sizes = [len(page.body) for page in material.content]
+    yield f"  {len(sizes)} pages, {mapped.rows} rows, {sum(sizes)} bytes, {material.attempts} requests"
+    for number, (rows, size) in enumerate(zip(mapped.page_rows, sizes, strict=True), 1):
+        if number <= _PAGES or number > len(sizes) - _LAST_PAGES:
+            yield f"    page {number}: {rows} rows, {size} bytes"
+        elif number == _PAGES + 1:
+            yield "    ..."
 
 
 def _unfound(mapped: MappedRun, material: Material) -> Iterator[str]:

@@ -110,14 +110,15 @@ class MappingRun:
             if admission is not None and admission.sums and plan.name not in admission.sums:
                 self.takes[place] = _without_overflow(self.takes[place])
 
-    def check(self, answer: Any) -> None:
+    def check(self, answer: Any, *, is_beyond: bool = False) -> None:
         """Looks at a decoded answer for what ``expect`` and ``settled_until`` say of it.
 
-        Raises ContentError, RecursionError for an answer that is nested too deep for their filters.
+        ``is_beyond``: it is a page behind the last row, of which an error document is still to be told. Raises
+        ContentError, RecursionError for an answer that is nested too deep for their filters.
         """
         mapping = self._mapping
-        mapping.expectation(answer)
-        if mapping.boundary is not None:
+        mapping.expectation(answer, is_beyond=is_beyond)
+        if mapping.boundary is not None and not is_beyond:
             self._settled.append(mapping.boundary.read(answer))
 
     def add(self, document: Any, *, is_checked: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -102,23 +103,27 @@ class HttpOrigin:
             settled = None if self._polling.mapping.boundary is None else NOTHING_SETTLED
             return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True, settled_until=settled)
         run = self._polling.mapping.start(context)
-        for page in told:
-            self._add(page, run)
+        rows = [0]
+        for number, page in enumerate(pages, 1):
+            if not page.empty:
+                self._add(page, run, f"page {number}: " if len(pages) > 1 else "")
+            rows.append(run.rows)
         mapped = run.finish()
+        mapped.page_rows = tuple(after - before for before, after in itertools.pairwise(rows))
         for examples in mapped.rejects.examples.values():
             for mask in {page.mask for page in told}:
                 examples[:] = map(mask, examples)
         return mapped
 
-    def _add(self, page: Answer, run: MappingRun) -> None:
+    def _add(self, page: Answer, run: MappingRun, which: str) -> None:
         try:
             add_page(page, self._polling, run)
         except ContentError as error:
             named = str(error) if str(error).startswith(page.url) else f"{page.url}: {error}"
             # Without its cause, whose text is not masked. Kept in no variable, whose frame would keep the body, too.
-            raise ContentError(error.reason, page.mask(named)) from None
+            raise ContentError(error.reason, which + page.mask(named)) from None
         except MappingError as error:
-            raise MappingError(page.mask(str(error))) from None
+            raise MappingError(which + page.mask(str(error))) from None
 
 
 def add_page(page: Answer, polling: HttpPolling, run: MappingRun) -> None:
@@ -128,15 +133,17 @@ def add_page(page: Answer, polling: HttpPolling, run: MappingRun) -> None:
     document say, is the source's fault, and no program or function need be ready for it.
     """
     for document in documents(page, polling.request, polling.source.max_body):
-        _add_document(document, polling, run)
+        _add_document(document, polling, run, is_beyond=page.is_beyond)
 
 
-def _add_document(document: Any, polling: HttpPolling, run: MappingRun) -> None:
-    if not polling.transform:
+def _add_document(document: Any, polling: HttpPolling, run: MappingRun, *, is_beyond: bool) -> None:
+    if not (polling.transform or is_beyond):
         run.add(document)
         return
     try:
-        run.check(decoded(document))
+        run.check(decoded(document), is_beyond=is_beyond)
+        if is_beyond:
+            return
         for step in polling.transform:
             document = step(document)
     except RecursionError as error:

@@ -15,10 +15,10 @@ class Answer:
 
     ``content_type`` is the header as sent ("" if there was none). ``body`` is decompressed; ``url`` is fit to be shown.
     ``attempts`` counts the tries that it took, ``wire_bytes`` the size of the body as it came. ``empty`` says that the
-    status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``. ``mask`` takes
-    what the request had to hide out of a text that quotes the body: an API may say back what it was told. ``said_at``
-    is the source's own clock (its Date header), None if it does not tell. ``headers`` are by their names in small
-    letters.
+    status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``. ``is_beyond`` marks a
+    page behind the last row. ``said_at`` is the source's own clock (its Date header), None if it does not tell.
+    ``headers`` are by their names in small letters. ``mask`` takes what the request had to hide out of a text that
+    quotes the body: an API may say back what it was told.
     """
 
     status: int
@@ -28,6 +28,7 @@ class Answer:
     attempts: int = 1
     wire_bytes: int = 0
     empty: bool = False
+    is_beyond: bool = False
     said_at: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
     mask: Callable[[str], str] = field(default=str, compare=False)

@@ -128,6 +128,8 @@ class Reading:
         self._read_total(page)
         rows = self._read_rows(page)
         self._refuse_repeated(page)
+        if rows == 0 and page.number > 1:
+            self.pages[-1] = replace(answer, is_beyond=True)
         if spec.until is not None and self._is_before(page):
             return None
         is_last = kind.by_position and self._total is not None and self._rows >= self._total
