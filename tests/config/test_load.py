@@ -247,8 +247,8 @@ def test_no_password(tmp_path: Path) -> None:
     assert auth.password == SecretSource(text=Secret(""))
 
 
-@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:80", "api.localhost"])
-def test_loopback_needs_no_tls(tmp_path: Path, host: str) -> None:
-    """Credentials to this machine itself may go over http."""
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:80", "api.localhost", "169.254.169.254"])
+def test_this_host_needs_no_tls(tmp_path: Path, host: str) -> None:
+    """Credentials to this machine itself, or to the metadata service on it, may go over http."""
     text = POD_ENERGY.replace("https://energy.internal/api/v1", f'"http://{host}/"')
     assert load(tmp_path, text).warnings == ()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from timepoint.config.load import Config, load_config
-from timepoint.job import HttpPolling
+from timepoint.job import HttpPolling, Job
 from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Window, split_series_text
 from timepoint.poller.origin import add_page
 from timepoint.request.answer import Answer
+from timepoint.request.each.lanes import LONE, Lane, lanes_of
+from timepoint.request.each.spec import Entry
 
 EXAMPLES = ROOT / "examples"
 BODIES = Path(__file__).parent / "bodies"
@@ -118,6 +120,16 @@ def mapped(polling: HttpPolling, answer: Answer, window: Window | None = None) -
     run = polling.mapping.start(RunContext(window or Window(0, FIRE_TIME), FIRE_TIME))
     add_page(answer, polling, run)
     return run.finish()
+
+
+def first_lane(job: Job) -> Lane:
+    """The first lane of an example; values that a request would find are made up."""
+    if job.each is None:
+        return LONE
+    lists = {
+        values.name: values.origin if isinstance(values.origin, tuple) else (Entry("x1"),) for values in job.each.values
+    }
+    return lanes_of(job.each, lists)[0]
 
 
 def produced(mapped: MappedRun) -> Points:

@@ -7,11 +7,12 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
 
-from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, mapped, own_body, produced, run
+from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, first_lane, mapped, own_body, produced, run
 from timepoint.clock import DAY, SystemClock
 from timepoint.config.load import load_config
 from timepoint.job import HttpPolling, Job
@@ -83,11 +84,13 @@ async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path) -> No
     assert isinstance(job.polling, HttpPolling)
     async with HttpFetcher(job.polling.source) as fetcher:
         deadline = SystemClock().monotonic() + 10
-        (answer,) = await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME)
+        values = first_lane(job).values
+        (answer,) = await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME, values=values)
     assert produced(mapped(job.polling, answer, WINDOW)) == produced(run(name, api.body, WINDOW))
 
     (asked,) = api.asked
-    assert "window." not in asked.target + asked.body
+    assert not any(word in asked.target + asked.body for word in ("{window", "{each", "{fire_time", "%7Beach"))
+    assert not values or any(value in unquote(asked.target) + asked.body for value in values.values())
     if "/run/secrets" in (EXAMPLES / f"{name}.yaml").read_text("utf-8"):
         sent = " ".join([asked.target, *asked.headers.values()])
         pairs = (f"{CREDENTIAL}:", f"reader:{CREDENTIAL}", f"{CREDENTIAL}:{CREDENTIAL}")

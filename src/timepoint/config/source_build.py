@@ -31,6 +31,7 @@ from timepoint.request.prepare import check_url
 from timepoint.request.spec import Authorization, AuthSpec, BasicAuth, SecretSource, SourceSpec, TlsSpec
 from timepoint.secret import Secret
 
+METADATA_SERVICES = frozenset({"169.254.169.254", "metadata.google.internal"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS = frozenset(
@@ -119,7 +120,7 @@ class SourceBuilder:
     def check_cleartext(self, url: str, where: Where) -> None:
         """Warns of credentials at ``where`` that go to a URL which anyone on the way can read."""
         parts = urlsplit(url)
-        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        if parts.scheme == "http" and not stays_on_host(parts.hostname or ""):
             message = "credentials go over http in clear text: use https, or anyone on the way can read them"
             self.findings.add(Check.CLEARTEXT, where, message)
 
@@ -303,9 +304,9 @@ def _trouble(path: Path) -> str | None:
     return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
-    if host == "localhost" or host.endswith(".localhost"):
+def stays_on_host(host: str) -> bool:
+    """Whether a host is this machine itself, or the metadata service of a cloud, which is on it and has no https."""
+    if host == "localhost" or host.endswith(".localhost") or host in METADATA_SERVICES:
         return True
     try:
         return ip_address(host).is_loopback
