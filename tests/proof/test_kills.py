@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ pytestmark = pytest.mark.system
 
 KILLS = int(os.environ.get("TIMEPOINT_PROOF_KILLS", "300"))
 TREE_KILLS = 20
+STANDS_STILL = ("no new data", "the poller ended by itself", "the ledger cannot")
+"""What the oracle finds of a product that was not made wrong but broken."""
+
 MUTANT_KILLS = 600
 """None needs a hundred; the loop ends with the first finding."""
 
@@ -41,3 +46,17 @@ def test_the_oracle_finds_each_wrong_product(tmp_path: Path, mutant: str) -> Non
     """A product with this mistake does not pass the kill loop; if it does, the loop proves nothing."""
     report = campaign.run(tmp_path / "data", 5, MUTANT_KILLS, mutant=mutant)
     assert report.findings, f"{mutant} passed: {report.line()}"
+    broken = [finding for finding in report.findings if finding.startswith(STANDS_STILL)]
+    assert not broken, f"{mutant} does not count wrong, it does not run at all: {broken}"
+
+
+def test_each_wrong_product_is_hunted() -> None:
+    """None of them stands in the module without a loop that must find it."""
+    wrong = {name for name, thing in vars(mutants).items() if callable(thing) and is_mutant(thing)}
+    assert wrong == {mutant.__name__ for mutant in (*mutants.FOUND_BY_KILLS, *mutants.FOUND_BY_POWER_CUTS)}
+
+
+def is_mutant(thing: Any) -> bool:
+    """Whether it is one of the patches: a public function of the module that takes nothing."""
+    own = getattr(thing, "__module__", "") == mutants.__name__ and not thing.__name__.startswith("_")
+    return own and not inspect.signature(thing).parameters
