@@ -18,6 +18,7 @@ def test_unknown_lane_is_empty(store: Store) -> None:
     """A lane that was never committed loads as a new one."""
     assert store.load("job", "DE") == LaneState("job", "DE")
     assert store.lanes("job") == []
+    assert store.jobs() == []
 
 
 def test_lane_loads_as_it_was_applied(store: Store) -> None:
@@ -73,6 +74,7 @@ def test_lanes_of_a_job_are_listed(store: Store) -> None:
         ledger.lane = store.load(job, lane)
         ledger.run(facts(0, 5), {})
     assert store.lanes("job") == ["DE", "FR"]
+    assert store.jobs() == ["job", "other"]
 
 
 def test_lanes_do_not_mix(store: Store) -> None:

@@ -32,6 +32,9 @@ class MemoryStore:
     def load(self, job: str, lane: str) -> LaneState:
         return _copy(self._lanes.get((job, lane)) or LaneState(job, lane))
 
+    def jobs(self) -> list[str]:
+        return sorted({lane.job for lane in self._lanes.values() if lane.version})
+
     def lanes(self, job: str) -> list[str]:
         return sorted(lane for known_job, lane in self._lanes if known_job == job)
 

@@ -84,6 +84,10 @@ class SqliteStore:
             ).fetchone()[0]
             return number
 
+    def jobs(self) -> list[str]:
+        with self._alone(), self._database.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT DISTINCT job FROM lane WHERE version ORDER BY job")]
+
     def lanes(self, job: str) -> list[str]:
         with self._alone(), self._database.reading() as connection:
             return [row[0] for row in connection.execute("SELECT lane FROM lane WHERE job = ? ORDER BY lane", (job,))]

@@ -52,6 +52,10 @@ class Store(Protocol):
         """What was last committed for a lane; an empty state for a lane that is not known. Always a copy of its own."""
         ...
 
+    def jobs(self) -> list[str]:
+        """The jobs of which the ledger has commits, sorted."""
+        ...
+
     def lanes(self, job: str) -> list[str]:
         """The lanes of a job that the ledger knows, sorted."""
         ...

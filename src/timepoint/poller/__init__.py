@@ -6,6 +6,7 @@ Read in this order:
     plan, pipeline      which windows a run asks for, and one run over its lanes: what is shared, and when it is shown
     lane, gathering     one lane in a run: ask, read, decide, commit; many lanes in one transaction
     listing, owners     which lanes there are, and to which of them a series belongs
+    edits               what a change of the config does to totals
     closing             how a run ends
     origin, points      where points come from: a request and a mapping, or a user's function
     desk, page, worker  a job's lanes, ledger and page, kept in step in one thread

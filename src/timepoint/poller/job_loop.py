@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from timepoint import log
@@ -16,6 +16,7 @@ from timepoint.clock import MINUTE, format_duration, format_instant
 from timepoint.job import Job
 from timepoint.model import Outcome
 from timepoint.poller import schedule
+from timepoint.poller.edits import Anew
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import LanesReport, RunReport, skipped
 from timepoint.poller.tally import JobTally
@@ -139,10 +140,17 @@ def _level(report: RunReport) -> int:
     return logging.ERROR if report.reason == "clock" else _LEVELS.get(report.outcome, logging.ERROR)
 
 
+def log_anew(changes: Iterable[Anew]) -> None:
+    """One line for each metric or job whose totals begin anew; a fan-out says the same of many lanes."""
+    for job, metric, reason in dict.fromkeys(changes):
+        log.event(LOGGER, logging.WARNING, "begins_anew", job=job, metric=metric, reason=reason)
+
+
 def log_run(report: RunReport) -> None:
     """The one log line of a run; before it, one that says that a wrong clock was found out."""
     if report.brought_back:
         log.event(LOGGER, logging.ERROR, "clock_was_ahead", job=report.job_name, error=report.brought_back)
+    log_anew(report.begun_anew)
     counts, rejects = report.counts, report.rejects
     log.event(
         LOGGER,

@@ -25,6 +25,7 @@ from timepoint.mapping.engine import RunContext
 from timepoint.model import OVERFLOW, MappedRun, Outcome, Rejects, Window, series_text
 from timepoint.poller.closing import Failed, closing, taking
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.edits import changed_labels
 from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.report import NOT_SETTLED, RunReport
@@ -265,6 +266,9 @@ class LaneStages:
         report.points += answered.points
         report.counts.add(answered.change_set.counts)
         report.refusals.pop(turn.lane.name, None)
+        report.begun_anew += changed_labels(
+            self.job.metrics, self.desk.load(turn.lane.name), answered.change_set, report.began
+        )
         turn.committed += 1
         turn.next += 1
         turn.is_over = answered.ends_run

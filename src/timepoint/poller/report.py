@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects, Window
+from timepoint.poller.edits import Anew
 
 NOTHING_NEW = "nothing_new"
 """The reason of a skipped run whose window would have been empty."""
@@ -99,7 +100,8 @@ class RunReport:
     whole run. ``standing`` is the job's after the run, None if it is not known. ``bug`` is an error that nobody
     foresaw. ``refusals`` is how many answers in a row held too few series to be believed, by lane, after the run;
     ``is_refused`` says that one of this run did. ``brought_back`` says how the lane was brought back from a time that
-    had not come, empty if it was not. ``lanes`` and ``lanes_standing`` tell of a fan-out, None without one; its windows
+    had not come, empty if it was not. ``begun_anew`` names counters whose labels have changed altogether. ``lanes``
+    and ``lanes_standing`` tell of a fan-out, None without one; its windows
     are shown as one, from the oldest start to the newest end.
     """
 
@@ -125,6 +127,7 @@ class RunReport:
     is_refused: bool = False
     refusals: dict[str, int] = field(default_factory=dict)
     brought_back: str = ""
+    begun_anew: list[Anew] = field(default_factory=list)
     lanes: LanesReport | None = None
     lanes_standing: LanesStanding | None = None
 

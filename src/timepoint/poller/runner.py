@@ -32,8 +32,9 @@ from timepoint.job import HttpPolling, Job
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_metrics
 from timepoint.poller.freshness import Rhythm
-from timepoint.poller.job_loop import JobLoop
+from timepoint.poller.job_loop import JobLoop, log_anew
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Fetcher, open_origin
 from timepoint.poller.pipeline import Pipeline
@@ -193,6 +194,7 @@ class Runner:
         for desk in self._desks:  # all of them, before anything is changed
             desk.take_up()
         self._withdraw_strangers()
+        log_anew(self._begun_anew())
         for loop, desk, asked_at in zip(loops, self._desks, listed, strict=True):
             try:
                 desk.restore()
@@ -209,6 +211,13 @@ class Runner:
             if loop.last_begin is not None and isinstance(loop.job.polling, HttpPolling):
                 paces[loop.job.polling.source.name].remember(loop.last_begin)
         self._prune()  # last: a page may show the lanes that are forgotten here until it is rendered anew
+
+    def _begun_anew(self) -> Iterator[Anew]:
+        """Totals that a change of the config makes begin anew."""
+        yield from changed_jobs(self._jobs, self._store.jobs())
+        for job, desk in zip(self._jobs, self._desks, strict=True):
+            yield from changed_lanes(job, self._store.lanes(job.name))
+            yield from changed_metrics(job, desk.load_all())
 
     def _withdraw_strangers(self) -> None:
         """Takes pages of jobs that are no longer configured away. Their state stays in the ledger."""

@@ -1,0 +1,135 @@
+"""What a change of the config does to totals, told before anybody misses them.
+
+Owns: which counters begin anew since the config names or declares them otherwise than the ledger does, and the sentence
+for each. Pure. Must not know: the config file, the log.
+
+A total belongs to a job, a metric as it is declared (type, temporality, unit), a lane and labels. A change of any of
+them makes another total, which begins at 0; the old one is kept for ``forget_after`` and goes on if the change is taken
+back. No other rule never mixes what must not be mixed, and this one must not be silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from timepoint.job import Job
+from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.state import LaneState, MetricState, metric_key, metric_shape
+from timepoint.model import MetricSpec, Temporality, split_series_text
+
+_NAMED = 5
+
+
+class Anew(NamedTuple):
+    """Totals that begin anew: of a job, or of one of its metrics."""
+
+    job: str
+    metric: str | None
+    reason: str
+
+
+def counters_of(job: Job) -> list[MetricSpec]:
+    """The metrics of a job that have totals."""
+    return [spec for spec in job.metrics.values() if spec.temporality is not None]
+
+
+def changed_jobs(jobs: Iterable[Job], known: Collection[str]) -> list[Anew]:
+    """Jobs of which the ledger knows nothing, while it ``known`` others that are no longer there: renamed, perhaps."""
+    jobs = list(jobs)
+    gone = sorted(set(known) - {job.name for job in jobs})
+    if not gone:
+        return []
+    return [
+        Anew(
+            job.name,
+            None,
+            f"the ledger does not know this job, and knows {_listed(gone)}, which the config no longer has: a job that "
+            "was renamed begins with new totals, and with its old name it would go on",
+        )
+        for job in jobs
+        if job.name not in known and counters_of(job)
+    ]
+
+
+def changed_metrics(job: Job, lanes: Iterable[LaneState]) -> list[Anew]:
+    """Metrics of a known job of which no lane has a total yet, though it has one that may be theirs."""
+    ran = [lane for lane in lanes if lane.version]
+    held = {key: metric for lane in ran for key, metric in lane.metrics.items()}
+    declared = {metric_key(spec) for spec in job.metrics.values()}
+    gone = [metric for key, metric in held.items() if key not in declared and (metric.series or metric.absent)]
+    return [
+        Anew(job.name, spec.family.name, reason)
+        for spec in counters_of(job)
+        if ran and metric_key(spec) not in held and (reason := _why(spec, gone))
+    ]
+
+
+def _why(spec: MetricSpec, gone: Iterable[MetricState]) -> str:
+    shape = metric_shape(spec)
+    before = [metric for metric in gone if metric.name == spec.family.name]
+    if before:
+        newest = max(before, key=lambda metric: metric.last_run)
+        return (
+            f"it is declared as {_declared(shape)}, and the ledger has its totals as {_declared(newest.shape)}: they "
+            "would not add up, so new ones begin; the old are kept for forget_after, and go on if that is taken back"
+        )
+    renamed = sorted({metric.name for metric in gone if metric.shape == shape})
+    if renamed:
+        return (
+            f"the ledger has no total of it, but of {_listed(renamed)}, which the job no longer has: a metric that was "
+            "renamed begins with new totals, and with its old name it would go on"
+        )
+    return ""
+
+
+def changed_lanes(job: Job, known: Collection[str]) -> list[Anew]:
+    """A job that got a fan-out, or lost it: its totals belong to lanes that are no longer polled, or ``known``."""
+    if not counters_of(job) or not known:
+        return []
+    if job.each is not None and "" in known and len(known) == 1:
+        return [Anew(job.name, None, "it has each now, and had not: each lane begins with totals of its own")]
+    if job.each is None and "" not in known:
+        return [Anew(job.name, None, "it had each, and has not now: its totals belong to lanes, and new ones begin")]
+    return []
+
+
+def changed_labels(metrics: Mapping[str, MetricSpec], lane: LaneState, change_set: ChangeSet, since: int) -> list[Anew]:
+    """Counters all of whose series went and came again with other labels; ``lane`` is as the change set left it.
+
+    ``since`` is when the run began. Series that come and go with the labels of others are no change of the config.
+    """
+    found = []
+    for name, spec in metrics.items():
+        left = change_set.metrics[metric_key(spec)].left
+        state = lane.metric(spec)
+        if spec.temporality is None or not left or state is None or not state.series:
+            continue
+        if any(series.created < since for series in state.series.values()):
+            continue
+        before, after = set(map(_labels_of, left)), set(map(_labels_of, state.series))
+        if not before & after:
+            reason = (
+                f"all of its {len(left)} series had the labels {_listed(max(before))}, and now have "
+                f"{_listed(max(after))}: other labels are other totals; the old are kept for forget_after, and go on "
+                "if that is taken back"
+            )
+            found.append(Anew(lane.job, name, reason))
+    return found
+
+
+def _labels_of(text: str) -> tuple[str, ...]:
+    return tuple(split_series_text(text)[1])
+
+
+def _declared(shape: str) -> str:
+    """A shape in words: ``counter, delta, unit joules``."""
+    kind, temporality, unit = shape.split("/")
+    words = [kind, *filter(None, [Temporality(temporality).value if temporality else ""])]
+    return ", ".join([*words, f"unit {unit}" if unit else "no unit"])
+
+
+def _listed(words: Collection[str]) -> str:
+    shown = list(words)[:_NAMED]
+    more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+    return (", ".join(shown) or "none") + more
