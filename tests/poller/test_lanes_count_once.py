@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.poller.fanned import Zones, fan_bench, total
 from tests.poller.jobs import STEP
+from timepoint.clock import MINUTE
 from timepoint.model import Window
 
 ZONES = ("A", "B", "C", "D", "E")
@@ -66,7 +67,11 @@ class LanesMachine(RuleBasedStateMachine):
     def run(self, broken: set[str]) -> None:
         """A run in which some zones fail."""
         self.api.broken = broken
+        end = self.bench.clock.now() - 10 * MINUTE
         self._run()
+        for name in self.bench.pipeline.desk.lanes:
+            if name.removeprefix("zone=") not in broken:
+                assert self.bench.store.load("pods", name).watermark == end
 
     @rule(is_stored=st.booleans())
     def lose_a_commit(self, *, is_stored: bool) -> None:
