@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,10 +21,11 @@ from timepoint.job import Job
 from timepoint.ledger.store import open_store
 from timepoint.model import Outcome, Window
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.listing import Listing
 from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import RunReport
-from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker
 from timepoint.request.answer import Answer
 from timepoint.request.spec import RequestSpec
@@ -93,8 +94,9 @@ class _Files:
         deadline: float,  # noqa: ARG002 - the protocol's
         *,
         fire_time: int | None = None,  # noqa: ARG002 - the protocol's
-    ) -> Answer:
-        return Answer(200, "application/json", self.body, "http://127.0.0.1/pods", wire_bytes=len(self.body))
+        values: Mapping[str, str] | None = None,  # noqa: ARG002 - the protocol's
+    ) -> tuple[Answer, ...]:
+        return (Answer(200, "application/json", self.body, "http://127.0.0.1/pods", wire_bytes=len(self.body)),)
 
 
 class Poller:
@@ -117,7 +119,8 @@ class Poller:
     def _make_pipeline(self, job: Job, published: Path) -> Pipeline:
         timing = Timing(self._clock)
         desk = JobDesk(job, self._store, published, self._clock)
-        return Pipeline(job, open_origin(job, {"energy": self._files}), desk, self._worker, timing, Pace(0, timing))
+        listing = Listing(job, desk, self._worker, self._clock)
+        return Pipeline(job, open_origin(job, {"energy": self._files}), desk, self._worker, timing, None, listing)
 
     def run(self, body: bytes) -> RunReport:
         """One run; the next is due one period later. ``stages`` of the report are CPU seconds."""

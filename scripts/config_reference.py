@@ -105,8 +105,8 @@ _WARNINGS = """\
 These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that cannot be read
 now; a refresh token whose successor nobody would keep; credentials over `http` to another machine; a credential in the
 config itself; a `timeout` longer than the period; a `max_age` shorter than the time until new values come; `labelled`
-and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; keys of `window` without effect because the request does not name the
-window; braces in a request that look like a misspelt template.
+and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; keys of
+`window` without effect because the request does not name the window; braces in a request that look like a misspelt template.
 """
 _PLACES = {
     "": "Top level",
@@ -139,6 +139,7 @@ _PLACES = {
     "Transform": "`transform`",
     "Settled": "`settled_until`",
     "Expect": "`expect`",
+    "Signal": "`empty` and `partial`",
     "Walk": "A walk: `rows.NAME`",
     "Metric": "A metric: `metrics.NAME`",
 }
@@ -147,7 +148,7 @@ _PATTERNS = {
     STEP_PATTERN: "duration, `day`, `week`, `month`, `quarter` or `year`",
     SPAN_PATTERN: "duration, or a number of days, weeks, months, quarters or years",
     SIZE_PATTERN: "size",
-    RATE_PATTERN: "rate, such as `10/s`",
+    RATE_PATTERN: "rate",
     r"^\$": "path",
     r"^[${]": "path or template",
 }

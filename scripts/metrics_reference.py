@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from timepoint.model import FamilySpec, split_series_text
-from timepoint.poller.selfmetrics import DECLARED
+from timepoint.poller.selfmetrics import ALL
 from timepoint.server.live import ServerFacts, live_families
 from timepoint.server.process import ProcessFacts, read_python
 
@@ -44,7 +44,7 @@ Row = tuple[FamilySpec, Iterable[str]]
 
 def reference() -> str:
     """The whole page as Markdown."""
-    poller: list[Row] = [(metric.spec, metric.labels) for metric in DECLARED]
+    poller: list[Row] = [(metric.spec, metric.labels) for metric in ALL]
     return "\n".join([_INTRODUCTION, _POLLER, *_table(poller), _SERVER, *_table(_live())])
 
 

@@ -42,6 +42,7 @@ from timepoint.poller.runner import Surroundings
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import InlineWorker
 from timepoint.request.answer import Answer
+from timepoint.request.politeness.gate import Gate
 from timepoint.request.spec import RequestSpec, SourceSpec
 
 __all__ = ["FakeClock", "FakeSource", "MemoryStore", "fake_surroundings", "published_page", "read_samples"]
@@ -112,15 +113,15 @@ class FakeSource:
 
     The function gives the body as bytes, text or anything that JSON can say, a whole ``Answer``, a tuple of such, which
     are the pages of the window, or an exception, which is raised; it may be a coroutine function that waits. It is
-    called with the window, and with the values of a fan-out by name. ``windows`` are those that were asked for. It is
-    the fetcher and what opens it at once.
+    called with the window, and with the values of a fan-out by name. ``windows`` are those that were asked for.
     """
 
     answer: Callable[..., Any]
     windows: list[Window] = field(default_factory=list)
 
-    def open(self, source: SourceSpec) -> AbstractAsyncContextManager[Fetcher]:  # noqa: ARG002 - one for all sources
-        return self
+    def open(self, source: SourceSpec, gate: Gate) -> AbstractAsyncContextManager[Fetcher]:  # noqa: ARG002 - one for all
+        """A fetcher behind a gate: limits, quotas and the circuit breaker are those of the source."""
+        return _Gated(self, gate)
 
     async def fetch(
         self,
@@ -140,6 +141,39 @@ class FakeSource:
                 given.attempts = 1
             raise given
         return tuple(map(_answer, given)) if isinstance(given, tuple) else (_answer(given),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """A fake source behind the gate of a real one. One attempt, whatever it comes to."""
+
+    source: FakeSource
+    gate: Gate
+
+    async def fetch(
+        self,
+        request: RequestSpec,
+        window: Window,
+        deadline: float,
+        *,
+        fire_time: int | None = None,
+        values: Mapping[str, str] | None = None,
+    ) -> tuple[Answer, ...]:
+        ticket = self.gate.ticket(deadline, request.cost)
+        try:
+            await ticket.turn()
+            try:
+                answers = await self.source.fetch(request, window, deadline, fire_time=fire_time, values=values)
+            except SourceError as error:
+                ticket.leave(error)
+                raise
+            except BaseException:
+                ticket.abandon()
+                raise
+            ticket.leave()
+            return answers
+        finally:
+            ticket.end()
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ from functools import cache
 
 from tests.docs.pages import ROOT, USER_PAGES, name
 from timepoint.mapping.reasons import REASONS
-from timepoint.poller.selfmetrics import DECLARED
+from timepoint.poller.selfmetrics import ALL
 from timepoint.server.live import ServerFacts, live_families
 from timepoint.server.process import ProcessFacts, read_python
 
@@ -90,7 +90,7 @@ def own_metrics() -> set[str]:
     """The names of the exporter's own metrics."""
     process = ProcessFacts(0.0, 0.0, 0, 0, 0, 0)
     live = live_families(ServerFacts(poller_up=True, read_failures=0, rendered_at={"a": 0}), process, read_python())
-    return {metric.spec.name for metric in DECLARED} | {family.spec.name for family in live}
+    return {metric.spec.name for metric in ALL} | {family.spec.name for family in live}
 
 
 def test_no_page_names_a_metric_that_is_not_there() -> None:

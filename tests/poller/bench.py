@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from timepoint.errors import StoreError
 from timepoint.job import HttpPolling, Job
@@ -12,11 +12,13 @@ from timepoint.ledger.change import ChangeSet
 from timepoint.model import Window
 from timepoint.poller.desk import LANE, JobDesk
 from timepoint.poller.listing import Listing
-from timepoint.poller.origin import HttpOrigin
+from timepoint.poller.origin import Fetcher, HttpOrigin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import RunReport
-from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.sources import StoreBook
+from timepoint.poller.timing import Timing
 from timepoint.poller.worker import InlineWorker
+from timepoint.request.politeness.gate import Gate
 from timepoint.testing import FakeClock, FakeSource, MemoryStore, published_page, read_samples
 
 
@@ -60,15 +62,18 @@ class Bench:
         job, timing = self.job, Timing(self.clock, self.clock.sleep)
         assert isinstance(job.polling, HttpPolling)
         desk, worker = JobDesk(job, self.store, self.published, self.clock), InlineWorker()
-        listing = Listing(job, desk, worker, self.clock, {job.polling.source.name: self.source})
+        source = job.polling.source
+        gate = self.gate = Gate(source, self.clock, self.clock.sleep, book=StoreBook(self.store, worker))
+        fetcher = cast("Fetcher", self.source.open(source, gate))
+        listing = Listing(job, desk, worker, self.clock, {source.name: fetcher})
         listing.take_up()
         self.pipeline = Pipeline(
             job,
-            HttpOrigin(job.polling, job.metrics, self.source),
+            HttpOrigin(job.polling, job.metrics, fetcher),
             desk,
             worker,
             timing,
-            Pace(job.polling.source.min_interval, timing),
+            gate,
             listing,
         )
 

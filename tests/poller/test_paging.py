@@ -15,6 +15,8 @@ from timepoint.config import load_config
 from timepoint.job import Job
 from timepoint.poller.runner import Runner
 from timepoint.request.fetch import HttpFetcher
+from timepoint.request.politeness.gate import Gate
+from timepoint.request.spec import SourceSpec
 from timepoint.testing import fake_surroundings
 
 CONFIG = """
@@ -64,8 +66,11 @@ async def run(
 def runner(stage: Stage, job: Job) -> Runner:
     """A runner that asks over real sockets."""
     around = fake_surroundings(stage.published, stage.clock, stage.source, stage.store)
-    around = replace(around, open_fetcher=lambda source: HttpFetcher(source, stage.clock, sleep=stage.clock.sleep))
-    return Runner([job], around)
+
+    def opening(source: SourceSpec, gate: Gate) -> HttpFetcher:
+        return HttpFetcher(source, stage.clock, sleep=stage.clock.sleep, gate=gate)
+
+    return Runner([job], replace(around, open_fetcher=opening))
 
 
 async def test_the_pages_of_a_window_are_one_answer(stage: Stage, tmp_path: Path) -> None:
@@ -89,8 +94,8 @@ async def test_an_error_on_the_seventh_page_uses_nothing_of_the_window(stage: St
     assert stage.samples()[TOTAL] == 40
 
 
-async def test_a_row_on_two_pages_counts_once(stage: Stage, tmp_path: Path) -> None:
-    """U7: rows that come in front while the pages are read move others over the border of a page."""
+async def test_u7_a_row_on_two_pages_counts_once(stage: Stage, tmp_path: Path) -> None:
+    """Rows that come in front while the pages are read move others over the border of a page."""
 
     def before(api: PagedApi, number: int) -> None:
         if number in (2, 4):
@@ -109,8 +114,8 @@ async def test_one_row_twice_with_another_value_is_told(stage: Stage, tmp_path: 
     assert sum(stage.status()["rejects"]["counts"].values()) == 1
 
 
-async def test_expect_holds_for_each_page(stage: Stage, tmp_path: Path) -> None:
-    """U5: an error document under 200 in the middle fails the window, which is not used up to it."""
+async def test_u5_expect_holds_for_each_page(stage: Stage, tmp_path: Path) -> None:
+    """An error document under 200 in the middle fails the window, which is not used up to it."""
 
     def plan(number: int, _ask: Ask) -> Reply | None:
         return Reply({"error": "too much", "data": []}) if number == 3 else None

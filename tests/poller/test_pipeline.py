@@ -293,7 +293,7 @@ async def test_a_page_that_cannot_be_published_is_said(bench: MakeBench) -> None
 async def test_a_source_is_not_asked_before_its_turn(bench: MakeBench) -> None:
     """A run whose turn comes after its timeout is skipped, one whose turn is near waits."""
     b = bench(min_interval="30m", max_span="7d")
-    b.pipeline.pace.remember(b.clock.now() - 10 * MINUTE)
+    b.gate.remember(b.clock.now() - 10 * MINUTE)
     report = await b.run()
     assert (report.outcome, report.reason) == (Outcome.SKIPPED, "min_interval")
     await b.clock.advance(minutes=19)

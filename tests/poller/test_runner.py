@@ -25,6 +25,10 @@ from timepoint.poller.report import LanesStanding, MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.tally import JobTally
+from timepoint.request.politeness.breaker import State
+from timepoint.request.politeness.gate import GateFacts
+from timepoint.request.politeness.quota import QuotaFacts
+from timepoint.request.politeness.tally import SourceTally
 from timepoint.testing import (
     FakeSource,
     settle,
@@ -165,7 +169,12 @@ def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     report.rejects.add("not_a_number", "$")
     report.stages["fetch"] = 1.0
     tally.add(report)
-    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1), 1, 1)
+    asked = SourceTally("api", is_up=True, waited={"rate": 0.5}, held_back={"quota": 1})
+    asked.note_status(200)
+    asked.note_failure("timeout")
+    quota = QuotaFacts("day", 100, 17, 1)
+    gate = GateFacts(asked, 1, 0, 4, 2.5, State.CLOSED, 1, (quota,), told_remaining=7, told_reset=1)
+    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1), 1, 1, sources=[gate])
     page = render_families(families(facts), TEXT)
     assert all(len(family.batches[0].texts) for family in families(facts))
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
@@ -271,9 +280,9 @@ class OneAtATime(FakeSource):
         super().__init__(answer)
         self.opened = 0
 
-    def open(self, source: Any) -> AbstractAsyncContextManager[Any]:
+    def open(self, source: Any, gate: Any) -> AbstractAsyncContextManager[Any]:
         self.opened += 1
-        return super().open(source)
+        return super().open(source, gate)
 
 
 async def test_jobs_of_one_source_share_its_fetcher(stage: Stage, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from timepoint.exposition.formats import TEXT
 from timepoint.exposition.render import render_families
 from timepoint.model import Outcome
 from timepoint.poller.report import NOTHING_NEW, MetricStanding, RunReport, skipped
-from timepoint.poller.selfmetrics import DECLARED, FAILURES, PollerFacts, ProcessCost, families
+from timepoint.poller.selfmetrics import ALL, FAILURES, PollerFacts, ProcessCost, families
 from timepoint.poller.tally import JobTally
 from timepoint.testing import read_samples
 
@@ -32,9 +32,9 @@ def test_facts_that_the_system_does_not_tell_are_left_out() -> None:
 
 def test_every_name_says_whose_it_is() -> None:
     """Nothing of the poller can collide with a metric of a job or of the server."""
-    for metric in DECLARED:
+    for metric in ALL:
         assert metric.spec.name.startswith(
-            ("timepoint_job_", "timepoint_poller_", "timepoint_ledger_", "timepoint_build_")
+            ("timepoint_job_", "timepoint_poller_", "timepoint_ledger_", "timepoint_build_", "timepoint_source_")
         )
 
 

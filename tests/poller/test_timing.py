@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 import pytest
 
-from timepoint.clock import MINUTE
-from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.timing import Timing
 from timepoint.testing import FakeClock, settle
 
 
@@ -20,13 +18,6 @@ def clock() -> FakeClock:
 def timing(clock: FakeClock) -> Timing:
     """Waiting by that clock."""
     return Timing(clock, clock.sleep)
-
-
-async def _ended(waiting: Awaitable[bool]) -> bool | None:
-    """What a task has come to by now, None if it still waits."""
-    task = asyncio.ensure_future(waiting)
-    await settle()
-    return task.result() if task.done() else None
 
 
 async def test_work_that_ends_in_time_gives_its_result(clock: FakeClock, timing: Timing) -> None:
@@ -82,34 +73,3 @@ async def test_what_work_raises_is_raised(clock: FakeClock, timing: Timing) -> N
 
     with pytest.raises(LookupError, match="odd"):
         await timing.within(clock.monotonic() + 5, work())
-
-
-async def test_a_source_without_a_pace_is_always_free(clock: FakeClock, timing: Timing) -> None:
-    """Most sources have no least time between requests."""
-    pace = Pace(0, timing)
-    assert await _ended(pace.turn(clock.monotonic())) is True
-    assert await _ended(pace.turn(clock.monotonic())) is True
-
-
-async def test_turns_are_a_whole_interval_apart(clock: FakeClock, timing: Timing) -> None:
-    """Two jobs that ask at the same time get their turns one after the other."""
-    pace = Pace(MINUTE, timing)
-    deadline = clock.monotonic() + 90
-    assert await _ended(pace.turn(deadline)) is True
-    second = asyncio.create_task(pace.turn(deadline))
-    await clock.advance(seconds=59)
-    assert not second.done()
-    assert await _ended(pace.turn(deadline)) is False, "a third turn would come after the deadline"
-    await clock.advance(seconds=1)
-    assert second.result() is True
-
-
-@pytest.mark.parametrize(("ago", "wait"), [(0, 60), (45, 15), (60, 0), (-3600, 60)])
-async def test_a_restart_keeps_the_pace(clock: FakeClock, timing: Timing, ago: int, wait: int) -> None:
-    """An attempt before the start counts; one in the future, of a clock set back, for no more than one interval."""
-    pace = Pace(MINUTE, timing)
-    pace.remember(clock.now() - ago * 1000)
-    assert await _ended(pace.turn(clock.monotonic() + wait - 1)) is False
-    turn = asyncio.create_task(pace.turn(clock.monotonic() + wait))
-    await clock.advance(seconds=wait)
-    assert turn.result() is True

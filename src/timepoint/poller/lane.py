@@ -3,7 +3,7 @@
 Owns: the stages of a window and their order. Must not know: how lanes share a run, pages, when a job runs.
 
     note the attempt, durably                       worker, together with other lanes that are about to ask
-    wait for the source's turn, ask                 event loop
+    wait at the source's gate, ask                  event loop
     read (decode, map) ──> decide                   worker
     commit ──> apply in memory                      worker, together with other lanes that have been decided
 
@@ -30,7 +30,7 @@ from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.report import NOT_SETTLED, RunReport
 from timepoint.poller.settled import settled_window, unsettled_text, without_points
-from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.timing import Timing
 from timepoint.poller.worker import paused_collector
 from timepoint.request.each.lanes import LONE, Lane
 
@@ -89,7 +89,6 @@ class LaneStages:
     origin: Origin
     desk: JobDesk
     timing: Timing
-    pace: Pace
     report: RunReport
     refused_before: dict[str, int]
     believed: Believed = field(default_factory=Believed)

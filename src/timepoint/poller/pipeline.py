@@ -43,9 +43,10 @@ from timepoint.poller.origin import Origin
 from timepoint.poller.page import LANE
 from timepoint.poller.plan import windows_of_run
 from timepoint.poller.report import NOTHING_NEW, TIMEOUT, LanesReport, RunReport
-from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.timing import Timing
 from timepoint.poller.worker import Worker, paused_collector
 from timepoint.request.each.lanes import Lane
+from timepoint.request.politeness.gate import Gate
 
 _PUBLISH_EVERY = 15.0  # seconds, in a run that takes longer; never more than a twentieth of the time, if it is costly
 _SHARE = 20
@@ -61,7 +62,7 @@ class Pipeline:
     desk: JobDesk
     worker: Worker
     timing: Timing
-    pace: Pace
+    gate: Gate | None
     listing: Listing
 
     async def run(self, fire_time: int, *, refused: Mapping[str, int] | None = None) -> RunReport:
@@ -112,7 +113,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         of = self.pipeline
-        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, of.pace, self.report, self.refused)
+        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused)
         self._notes = Gathering(of.worker, self._stages.note)
         self._answers = Gathering(of.worker, self._stages.absorb)
         self._publish_at = of.timing.clock.monotonic() + _PUBLISH_EVERY
@@ -213,22 +214,24 @@ class _Run:
             turn.is_over = True
             return
         window = windows[turn.next]
-        await self._wait_for_turn()
+        self._foresee_turn()
         await self._notes.do((turn, window))
         material = await self._stages.ask(turn, window, self.deadline)
         await self._answers.do(Answered(turn, window, material, ends_run=turn.next + 1 == len(windows)))
 
-    async def _wait_for_turn(self) -> None:
+    def _foresee_turn(self) -> None:
+        """Raises Failed if the turn of a request would come after the end of the run: then no attempt is noted."""
         of = self.pipeline
-        if of.timing.clock.monotonic() < self.deadline and await of.pace.turn(self.deadline):
-            return
-        if not of.pace.min_interval or of.timing.clock.monotonic() >= self.deadline:
+        if of.timing.clock.monotonic() >= self.deadline:
             limit = format_duration(of.job.timeout)
             error = f"the timeout of the job ({limit}) is over before all windows were asked for"
             raise Failed(Outcome.SOURCE_ERROR, TIMEOUT, error, ends_run=True)
-        pause = format_duration(of.pace.min_interval)
-        error = f"the source may be asked only once in {pause}"
-        raise Failed(Outcome.SKIPPED, "min_interval", error, ends_run=True)
+        if of.gate is None or not isinstance(of.job.polling, HttpPolling):
+            return
+        refused = of.gate.refusal(self.deadline, of.job.polling.request.cost)
+        if refused is not None:
+            with closing(Outcome.SOURCE_ERROR, "bug"):
+                raise refused
 
     async def _judge(self, held: list[Answered]) -> None:
         """Says whether answers without series are believed, now that it is known what the other lanes have."""

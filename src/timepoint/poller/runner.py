@@ -19,7 +19,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from timepoint import log
 from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import POLLER, publish, published_paths, read_published, snapshot_path
-from timepoint.job import HttpPolling, Job
+from timepoint.job import Job
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
@@ -36,16 +36,14 @@ from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_me
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.job_loop import JobLoop, log_anew
 from timepoint.poller.listing import Listing
-from timepoint.poller.origin import Fetcher, open_origin
+from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import read_process
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.sources import OpenFetcher, Sources, open_http
 from timepoint.poller.tally import JobTally, poller_status
-from timepoint.poller.timing import Pace, Timing
+from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker, Worker
-from timepoint.request.each.spec import Discovery
-from timepoint.request.fetch import HttpFetcher
-from timepoint.request.spec import SourceSpec
 from timepoint.version import __version__
 
 LOGGER = logging.getLogger(__name__)
@@ -68,7 +66,7 @@ class Surroundings:
     open_store: Callable[[], Store]
     published: Path
     timing: Timing = field(default_factory=Timing)
-    open_fetcher: Callable[[SourceSpec], AbstractAsyncContextManager[Fetcher]] = HttpFetcher
+    open_fetcher: OpenFetcher = open_http
     make_worker: Callable[[], Worker] = ThreadWorker
     read_process: Callable[[], ProcessCost] = read_process
     heartbeat: float = HEARTBEAT
@@ -87,6 +85,7 @@ class Runner:
         self._beater = around.make_worker()
         self._desks: list[JobDesk] = []
         self._loops: list[JobLoop] = []
+        self._sources = Sources(jobs, around.timing)
         self._store: Store
         self._trouble = ""  # why the ledger cannot be used
         self._pause = _FIRST_PAUSE
@@ -164,14 +163,10 @@ class Runner:
             self._loops = []
             store = self._store = await self._worker.do(self._around.open_store)
             stack.push_async_callback(self._close, store)
-            fetchers = {
-                source.name: await stack.enter_async_context(self._around.open_fetcher(source))
-                for source in _sources(self._jobs)
-            }
-            paces = {source.name: Pace(source.min_interval, self._timing) for source in _sources(self._jobs)}
-            loops = [self._make_loop(job, store, fetchers, paces) for job in self._jobs]
+            await self._sources.open(store, self._worker, self._around.open_fetcher, stack)
+            loops = [self._make_loop(job, store) for job in self._jobs]
             self._loops = loops
-            await self._worker.do(lambda: self._restore(loops, paces))
+            await self._worker.do(lambda: self._restore(loops))
             gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
             stack.callback(gc.unfreeze)
             if self._trouble:
@@ -180,15 +175,15 @@ class Runner:
             await self._beat()
             yield loops
 
-    def _make_loop(self, job: Job, store: Store, fetchers: dict[str, Fetcher], paces: dict[str, Pace]) -> JobLoop:
+    def _make_loop(self, job: Job, store: Store) -> JobLoop:
         desk = JobDesk(job, store, self._around.published, self._timing.clock)
         self._desks.append(desk)
-        pace = paces[job.polling.source.name] if isinstance(job.polling, HttpPolling) else Pace(0, self._timing)
+        fetchers, gate = self._sources.fetchers, self._sources.gate_of(job)
         listing = Listing(job, desk, self._worker, self._timing.clock, fetchers)
-        pipeline = Pipeline(job, open_origin(job, fetchers), desk, self._worker, self._timing, pace, listing)
+        pipeline = Pipeline(job, open_origin(job, fetchers), desk, self._worker, self._timing, gate, listing)
         return JobLoop(pipeline, self.tallies[job.name], self._changed.set)
 
-    def _restore(self, loops: Iterable[JobLoop], paces: dict[str, Pace]) -> None:
+    def _restore(self, loops: Iterable[JobLoop]) -> None:
         """Takes up what the ledger holds. Runs in the worker."""
         listed = [loop.listing.take_up() for loop in loops]
         for desk in self._desks:  # all of them, before anything is changed
@@ -208,8 +203,9 @@ class Runner:
             loop.tally.standing = desk.standing()
             if loop.job.each is not None:
                 loop.tally.lanes = loop.listing.standing()
-            if loop.last_begin is not None and isinstance(loop.job.polling, HttpPolling):
-                paces[loop.job.polling.source.name].remember(loop.last_begin)
+            gate = self._sources.gate_of(loop.job)
+            if loop.last_begin is not None and gate is not None:
+                gate.remember(loop.last_begin)
         self._prune()  # last: a page may show the lanes that are forgotten here until it is rendered anew
 
     def _begun_anew(self) -> Iterator[Anew]:
@@ -267,9 +263,11 @@ class Runner:
         older one would make counters go back.
         """
         try:
-            jobs = read_published(snapshot_path(self._around.published, POLLER)).status["jobs"]
+            status = read_published(snapshot_path(self._around.published, POLLER)).status
+            jobs = status["jobs"]
         except (PublishError, KeyError):
             return
+        self._sources.take_up(status.get("sources", {}))
         for name, tally in self.tallies.items():
             # Those of another release begin at 0.
             with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -279,9 +277,12 @@ class Runner:
         """Publishes the poller's own metrics and the status of each job."""
         around, clock = self._around, self._timing.clock
         tallies = list(self.tallies.values())
-        facts = PollerFacts(tallies, around.read_process(), clock.now(), self._started, not self._trouble)
+        facts = PollerFacts(
+            tallies, around.read_process(), clock.now(), self._started, not self._trouble, self._sources.facts()
+        )
         status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
         status["ledger_trouble"] = self._trouble
+        status["sources"] = self._sources.sums()
         snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
         try:
             await self._beater.do(lambda: publish(around.published, snapshot, durable=durable))
@@ -314,6 +315,8 @@ class Runner:
         for desk in self._desks:
             with contextlib.suppress(PublishError, StoreError):  # a start does it, too
                 desk.finish()
+        with contextlib.suppress(StoreError):
+            self._sources.finish(store)
         store.close()
 
 
@@ -323,15 +326,3 @@ def _rhythm(job: Job) -> Rhythm:
 
 def _newest(instants: Iterable[int | None]) -> int | None:
     return max((instant for instant in instants if instant is not None), default=None)
-
-
-def _sources(jobs: Iterable[Job]) -> list[SourceSpec]:
-    """The sources of the jobs and of their discoveries, each once."""
-    found: dict[str, SourceSpec] = {}
-    for job in jobs:
-        if isinstance(job.polling, HttpPolling):
-            found[job.polling.source.name] = job.polling.source
-        for values in job.each.values if job.each is not None else ():
-            if isinstance(values.origin, Discovery):
-                found[values.origin.source.name] = values.origin.source
-    return list(found.values())

@@ -18,7 +18,9 @@ from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, Outcome, series_text
 from timepoint.poller.freshness import Freshness
 from timepoint.poller.report import LanesStanding
+from timepoint.poller.source_metrics import OF_SOURCES, Read
 from timepoint.poller.tally import JobTally
+from timepoint.request.politeness.gate import GateFacts
 from timepoint.version import __version__
 
 FAILURES = (
@@ -55,7 +57,7 @@ class ProcessCost:
 class PollerFacts:
     """What the families of one moment are made of. ``now`` and ``started`` in milliseconds.
 
-    ``is_open`` says that the ledger could be opened and its lanes be loaded.
+    ``is_open`` says that the ledger could be opened and its lanes be loaded. ``sources`` are how their gates stand.
     """
 
     tallies: Sequence[JobTally]
@@ -63,6 +65,7 @@ class PollerFacts:
     now: int
     started: int
     is_open: bool = True
+    sources: Sequence[GateFacts] = ()
 
     @property
     def ledger_ok(self) -> bool:
@@ -412,9 +415,25 @@ DECLARED: tuple[SelfMetric, ...] = (
 )
 
 
+def _of_sources(read: Read) -> Callable[[PollerFacts], Iterable[Sample]]:
+    def samples(facts: PollerFacts) -> Iterable[Sample]:
+        for source in facts.sources:
+            for labels, value in read(source):
+                yield Sample((source.tally.name, *labels), value)
+
+    return samples
+
+
+ALL: tuple[SelfMetric, ...] = (
+    *DECLARED,
+    *(SelfMetric(spec, ("source", *labels), _of_sources(read)) for spec, labels, read in OF_SOURCES),
+)
+"""Those of the poller and its jobs, then those of the sources."""
+
+
 def families(facts: PollerFacts) -> list[FamilySnapshot]:
     """All families of the poller, in the order of their declaration."""
-    return [_family(metric, facts) for metric in DECLARED]
+    return [_family(metric, facts) for metric in ALL]
 
 
 def _family(metric: SelfMetric, facts: PollerFacts) -> FamilySnapshot:

@@ -15,7 +15,7 @@ from timepoint.model import Outcome, Rejects
 from timepoint.poller.freshness import Phase, Rhythm, Shown, Turn, phases
 from timepoint.poller.report import NOT_SETTLED, NOTHING_NEW, LanesStanding, MetricStanding, RunReport
 
-_FINAL_SKIPS = frozenset({"clock", "min_interval", NOTHING_NEW, NOT_SETTLED})
+_FINAL_SKIPS = frozenset({"clock", "min_interval", "quota", "rate", NOTHING_NEW, NOT_SETTLED})
 """Why a run may be skipped that is a first one, and is over by that."""
 
 

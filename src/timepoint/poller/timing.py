@@ -1,7 +1,7 @@
-"""Waiting: by an injected clock, with deadlines, and for a source's turn.
+"""Waiting: by an injected clock, with deadlines.
 
-Owns: the sleeper protocol, the race of a piece of work against its deadline, the least time between two requests to a
-source. Must not know: schedules, requests, answers. Deadlines are seconds of the monotonic clock.
+Owns: the sleeper protocol, the race of a piece of work against its deadline. Must not know: schedules, requests,
+answers. Deadlines are seconds of the monotonic clock.
 """
 
 from __future__ import annotations
@@ -42,32 +42,3 @@ async def _end(task: asyncio.Future[Any]) -> None:
     if not task.done():
         task.cancel()
         await asyncio.wait((task,))
-
-
-@dataclass(slots=True)
-class Pace:
-    """The least time between two requests to one source, over all its jobs.
-
-    ``remember`` brings in what is known from before the start, so that a crash loop does not burn a quota: the wall
-    clock is believed for that, but never for more than one whole interval.
-    """
-
-    min_interval: int
-    timing: Timing
-    _free_at: float = float("-inf")
-
-    def remember(self, last_attempt: int) -> None:
-        clock = self.timing.clock
-        ago = max(0, clock.now() - last_attempt)
-        self._free_at = max(self._free_at, clock.monotonic() + (self.min_interval - ago) / 1000)
-
-    async def turn(self, deadline: float) -> bool:
-        """Waits until a request may go out and takes that turn; False at once if it would come after the deadline."""
-        begin = max(self.timing.clock.monotonic(), self._free_at)
-        if begin > deadline:
-            return False
-        self._free_at = begin + self.min_interval / 1000
-        wait = begin - self.timing.clock.monotonic()
-        if wait > 0:
-            await self.timing.sleep(wait)
-        return True

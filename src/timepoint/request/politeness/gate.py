@@ -92,6 +92,7 @@ class Gate:
         self._left: int | None = None  # of what the API said, until _left_until
         self._left_until = _NEVER
         self._changed = asyncio.Event()
+        self._is_remembered = False
 
     async def open(self) -> None:
         """Takes up what the book holds. Raises StoreError."""
@@ -99,20 +100,23 @@ class Gate:
             last = await self._book.last_request(self.source.name)
             if last is not None:
                 self.remember(last)
+                self._is_remembered = True
         now = self._clock.now()
         for quota in self._quotas:
             await quota.open(now)
 
-    async def close(self) -> None:
-        """Gives back what was noted and not used. Raises StoreError."""
-        for quota in self._quotas:
-            await quota.give_back()
+    def unused(self) -> list[tuple[str, int, int]]:
+        """What was noted for quotas and not used, at an orderly end: period, its start, how many to give back."""
+        return [rest for quota in self._quotas if (rest := quota.unused()) is not None]
 
     def remember(self, last_request: int) -> None:
         """Brings in a request (ms) of before the start, so that a crash loop does not burn what an API allows.
 
-        The wall clock is believed for that, but never for more than one whole interval.
+        The wall clock is believed for that, but never for more than one whole interval. What the book said is exact,
+        and anything else is not listened to then.
         """
+        if self._is_remembered:
+            return
         ago = max(0, self._clock.now() - last_request)
         self._free_at = max(self._free_at, self._clock.monotonic() + (self.source.min_interval - ago) / 1000)
 

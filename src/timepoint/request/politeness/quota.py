@@ -140,12 +140,13 @@ class Quota:
             self._start, self._end = start, self._grid.after(now)
         return self._start
 
-    async def give_back(self) -> None:
-        """Gives what was noted and not made back to the book, at an orderly end."""
-        async with self._alone:
-            if self._start is not None and self._noted > self._made:
-                rest, self._noted = self._noted - self._made, self._made
-                await self._book.spend(self._source, self.spec.key, self._start, -rest)
+    def unused(self) -> tuple[str, int, int] | None:
+        """What was noted and not made: the period by its key and its start, and how many. To be given back at the end.
+
+        No request may follow.
+        """
+        rest, self._noted = self._noted - self._made, self._made
+        return (self.spec.key, self._start, rest) if rest and self._start is not None else None
 
     def facts(self, now: int) -> QuotaFacts:
         used = self._made if self._is_known(now) else 0
