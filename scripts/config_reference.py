@@ -106,7 +106,8 @@ These do not stop a config, but `check` shows them: a source that no job uses; a
 now; a refresh token whose successor nobody would keep; credentials over `http` to another machine; a credential in the
 config itself; a `timeout` longer than the period; a `max_age` shorter than the time until new values come; `labelled`
 and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; keys of
-`window` without effect because the request does not name the window; braces in a request that look like a misspelt template.
+`window` without effect because the request does not name the window; braces in a request that look like a misspelt
+template.
 """
 _PLACES = {
     "": "Top level",
