@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from timepoint.cli.lanes import each_text
 from timepoint.cli.options import EXIT_USAGE, config_argument
 from timepoint.clock import format_duration
 from timepoint.errors import ConfigError
@@ -54,6 +55,8 @@ def summary(config: Config) -> Iterator[str]:
     yield f"{config.path}: {_count(len(config.jobs), 'job')}, {_count(len(config.sources), 'source')}{warnings}"
     for job in config.jobs:
         yield f"{job.name}: {_schedule(job.schedule)}{_source(job)}; {_window(job.window)}"
+        if job.each is not None:
+            yield f"  {each_text(job)}"
         width = max((len(name) for name in job.metrics), default=0)
         for name, metric in job.metrics.items():
             kind = f"{metric.temporality} {metric.family.type}" if metric.temporality else str(metric.family.type)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from timepoint.cli.lanes import chosen_lane, lane_lines, listed_lanes
 from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, load, load_offline
 from timepoint.cli.plan import given_up_line, next_run_line, window_lines
 from timepoint.clock import SystemClock, format_instant
@@ -22,6 +23,7 @@ from timepoint.model import MappedRun, Rejects, SeriesPoints, Window
 if TYPE_CHECKING:
     from timepoint.job import Job
     from timepoint.poller.origin import Material
+    from timepoint.request.each.lanes import Lane
 
 _CONTENT_TYPES = {
     ".ndjson": "application/x-ndjson",
@@ -45,19 +47,26 @@ class Question:
     The run is the first one, or the one after ``watermark``.
 
     ``response`` is a file that stands for the answer, None to ask the API. ``window_given`` says that the window comes
-    from the command line.
+    from the command line. ``lane`` is the one of ``lanes`` that is asked for.
     """
 
     fire_time: int
     windows: Sequence[Window]
-    window_given: bool
     response: Path | None
     watermark: int | None
+    lane: Lane
+    lanes: Sequence[Lane]
+    window_given: bool
 
 
 @click.command()
 @config_argument
 @click.option("--job", "job_name", metavar="NAME", help="The job to preview; without it every job of CONFIG.")
+@click.option(
+    "--lane",
+    metavar="NAME",
+    help="The lane of a fan-out to ask for, such as zone=DE or just DE; without it the first.",
+)
 @click.option(
     "--response",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -88,6 +97,7 @@ class Question:
 def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: Path,
     job_name: str | None,
+    lane: str | None,
     response: Path | None,
     window_start: int | None,
     window_end: int | None,
@@ -121,7 +131,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
     failed = False
     for job in jobs:
         try:
-            _preview(job, _question(job, given or watermark, at, response), format_)
+            _preview(job, _question(job, given or watermark, at, response, lane), format_)
         except (SourceError, MappingError) as error:
             click.echo(f"{job.name}: {error}", err=True)
             failed = True
@@ -141,16 +151,22 @@ def _chosen(jobs: Sequence[Job], name: str | None, *, one_needed: bool) -> Seque
     return jobs
 
 
-def _question(job: Job, given: Window | int | None, at: int | None, response: Path | None) -> Question:
-    """What to ask. ``given`` is the window, or the watermark from which it follows."""
+def _question(
+    job: Job, given: Window | int | None, at: int | None, response: Path | None, lane_name: str | None
+) -> Question:
+    """What to ask. ``given`` is the window, or the watermark from which it follows. Raises SourceError."""
+    import asyncio
+
     from timepoint.poller.plan import windows_of_run
     from timepoint.poller.schedule import last_fire
 
     fire_time = last_fire(job.schedule, job.name, SystemClock().now()) if at is None else at
+    lanes = asyncio.run(listed_lanes(job, fire_time, offline=response is not None)) if job.each is not None else ()
+    lane = chosen_lane(job, lanes, lane_name)
     if isinstance(given, Window):
-        return Question(fire_time, [given], window_given=True, response=response, watermark=None)
+        return Question(fire_time, [given], response, None, lane, lanes, window_given=True)
     windows = windows_of_run(job, fire_time, given)
-    return Question(fire_time, windows, window_given=False, response=response, watermark=given)
+    return Question(fire_time, windows, response, given, lane, lanes, window_given=False)
 
 
 def _preview(job: Job, question: Question, format_: str) -> None:
@@ -217,6 +233,7 @@ def _told(job: Job, question: Question) -> Iterator[str]:
     if question.watermark is not None:
         whose = f"run after the watermark {format_instant(question.watermark)}"
     yield f"{job.name}: {whose}, fire time {format_instant(question.fire_time)}"
+    yield from lane_lines(job, question.lanes, question.lane, offline=question.response is not None)
     yield from given_up_line(job, question.windows, question.watermark)
     yield from window_lines(question.windows)
     if len(question.windows) > 1 and question.response is None:
@@ -246,19 +263,19 @@ async def _run(job: Job, question: Question) -> tuple[MappedRun, Material]:
     from timepoint.request.fetch import HttpFetcher
 
     window = question.windows[-1]
-    context = RunContext(window, question.fire_time)
+    context = RunContext(window, question.fire_time, question.lane.labels)
     if not isinstance(job.polling, HttpPolling):
         if question.response is not None:
             raise click.UsageError(f"job {job.name} is a function, which reads no answer")
         origin = open_origin(job, {})
-        material = await origin.ask(window, question.fire_time, _deadline(job), {})
+        material = await origin.ask(window, question.fire_time, _deadline(job), question.lane.values)
         return origin.read(material, context), material
     async with HttpFetcher(job.polling.source) as fetcher:
         origin = open_origin(job, {job.polling.source.name: fetcher})
         if question.response is not None:
             material = _from_file(question.response)
         else:
-            material = await origin.ask(window, question.fire_time, _deadline(job), {})
+            material = await origin.ask(window, question.fire_time, _deadline(job), question.lane.values)
         return origin.read(material, context), material
 
 
@@ -292,7 +309,7 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
         settled=question.fire_time - job.window.delay,
         overlap=job.window.overlap,
     )
-    lane = LaneState(job.name, "")
+    lane = LaneState(job.name, question.lane.name)
     changes = decide(lane, mapped, job.metrics, facts)
     changes.commit = 1
     changes.apply(lane)

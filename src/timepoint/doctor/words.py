@@ -5,13 +5,14 @@ Owns: the words and their order. Pure. Must not know: how anything was found, co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from timepoint.clock import DAY, HOUR, MINUTE, SECOND, format_duration
 from timepoint.doctor.report import JobReport, Report, readable
 from timepoint.ledger.examine import Check, LaneFacts
 
 _KIB = 1024
+_LANES = 5  # so many are told one by one
 
 
 def text_lines(report: Report) -> Iterator[str]:
@@ -59,7 +60,9 @@ def _job(job: JobReport, now: int) -> Iterator[str]:
     yield f"  {job.name}{' (not in the config)' if job.configured is False else ''}"
     if not job.lanes:
         yield "    the ledger knows nothing of it yet"
-    for lane in job.lanes:
+    if len(job.lanes) > _LANES:
+        yield from _summed_up(job.lanes, now)
+    for lane in sorted(job.lanes, key=_how_far)[:_LANES] if len(job.lanes) > _LANES else job.lanes:
         yield from _lane(lane, now)
     if job.page is not None:
         page = job.page
@@ -69,6 +72,23 @@ def _job(job: JobReport, now: int) -> Iterator[str]:
         )
     else:
         yield "    page: none"
+
+
+def _how_far(lane: LaneFacts) -> int:
+    return lane.watermark or 0
+
+
+def _summed_up(lanes: Sequence[LaneFacts], now: int) -> Iterator[str]:
+    """Many lanes in a few lines; those that are furthest behind follow."""
+    never = sum(not lane.version for lane in lanes)
+    failing = sum((lane.last_attempt or 0) > (lane.last_accepted or 0) for lane in lanes)
+    series, absent, size = (sum(getattr(lane, name) for lane in lanes) for name in ("series", "absent", "size"))
+    newest = max((lane.watermark for lane in lanes if lane.watermark is not None), default=None)
+    yield (
+        f"    {_count(len(lanes), 'lane')}: {failing} without an answer to their newest request, {never} without any; "
+        f"{series} series on the page, {absent} kept until forgotten; {_size(size)}"
+    )
+    yield f"    data up to {readable(newest)}, {_ago(newest, now)}; furthest behind are:"
 
 
 def _lane(lane: LaneFacts, now: int) -> Iterator[str]:

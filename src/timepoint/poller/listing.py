@@ -31,6 +31,7 @@ from timepoint.poller.worker import Worker
 from timepoint.request.each.lanes import LONE, Lane, ListError, lanes_of
 from timepoint.request.each.lists import LISTED, entries_of, read_list_file, read_written, written
 from timepoint.request.each.spec import Discovery, EachSpec, Entry, ListFile, Values
+from timepoint.request.spec import SourceSpec
 
 _BELIEVED_EMPTY = 2  # lists without values in a row, after which there are none
 
@@ -81,9 +82,9 @@ class Listing:
         return max(asked, default=None)
 
     @property
-    def is_known(self) -> bool:
-        """Whether it is known which lanes there are."""
-        return self._lanes is not None
+    def known(self) -> tuple[Lane, ...] | None:
+        """The lanes as they were last told; None if nobody has yet."""
+        return self._lanes
 
     async def lanes(self, report: RunReport, deadline: float) -> tuple[tuple[Lane, ...], str]:
         """The lanes for a run, and why the list is one of before, empty if it is not. Raises Failed without a list."""
@@ -198,6 +199,12 @@ def lanes_standing(lanes: Sequence[LaneState], listed_at: int | None) -> LanesSt
             accepted[lane.last_fire] = (count + 1, bad + fails)
     watermarks = [lane.watermark for lane in lanes if lane.watermark is not None]
     return LanesStanding(len(lanes), failing, accepted, min(watermarks, default=None), listed_at)
+
+
+def sources_of(job: Job) -> list[SourceSpec]:
+    """The sources of a job's discoveries."""
+    values = job.each.values if job.each is not None else ()
+    return [one.origin.source for one in values if isinstance(one.origin, Discovery)]
 
 
 def _told_by_others(each: EachSpec) -> list[Values]:

@@ -228,7 +228,7 @@ class Runner:
         """Forgets what left the config long enough ago. Runs in the worker. Raises StoreError."""
         keep = {(loop.job.name, lane) for loop in self._loops for lane in loop.lanes}
         for loop in self._loops:
-            if not loop.listing.is_known:  # somebody may list them again
+            if loop.listing.known is None:  # somebody may list them again
                 keep.update((loop.job.name, lane) for lane in self._store.lanes(loop.job.name))
         for job, lane in self._store.prune(keep, self._timing.clock.now()):
             log.event(LOGGER, logging.INFO, "forgotten", job=job, lane=lane or None, reason="no longer in the config")
