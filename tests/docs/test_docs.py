@@ -53,9 +53,19 @@ def test_every_whole_config_loads(block: Block, tmp_path: Path) -> None:
     assert load_config(path, ENVIRON).jobs
 
 
+@pytest.mark.parametrize("block", of_kind("request"), ids=str)
+def test_every_request_is_one_that_a_job_can_have(block: Block, tmp_path: Path) -> None:
+    """A block with a request alone is one of a config that can run."""
+    path = tmp_path / "config.yaml"
+    metric = {"type": "gauge", "help": "A value.", "value": "$.value"}
+    job = {"source": "api", "every": "1h", **content(block), "metrics": {"api_value": metric}}
+    path.write_text(yaml.safe_dump({"sources": {"api": {"url": "https://api.example"}}, "jobs": {"job": job}}))
+    assert load_config(path, ENVIRON).jobs
+
+
 def test_every_block_of_yaml_is_looked_at() -> None:
     """No block of YAML escapes the tests by being of an unknown kind."""
-    known = {"jobs", "scrape_configs", "groups"}
+    known = {"jobs", "scrape_configs", "groups", "request"}
     assert [str(block) for block in YAML if not known & set(content(block))] == []
 
 

@@ -47,7 +47,7 @@ async def test_a_page_that_fails_is_named() -> None:
     assert error.attempts == 8
 
 
-async def test_a_storm_of_429_in_the_middle() -> None:
+async def test_u2_a_storm_of_429_in_the_middle() -> None:
     """Each page has the attempts of a request, keeps to Retry-After, and the pages go on where they were."""
     api = PagedApi(
         rows(9),
@@ -80,7 +80,7 @@ async def test_a_cursor_that_was_spent_by_a_lost_answer() -> None:
     assert found(await fetch(api, *CASES["cursor"][:2]), "data") == api.rows
 
 
-async def test_a_cursor_that_expires() -> None:
+async def test_u11_a_cursor_that_expires() -> None:
     """410 for a cursor ends the window with an error; the next run needs no cursor, since it begins at its window."""
     api = PagedApi(rows(9), plan=at(3, Reply({"error": "the cursor has expired"}, 410)))
     error = await fail(api, *CASES["cursor"][:2])
@@ -88,8 +88,8 @@ async def test_a_cursor_that_expires() -> None:
     assert "the cursor has expired" in str(error)
 
 
-async def test_an_endless_next() -> None:
-    """U6: pages that never end are an error at the page budget."""
+async def test_u6_an_endless_next() -> None:
+    """Pages that never end are an error at the page budget."""
     api = PagedApi([], plan=lambda number, _ask: Reply({"data": [], "next": f"c{number}"}))
     error = await fail(api, get("/x"), replace(CURSOR, max_pages=5))
     assert len(api.asked) == 5
@@ -122,8 +122,8 @@ async def test_a_cursor_that_does_not_move() -> None:
     assert "the page is the same as page 1, byte for byte: the API does not move on" in str(error)
 
 
-async def test_rows_that_were_there_before() -> None:
-    """U7: a page is the same if its rows are, though an id of the request beside them is new."""
+async def test_u7_rows_that_were_there_before() -> None:
+    """A page is the same if its rows are, though an id of the request beside them is new."""
     api = PagedApi([], plan=lambda number, _ask: Reply({"request": number, "data": rows(2)}))
     error = await fail(api, get("/x"), OFFSET)
     assert len(api.asked) == 2

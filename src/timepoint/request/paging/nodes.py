@@ -3,7 +3,8 @@
 Owns: paths of names, positions and ``*``, and how they are followed through JSON that is not decoded yet. Must not
 know: what is done with what is found.
 
-A page of 10 MB is looked at for its cursor in 9 ms (its rows are skipped, not decoded: 60 ms and ten times the memory).
+Of a page of 11 MB with 100,000 rows the cursor is found in 6 ms and the rows are counted in 24 ms, in nearly no memory;
+decoded whole it takes 230 ms and 65 MB.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from timepoint.model import Rejects
 
 _BLANKS = b" \t\r\n"
 _HEAD = 64
+_DIGITS = 16  # of a number of rows or pages
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _SCALAR = msgspec.json.Decoder().decode
@@ -144,6 +146,3 @@ def whole_number(node: Any) -> int | None:
     """A whole number from 0, also one that is written as a text; None for anything else."""
     text = text_of(node)
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < _DIGITS else None
-
-
-_DIGITS = 16
