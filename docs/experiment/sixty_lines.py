@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client import Counter, Gauge, start_http_server
 
@@ -30,7 +30,7 @@ def ask(url, start, end, step):
 
 def poll(url, every, step):
     """Asks for the time since the last poll and shows what comes."""
-    end = datetime.now(timezone.utc)
+    end = datetime.now(UTC)
     body = ask(url, end - timedelta(seconds=every), end, step)
     for cluster, apps in body.items():
         for app, namespaces in apps.items():

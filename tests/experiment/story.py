@@ -70,7 +70,10 @@ class Page:
 
 @dataclass(slots=True)
 class Story:
-    """What Prometheus saw. Samples are by pod; ``begin`` and ``end`` are two scrapes, in seconds."""
+    """What Prometheus saw. Samples are by pod; ``begin`` and ``end`` are a range of time in seconds.
+
+    Both lie between two scrapes, as the ends of a range on a dashboard do.
+    """
 
     feed: Feed
     pace: int
@@ -88,9 +91,10 @@ class Story:
     shown: set[str] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
 
-    def watermark_at(self, scrape: float) -> int:
-        """How far the page of a scrape has come."""
-        return self.page_at[scrape].watermark
+    def watermarks(self) -> tuple[int, int]:
+        """How far the pages of the first and of the last scrape in the range had come."""
+        inside = [at for at in self.page_at if self.begin <= at <= self.end]
+        return self.page_at[min(inside)].watermark, self.page_at[max(inside)].watermark
 
     def trouble(self) -> str:
         """Why the story says nothing about the exporter: a page that no scrape saw while its new series showed 0."""
@@ -188,12 +192,12 @@ def _live(
     story.feed.begin(genesis)
 
     def quiet_after(run: int) -> float:
-        """A scrape of the page of a run whose new series show their totals, as seconds."""
+        """A moment soon after a scrape of the page of a run whose new series show their totals, as seconds."""
         fire = genesis + run * period
         wait_for(f"run {run}", lambda: _accepted(exporter, fire), 2 * PATIENCE + run * period / 1000)
         rendered = wait_for("its page", lambda: _rendered_since(prometheus, fire / 1000))
         shown = rendered + story.zero_first + 0.5  # the server looks for new pages five times in a second
-        return wait_for("its totals", lambda: _scrape_since(prometheus, shown))
+        return wait_for("its totals", lambda: _scrape_since(prometheus, shown)) + 0.4 * period / 10_000
 
     story.begin = quiet_after(FIRST)
     say("all is up; both are killed after the next run")

@@ -42,7 +42,7 @@ def difference(samples: Samples, begin: float, end: float) -> float | None:
 def lines(story: Story) -> Iterator[Line]:
     """The table, pod by pod."""
     begin, end = story.begin, story.end
-    first, last = story.watermark_at(begin), story.watermark_at(end)
+    first, last = story.watermarks()
     for pod in PODS:
         name = pod.name
         newest = story.script_newest.get(name)
@@ -89,7 +89,7 @@ def _row(pod: str, story: str, figures: list[float | None] | list[float], explai
 def summary(story: Story) -> str:
     """What there was, in two lines."""
     return (
-        f"{story.end - story.begin:.1f} s between the two scrapes, {len(story.page_at)} scrapes in all, "
+        f"A range of {story.end - story.begin:.1f} s, {len(story.page_at)} scrapes in all, "
         f"{len(story.pages)} pages; a poll each {PERIOD * story.pace} s, a timepoint each {story.pace} s.\n"
         f"Runs that failed: {', '.join(story.failures)}. Gone, and still shown by the script: "
         f"{', '.join(sorted(story.script_shown - story.shown))}."

@@ -23,11 +23,11 @@ from timepoint.exposition.family import JobSnapshot
 from timepoint.ledger import counters, decide, sqlite
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.lane_run import MetricRun
-from timepoint.ledger.shown import shown
 from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.model import SeriesPoints, Times
 from timepoint.poller import desk as desk_module
 from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.page import render
 
 GAP = 0.02
 
@@ -84,20 +84,19 @@ def newest_only() -> None:
 
 def publish_before() -> None:
     """The page shows a run, then the run is committed."""
+    real = JobDesk.commit_all
 
-    def commit(self: JobDesk, change_set: ChangeSet) -> None:
-        lane = copy.deepcopy(self.load())
-        change_set.commit = self._store.newest_commit() + 1
-        change_set.apply(lane)
-        now = self._clock.now()
-        families = shown(self._job.metrics, (lane,), now)
-        snapshot = JobSnapshot(self._job.name, families, lane.version, now, self._fingerprint)
-        publish_module.publish(self._published, snapshot)
+    def commit_all(self: JobDesk, change_sets: Sequence[ChangeSet]) -> None:
+        lanes = {lane.lane: copy.deepcopy(lane) for lane in self.load_all()}
+        number = self._store.newest_commit() + 1
+        for change_set in change_sets:
+            change_set.commit = number
+            change_set.apply(lanes[change_set.lane])
+        publish_module.publish(self._published, render(self._job, list(lanes.values()), self._clock.now()))
         time.sleep(GAP)
-        self._store.commit(change_set)
-        change_set.apply(self.load())
+        real(self, change_sets)
 
-    _replace(JobDesk, "commit", commit)
+    _replace(JobDesk, "commit_all", commit_all)
 
 
 def forgiven_debt() -> None:
