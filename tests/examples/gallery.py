@@ -67,34 +67,34 @@ TOPICS = {
     "grids": (
         "Grids and markets",
         """
-        cenace eia electricity_maps electricity_maps_mix elia energidataservice energy_charts enercal entsoe_prices
-        ercot_fuel_mix jao miso_solar_forecast moldelectrica nordpool_exchanges openelectricity taipower
+        awattar cenace eia electricity_maps electricity_maps_mix elia energidataservice energy_charts enercal
+        entsoe_prices ercot_fuel_mix jao miso_solar_forecast moldelectrica nordpool_exchanges openelectricity taipower
         uk_carbon_intensity uk_carbon_intensity_regional watttime_forecast watttime_forecast_historical""",
     ),
     "homes": (
         "Homes and sensors",
         """
-        enphase home_assistant netatmo netatmo_by_time octopus_energy shelly shelly_status solaredge tesla_energy
-        tibber""",
+        enphase fronius home_assistant netatmo netatmo_by_time octopus_energy shelly shelly_status solaredge
+        tesla_energy tibber""",
     ),
     "monitoring": (
         "Monitoring systems",
         """
-        azure_app_insights azure_log_analytics azure_monitor cloudwatch datadog elasticsearch gcp_monitoring graphite
-        graphite_raw influxdb_v1 influxdb_v2 prometheus""",
+        azure_app_insights azure_log_analytics azure_monitor cloudwatch datadog elasticsearch gcp_monitoring
+        grafana_frames graphite graphite_raw influxdb_v1 influxdb_v2 new_relic prometheus victoriametrics_export""",
     ),
     "services": (
         "Cost and use of services",
         """
         anthropic_cost anthropic_usage aws_cost_explorer azure_cost azure_daily_cost cloudflare github_actions
-        github_billing github_rate_limit github_traffic gitlab_dora jira_worklogs openai_costs openai_usage
-        pagerduty_analytics stripe_meters""",
+        github_billing github_rate_limit github_traffic gitlab_dora google_analytics jira_worklogs openai_costs
+        openai_usage pagerduty_analytics sentry stripe_meters twilio_usage""",
     ),
     "opendata": (
         "Open data, weather and shares",
         """
-        alphavantage_intraday alphavantage_sma coingecko eurostat noaa_coops openmeteo_air_quality openmeteo_weather
-        sncf_departures usgs_water worldbank""",
+        alphavantage_intraday alphavantage_sma coingecko eurostat met_norway nasa_power noaa_coops openaq
+        openmeteo_air_quality openmeteo_weather sncf_departures usgs_water worldbank""",
     ),
 }
 """The pages by the name of their file: a heading, and the recipes."""
@@ -123,6 +123,8 @@ _USES = {
     "GraphQL": "a query with variables",
     "XML": "attributes, namespaces",
     "CSV": "headers, annotations, dialects",
+    "NDJSON": "one JSON value to a line",
+    "JSONP": "JSON in a call of a function",
     "transform by jq": "a jq program before the mapping",
     "transform by python": "a Python function before the mapping",
 }

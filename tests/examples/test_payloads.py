@@ -18,6 +18,7 @@ from tests.examples.gallery import SHAPES
 from tests.examples.keys import POLL, Series, milliseconds, read_keys
 from tests.examples.support import BODIES, EXAMPLES, FIRE_TIME, PAYLOADS, Points, load, own_body, payload, produced, run
 from timepoint.cli.recipes import read_recipe
+from timepoint.model import Window
 
 HEADINGS = ("help:", "type:", "temporality:", "horizon:", "points:")
 SECTIONS = ("rows", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
@@ -33,7 +34,8 @@ class Example:
     ``metrics`` maps a name of the key to a metric, ``labels`` a label of the key to a label (None: it is not there),
     ``texts`` the text of a label; ``constants`` are labels that the key does not have. ``factors`` says by what a unit
     multiplies. ``beyond`` holds labels, or ``__name__``, of series that the body has and the key leaves out.
-    ``as_intervals`` says that the key's instants are starts of intervals.
+    ``as_intervals`` says that the key's instants are starts of intervals. ``window`` is what was asked for, where the
+    body's times follow from it.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Example:
     constants: Mapping[str, str] = field(default_factory=dict)
     beyond: tuple[Mapping[str, str], ...] = ()
     as_intervals: bool = False
+    window: Window | None = None
 
 
 def _all(factor: float, *names: str) -> Mapping[str, float]:
@@ -52,6 +55,25 @@ def _all(factor: float, *names: str) -> Mapping[str, float]:
 
 
 TABLE = [
+    Example(
+        32,
+        "cenace",
+        {
+            "cenace_demand_mw": "cenace_demand_watts",
+            "cenace_generation_mw": "cenace_generation_watts",
+            "cenace_demand_forecast_mw": "cenace_demand_forecast_watts",
+        },
+        _all(MEGA, "cenace_demand_mw", "cenace_generation_mw", "cenace_demand_forecast_mw"),
+        window=Window(1_736_834_400_000, 1_736_920_800_000),  # ends where 15 January 2025 begins in Mexico City
+    ),
+    Example(
+        33,
+        "enercal",
+        {"enercal_mix_mw": "enercal_power_watts", "enercal_co2_g_per_kwh": "enercal_carbon_intensity_gco2eq_per_kwh"},
+        {"enercal_mix_mw": MEGA},
+    ),
+    Example(59, "graphite_raw", {"entries": "entries"}, as_intervals=True),
+    Example(94, "sncf_departures", {"sncf_departure_delay_seconds": "sncf_departure_delay_seconds"}),
     Example(
         1,
         "opencost",
@@ -356,7 +378,7 @@ def _is_beyond(example: Example, name: str, labels: frozenset[tuple[str, str]]) 
 def test_example_gives_what_its_key_says(example: Example, shared_dir: Path) -> None:
     """Series, values and times are those of the key, nothing stands in empty slots, and no row is a reject."""
     payloads = shared_dir / "payloads"
-    mapped = run(example.name, payload(example.name, shared_dir))
+    mapped = run(example.name, payload(example.name, shared_dir), example.window)
     assert mapped.rejects.counts == {}, mapped.rejects.examples
     wanted = _wanted(example, _keys(payloads / "README.md")[example.number])
     found = produced(mapped)
