@@ -15,7 +15,7 @@ from tests.docs.pages import PAGES, ROOT, USER_PAGES, Block, anchors, blocks, co
 from timepoint.cli.main import main
 from timepoint.config import load_config
 
-ENVIRON = {"ENERGY_TOKEN": "t", "ENERGY_PASSWORD": "p", "ENERGY_KEY": "k"}
+ENVIRON = {"ENERGY_TOKEN": "t", "ENERGY_PASSWORD": "p", "ENERGY_KEY": "k", "AWS_ACCESS_KEY_ID": "a"}
 OWN_TESTS = {ROOT / "docs" / "reference" / "mapping.md", *(ROOT / "docs" / "gallery").glob("*.md")}
 YAML = [block for block in blocks("yaml") if block.page not in OWN_TESTS]
 PROMQL = blocks("promql")
@@ -63,9 +63,23 @@ def test_every_request_is_one_that_a_job_can_have(block: Block, tmp_path: Path) 
     assert load_config(path, ENVIRON).jobs
 
 
+@pytest.mark.parametrize("block", [block for block in of_kind("sources") if "jobs" not in content(block)], ids=str)
+def test_every_source_is_one_that_a_config_can_have(block: Block, tmp_path: Path) -> None:
+    """A block with sources alone is good with a job for each of them, and warns of nothing but absent files."""
+    path = tmp_path / "config.yaml"
+    metric = {"type": "gauge", "help": "Power.", "value": "$.watts"}
+    jobs = {
+        source: {"source": source, "every": "30m", "request": {"get": "/"}, "metrics": {f"{source}_watts": metric}}
+        for source in content(block)["sources"]
+    }
+    path.write_text(block.text + yaml.safe_dump({"jobs": jobs}))
+    warnings = load_config(path, ENVIRON).warnings
+    assert [str(warning) for warning in warnings if "is not there now" not in str(warning)] == []
+
+
 def test_every_block_of_yaml_is_looked_at() -> None:
     """No block of YAML escapes the tests by being of an unknown kind."""
-    known = {"jobs", "scrape_configs", "groups", "request"}
+    known = {"jobs", "sources", "scrape_configs", "groups", "request"}
     assert [str(block) for block in YAML if not known & set(content(block))] == []
 
 
