@@ -2,7 +2,7 @@
 
 Owns: the stages of a window and their order. Must not know: how lanes share a run, pages, when a job runs.
 
-    note the attempt, durably                       worker, together with other lanes that are about to ask
+    note the attempt, durably                       worker; all lanes of a fan-out at the begin of the run
     wait at the source's gate, ask                  event loop
     read (decode, map) ──> decide                   worker
     commit ──> apply in memory                      worker, together with other lanes that have been decided
@@ -52,6 +52,7 @@ class LaneTurn:
     next: int = 0
     committed: int = 0
     is_over: bool = False
+    was_asked: bool = False
     failure: Failed | None = None
     held: Answered | None = None
 
@@ -93,10 +94,10 @@ class LaneStages:
     refused_before: dict[str, int]
     believed: Believed = field(default_factory=Believed)
 
-    def note(self, turns: list[tuple[LaneTurn, Window]]) -> None:
-        """Notes that these are about to be asked. Runs in the worker. Raises Failed."""
+    def note(self, turn: LaneTurn, window: Window) -> None:
+        """Notes that a window is about to be asked for. Runs in the worker. Raises Failed."""
         with closing(Outcome.STORE_ERROR, "note_attempt"):
-            self.desk.note_attempts({turn.lane.name: window.start for turn, window in turns})
+            self.desk.note_attempt(window, turn.lane.name)
 
     async def ask(self, turn: LaneTurn, window: Window, deadline: float) -> Material:
         """The answer for a window. Raises Failed."""

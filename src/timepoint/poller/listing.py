@@ -12,7 +12,7 @@ values, where there were some, must come twice in a row before it is believed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -181,18 +181,19 @@ class Listing:
             return str(error)
         return ""
 
-    def standing(self) -> LanesStanding:
-        """How the lanes stand. Raises StoreError."""
+    def standing(self, unreached: Collection[str] = ()) -> LanesStanding:
+        """How the lanes stand; ``unreached`` are those that had no turn in the newest run. Raises StoreError."""
         listed = [told.kept.listed_at for told in self._told.values() if told.kept.listed_at is not None]
-        return lanes_standing(self._desk.load_all(), min(listed, default=None))
+        return lanes_standing(self._desk.load_all(), min(listed, default=None), unreached)
 
 
-def lanes_standing(lanes: Sequence[LaneState], listed_at: int | None) -> LanesStanding:
+def lanes_standing(lanes: Sequence[LaneState], listed_at: int | None, unreached: Collection[str]) -> LanesStanding:
     """How lanes stand, by what the ledger knows of them: one fails whose newest attempt gave no commit."""
     accepted: dict[int, tuple[int, int]] = {}
     failing = 0
     for lane in lanes:
         fails = lane.last_attempt is not None and lane.last_attempt > (lane.last_accepted or -1)
+        fails = fails and lane.lane not in unreached
         failing += fails
         if lane.last_fire is not None:
             count, bad = accepted.get(lane.last_fire, (0, 0))

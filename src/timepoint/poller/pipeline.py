@@ -26,6 +26,7 @@ last state stays (P5).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,8 +106,8 @@ class _Run:
     refused: dict[str, int]
     stopped: Failed | None = None
     has_new_list: bool = False
+    unreached: set[str] = field(default_factory=set)
     _stages: LaneStages = field(init=False)
-    _notes: Gathering[tuple[LaneTurn, Window]] = field(init=False)
     _answers: Gathering[Answered] = field(init=False)
     _plans: dict[tuple[int | None, int | None], list[Window]] = field(default_factory=dict)
     _publish_at: float = 0.0
@@ -114,7 +115,6 @@ class _Run:
     def __post_init__(self) -> None:
         of = self.pipeline
         self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused)
-        self._notes = Gathering(of.worker, self._stages.note)
         self._answers = Gathering(of.worker, self._stages.absorb)
         self._publish_at = of.timing.clock.monotonic() + _PUBLISH_EVERY
 
@@ -129,6 +129,8 @@ class _Run:
         if report.lanes is not None:
             report.lanes.trouble, report.lanes.listed = trouble, len(lanes)
         turns: list[LaneTurn] = await of.worker.do(lambda: self._turns(lanes))
+        if report.lanes is not None:
+            await of.worker.do(lambda: self._note_all(turns))
         if report.lanes is None and not turns[0].is_over and not self._windows(turns[0]):
             raise Failed(Outcome.SKIPPED, NOTHING_NEW, "no data time is new since the last run")
         return turns
@@ -148,7 +150,7 @@ class _Run:
                     state = self.pipeline.desk.load(lane.name)
                 self.report.brought_back = self.report.brought_back or done
                 turn.watermark, turn.asked_from = state.watermark, state.asked_from
-                order = -1 if state.last_attempt is None else state.last_attempt
+                order = max(state.last_attempt or -1, state.last_accepted or -1)
             except Failed as failure:
                 if self.report.lanes is None or failure.ends_run:
                     raise
@@ -156,6 +158,29 @@ class _Run:
             found.append((order, place, turn))
         found.sort(key=lambda item: item[:2])
         return [turn for _, _, turn in found]
+
+    def _note_all(self, turns: list[LaneTurn]) -> None:
+        """Notes that these lanes are about to be asked, in one transaction for all. Runs in the worker. Raises Failed.
+
+        It keeps what a lane is to be asked for from its very beginning on, and that a run has begun, so that no crash
+        loop burns a quota; what a source allows is counted by its gate, request by request.
+        """
+        starts = {
+            turn.lane.name: windows[0].start for turn in turns if not turn.failure and (windows := self._windows(turn))
+        }
+        if starts:
+            with closing(Outcome.STORE_ERROR, "note_attempt"):
+                self.pipeline.desk.note_attempts(starts)
+
+    def _note_failed(self, turns: list[LaneTurn]) -> None:
+        """After a run that did not reach all lanes: those that failed have had their turn. Runs in the worker."""
+        with contextlib.suppress(Failed), closing(Outcome.STORE_ERROR, "note_attempt"):
+            failed = {
+                turn.lane.name: self._windows(turn)[turn.next].start
+                for turn in turns
+                if turn.was_asked and turn.failure
+            }
+            self.pipeline.desk.note_attempts(failed)
 
     def _windows(self, turn: LaneTurn) -> list[Window]:
         key = (turn.watermark, turn.asked_from)
@@ -176,6 +201,8 @@ class _Run:
             await self._together(deque(answered.turn for answered in held))
         if self.report.lanes is not None:
             self._sum_up(turns, self.report.lanes)
+            if self.unreached:
+                await self.pipeline.worker.do(lambda: self._note_failed(turns))
 
     async def _together(self, line: deque[LaneTurn]) -> None:
         polling = self.pipeline.job.polling
@@ -215,7 +242,9 @@ class _Run:
             return
         window = windows[turn.next]
         self._foresee_turn()
-        await self._notes.do((turn, window))
+        if self.report.lanes is None:
+            await self.pipeline.worker.do(lambda: self._stages.note(turn, window))
+        turn.was_asked = True
         material = await self._stages.ask(turn, window, self.deadline)
         await self._answers.do(Answered(turn, window, material, ends_run=turn.next + 1 == len(windows)))
 
@@ -262,6 +291,7 @@ class _Run:
                 lanes.idle += 1
             else:
                 lanes.unreached += 1
+                self.unreached.add(turn.lane.name)
 
     async def publish(self) -> None:
         """Renders the page anew; a failure closes the report."""
@@ -288,7 +318,7 @@ class _Run:
         """Notes how the lanes stand after the run."""
         of = self.pipeline
         if self.report.lanes is not None:
-            self.report.lanes_standing = await of.worker.do(of.listing.standing)
+            self.report.lanes_standing = await of.worker.do(lambda: of.listing.standing(self.unreached))
 
 
 def _had_no_turn(failure: Failed) -> bool:
