@@ -116,7 +116,7 @@ ODD = {
 }
 
 
-async def test_odd_label_values_cost_nothing_but_themselves(bench: Callable[..., Bench], promtool: str) -> None:
+async def test_p9_odd_label_values_cost_nothing_but_themselves(bench: Callable[..., Bench], promtool: str) -> None:
     """Whatever an API sends as text: the page is whole, UTF-8, as Prometheus wants it, and holds every pod once."""
     made = bench(lambda window: [{**row, "pod": text} for text in (*ODD.values(), "plain") for row in ones(window)])
     report = await made.run()

@@ -166,7 +166,7 @@ def body() -> bytes:
     return f"{{{','.join(clusters)}}}".encode()
 
 
-def test_a_scrape_does_not_wait_for_a_large_answer(tmp_path: Path, body: bytes) -> None:
+def test_p16_a_scrape_does_not_wait_for_a_large_answer(tmp_path: Path, body: bytes) -> None:
     """While 42 MB are decoded, mapped, committed and published, and again refused, scrapes begin and end."""
     assert len(body) > 42_000_000
     jobs = JOB.format(name="large", max_age="1h").replace("window: {step: 1s}", "window: {step: 1s, initial: 48s}")
