@@ -3,7 +3,7 @@
 Owns: how a request is handed to botocore's signer, and where the keys come from: the config, files, or a profile of a
 file that the config names; never the environment or a metadata service by themselves. Must not know: the algorithm.
 
-botocore is an optional extra (16 MB, most of it descriptions of services that are not needed here). Only its signer is
+botocore is an optional extra (31 MB, most of it descriptions of services that are not needed here). Only its signer is
 used; requests go through the transport of the source, under its limits.
 """
 
