@@ -169,6 +169,17 @@ def test_a_misspelt_walk_is_told_with_what_the_answer_has(tmp_path: Path) -> Non
 
     result = call("preview", config, "--response", answer)
 
+    assert "the answer has no place for $.dta.{app}[*]: it is an object with data, status" in result.stderr
+
+
+def test_a_misspelt_walk_further_inside_is_told_with_what_the_answer_has(tmp_path: Path) -> None:
+    """If no walk finds a row, though one could be there, the names of the outermost object help to see why."""
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"data": {"shop": {"rows": []}}, "status": "ok"}')
+    config = write_config(tmp_path, CONFIG.replace('"$.{app}[*]"', '"$.data.{app}.row[*]"'))
+
+    result = call("preview", config, "--response", answer)
+
     assert "no row was found: do the paths of rows fit the answer?" in result.stderr
     assert "It is an object with data, status" in result.stderr
 
@@ -309,3 +320,11 @@ def test_one_page_is_not_told() -> None:
     """An answer that came at once needs no line."""
     mapped = MappedRun({}, rows=3, page_rows=(3,))
     assert list(page_lines(mapped, Material((Answer(200, "", b"x", ""),)))) == []
+
+
+def test_a_short_period_shows_its_values(tmp_path: Path) -> None:
+    """Values whose max_age is shorter than the first zero of a counter lasts are shown, and totals beside them."""
+    config = write_config(tmp_path, CONFIG.replace("every: 30m", "every: 5s\n    max_age: 5s"))
+    result = call("preview", config, "--response", write_answer(tmp_path), "--at", "2025-01-01T00:20Z")
+    assert 'pod_power_watts{app="shop",pod_name="cart-1"} 41.0' in result.stdout
+    assert 'pod_energy_joules_total{app="shop",pod_name="cart-1"} 22.5' in result.stdout

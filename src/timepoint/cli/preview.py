@@ -7,7 +7,7 @@ with an empty lane in memory in place of the ledger. Must not know: the data dir
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -292,7 +292,7 @@ def _from_file(path: Path) -> Material:
 
 
 def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tuple[bytes, Rejects, int]:
-    """What the page shows once counters have shown their first zero; all rejects; how many points are not its own."""
+    """What the page shows, with totals at once; all rejects; how many points are not its own."""
     from timepoint.exposition.formats import OPENMETRICS, TEXT
     from timepoint.exposition.render import render_families
     from timepoint.ledger.change import RunFacts
@@ -310,16 +310,17 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
         overlap=job.window.overlap,
     )
     lane = LaneState(job.name, question.lane.name)
-    changes = decide(lane, mapped, job.metrics, facts)
+    # Without a first zero, not two minutes later: by then a value of a job that runs every 30 s would be too old.
+    metrics = {name: replace(metric, zero_first=0) for name, metric in job.metrics.items()}
+    changes = decide(lane, mapped, metrics, facts)
     changes.commit = 1
     changes.apply(lane)
-    later = question.fire_time + max((metric.zero_first for metric in job.metrics.values()), default=0)
-    families = shown(job.metrics, [lane], later)
+    families = shown(metrics, [lane], question.fire_time)
     rejects = Rejects()
     rejects.update(mapped.rejects)
     rejects.update(changes.rejects)
     chosen = OPENMETRICS if format_ == "openmetrics" else TEXT
-    return render_families(families, chosen, later), rejects, changes.counts.unused
+    return render_families(families, chosen, question.fire_time), rejects, changes.counts.unused
 
 
 def _hull(mapped: MappedRun, window: Window) -> Window:
