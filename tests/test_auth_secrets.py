@@ -44,17 +44,14 @@ def gives(asked: Asked, vault: Vault, tokens: dict[str, str]) -> Pieces:
     return http(json.dumps(body).encode())
 
 
-def sources(vault: Vault, url: str, give: str, folder: Path) -> dict[str, dict[str, Any]]:
-    """A source for each way to authenticate, with a secret in each of its places; ``give`` is how tokens are given."""
+def with_tokens(vault: Vault, url: str, give: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """The ways that ask somebody for a token."""
     variable, file = vault.variable, vault.file
-    profile = folder / f"aws-credentials-{give}"
-    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    profile.write_text("[default]\n" + "".join(f"{name} = {vault.literal()}\n" for name in names))
 
     def oauth2(name: str, **more: Any) -> dict[str, Any]:
         return {"oauth2": {"client_id": variable(), "token_url": f"{url}/give/{name}/{give}", **more}}
 
-    found: dict[str, dict[str, Any]] = {
+    return {
         "client": oauth2(
             "client",
             client_secret=variable(NASTY),
@@ -92,28 +89,42 @@ def sources(vault: Vault, url: str, give: str, folder: Path) -> dict[str, dict[s
             }
         },
     }
-    if give == "good":
-        found |= {
+
+
+def without_tokens(vault: Vault, folder: Path) -> dict[str, dict[str, Any]]:
+    """The ways that need nothing but the secret."""
+    variable, file = vault.variable, vault.file
+    profile = folder / "aws-credentials"
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    profile.write_text("[default]\n" + "".join(f"{name} = {vault.literal()}\n" for name in names))
+    return {
+        "signature": {
             "signature": {
-                "signature": {
-                    "key": variable(),
-                    "key_id_file": file(),
-                    "string_to_sign": f"{{method}}{variable()}{{path}}{{key}}",
-                    "headers": {"X-Key": "{key_id}", "X-Signature": "{signature}", "X-App": variable()},
-                }
-            },
+                "key": variable(),
+                "key_id_file": file(),
+                "string_to_sign": f"{{method}}{variable()}{{path}}{{key}}",
+                "headers": {"X-Key": "{key_id}", "X-Signature": "{signature}", "X-App": variable()},
+            }
+        },
+        "sigv4": {
             "sigv4": {
-                "sigv4": {
-                    "region": "eu-central-1",
-                    "service": "monitoring",
-                    "access_key": variable(),
-                    "secret_key_file": file(),
-                    "session_token": variable(),
-                }
-            },
-            "profile": {"sigv4": {"region": "eu-central-1", "service": "ce", "credentials_file": str(profile)}},
-            "query": {"params": {"api_key": {"file": file()}, "other": variable(NASTY), "format": "json"}},
-        }
+                "region": "eu-central-1",
+                "service": "monitoring",
+                "access_key": variable(),
+                "secret_key_file": file(),
+                "session_token": variable(),
+            }
+        },
+        "profile": {"sigv4": {"region": "eu-central-1", "service": "ce", "credentials_file": str(profile)}},
+        "query": {"params": {"api_key": {"file": file()}, "other": variable(NASTY), "format": "json"}},
+    }
+
+
+def sources(vault: Vault, url: str, give: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """A source for each way to authenticate, with a secret in each of its places; ``give`` is how tokens are given."""
+    found = with_tokens(vault, url, give, folder)
+    if give == "good":
+        found |= without_tokens(vault, folder)
     limits = {"url": url, "attempts": 1, "circuit_breaker": {"failures": 1000}}
     return {f"{name}_{give}": {**limits, **source} for name, source in found.items()}
 
