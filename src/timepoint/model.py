@@ -219,7 +219,8 @@ class MappedRun:
     ``dropped`` counts rows that a relabel rule dropped on purpose. ``is_declared_empty``: the answer itself said that
     there is nothing, by its status. ``refused`` holds, per metric, rows for whose new series there was no room.
     ``page_rows`` are the rows of each page of the answer. ``settled_until`` is the instant (ms) up to which the answer
-    calls its own data final; None if it was not asked.
+    calls its own data final; None if it was not asked. ``partial`` says by what the answer tells that something is
+    missing in it; "" if it does not.
     """
 
     series: dict[str, dict[str, SeriesPoints]]
@@ -230,6 +231,7 @@ class MappedRun:
     refused: dict[str, Refused] = field(default_factory=dict)
     page_rows: tuple[int, ...] = ()
     settled_until: float | None = None
+    partial: str = ""
 
 
 _ESCAPE = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})

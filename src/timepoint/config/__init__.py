@@ -17,6 +17,7 @@ Read in this order:
     report_shape, report_build      the same for ``report``
     transform_shape     the keys of ``transform`` and their checks
     politeness_shape    the keys that limit how a source is asked, and their checks
+    signal_shape        the keys of ``expect.empty`` and ``expect.partial``
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on

@@ -87,6 +87,7 @@ class JobBuilder:
             self._add(Check.TIMEOUT, "timeout", message)
         empty_status = shape.expect.empty_status if shape.expect else None
         request = self.request(shape.request, source, empty_status or (), each)
+        request = replace(request, partial_status=tuple((shape.expect.partial_status if shape.expect else None) or ()))
         return Plan(
             schedule=schedule,
             window=self._window(shape.window, shape.request.timezone),

@@ -29,6 +29,7 @@ from timepoint.config.metric_shape import MetricShape, RulesShape
 from timepoint.config.paging_shape import PagingShape
 from timepoint.config.report_shape import ReportShape
 from timepoint.config.settled_shape import Settled
+from timepoint.config.signal_shape import SignalShape
 from timepoint.config.source_shape import HeaderShape
 from timepoint.config.transform_shape import TransformShape
 from timepoint.request.decoders.registry import DECODERS
@@ -185,6 +186,19 @@ class ExpectShape(Shape):
     absent: list[JsonPath] | None = described("Paths that must not be there, or be empty.", ["$.error"])
     empty_status: list[Annotated[int, Field(ge=100, le=599)]] | None = described(
         "Statuses that mean: nothing there yet. Such an answer counts as an accepted answer without rows.", [404]
+    )
+
+    empty: SignalShape | None = described(
+        "What an answer has that means: nothing there yet. It counts as an accepted answer without rows.",
+        {"present": ["$.Acknowledgement_MarketDocument"]},
+    )
+    partial: SignalShape | None = described(
+        "What an answer has in which something is missing. Its values are used, the run ends as `partial`, and the "
+        "window is asked for again.",
+        {"equal": {"$.timed_out": True}, "present": ["$.warnings"]},
+    )
+    partial_status: list[Annotated[int, Field(ge=100, le=599)]] | None = described(
+        "Statuses that mean the same as `partial`.", [416]
     )
 
     min_series_ratio: Annotated[float, Field(ge=0, le=1)] | None = described(

@@ -28,6 +28,7 @@ from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import check_quotas
 from timepoint.config.settled_shape import check_settled, settled_spec
+from timepoint.config.signal_shape import signal_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
@@ -272,6 +273,8 @@ class _Loader:
                 equal=(expect.equal if expect else None) or {},
                 present=tuple((expect.present if expect else None) or ()),
                 absent=tuple((expect.absent if expect else None) or ()),
+                empty=signal_spec(expect.empty if expect else None),
+                partial=signal_spec(expect.partial if expect else None),
             ),
         )
         try:

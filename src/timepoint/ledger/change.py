@@ -26,7 +26,8 @@ class RunFacts:
     several, oldest first, each touching the next. ``settled`` is the instant up to which data are final. ``overlap`` is
     how far the next run may read back behind the window: intervals in it are remembered one by one.
     ``window_is_asked``: the request names its window (R15). ``ends_run`` is False for a part of a run that is committed
-    before the rest is there: then no series leaves the page.
+    before the rest is there: then no series leaves the page. ``is_complete`` is False for an answer that says itself
+    that something is missing in it: what it has counts, and the watermark stays, so that it is asked for again.
     """
 
     fire_time: int
@@ -36,6 +37,7 @@ class RunFacts:
     settled: float
     overlap: int
     ends_run: bool = True
+    is_complete: bool = True
 
 
 @dataclass(slots=True)

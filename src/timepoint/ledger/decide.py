@@ -27,7 +27,8 @@ def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec]
     """The change set of an accepted answer: that of a whole run, or of a part of it.
 
     ``metrics`` are the job's, by name; one that is not in ``mapped`` had no series. The watermark moves to the end of
-    the window, also if there are no points: the answer was accepted. It never moves back.
+    the window, also if there are no points: the answer was accepted. It never moves back, and it stays at the start for
+    an answer in which something is missing.
     """
     run = LaneRun(lane, facts)
     watermark = run.reach.end if lane.watermark is None else max(lane.watermark, run.reach.end)
@@ -36,7 +37,7 @@ def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec]
         lane=lane.lane,
         version=lane.version,
         started_from=lane.watermark,
-        watermark=watermark,
+        watermark=run.watermark,
         kept_from=run.memory.keep_from,
         fire_time=facts.fire_time,
         now=facts.now,

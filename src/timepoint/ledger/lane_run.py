@@ -25,14 +25,17 @@ _FAR = 2**62
 class LaneRun:
     """One run of a lane: the same for all its metrics."""
 
-    __slots__ = ("facts", "grids", "memory", "new_memory", "reach", "rejects", "stamp")
+    __slots__ = ("facts", "grids", "memory", "new_memory", "reach", "rejects", "stamp", "watermark")
 
     def __init__(self, lane: LaneState, facts: RunFacts) -> None:
         self.facts = facts
         self.reach = Reach(facts, _oldest(lane))
         self.stamp = _stamp(lane, facts)
         self.rejects = Rejects()
-        keep_from = self.reach.end - facts.overlap
+        self.watermark = self.reach.end if facts.is_complete else self.reach.start
+        keep_from = self.watermark - facts.overlap
+        if lane.watermark is not None:
+            self.watermark = max(lane.watermark, self.watermark)
         if lane.kept_from is not None:
             keep_from = max(keep_from, lane.kept_from)
         self.memory = Memory(lane.kept_from, keep_from, lane.watermark)

@@ -7,7 +7,9 @@ Read in this order; what stands on one line belongs together.
         paths, walks        paths are parsed; the walks of ``rows`` form a tree (R1)
         plans               what each metric reads, and from which walk
         selectors, program  paths and plans become one function of nested loops
-        expect, boundary    what a usable document holds (R11); up to when it says that it is final
+        answers             whole answers: the three below, and what they come to in a run
+        expect, boundary, signals   what a usable document holds (R11); up to when it is final; what is missing in it
+        strangers           documents that are not what the mapping was written for
     running, once per answer
         engine              a run: documents in, points and rejects out
         spine, documents    where a body may be cut into parts, and their decoding

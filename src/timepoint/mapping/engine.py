@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timepoint.errors import ContentError, MappingError
-from timepoint.mapping.boundary import Boundary, compile_boundary
+from timepoint.mapping.answers import AnswerRecord, AnswerRules, compile_answers
+from timepoint.mapping.boundary import Boundary
 from timepoint.mapping.documents import Decoder, Parts
-from timepoint.mapping.expect import Expectation, compile_expect
 from timepoint.mapping.nodes import location_text, printable
 from timepoint.mapping.parts import sink_of
 from timepoint.mapping.plans import MetricPlan, check_defaults, plan_metric
@@ -50,14 +50,12 @@ class Mapping:
         self,
         plans: list[MetricPlan],
         walks: Walks,
-        expectation: Expectation,
-        boundary: Boundary | None,
+        answers: AnswerRules,
         missing: tuple[Any, ...],
     ) -> None:
         self.plans = plans
-        self.expectation = expectation
-        self.boundary = boundary
-        spine = find_spine(walks, plans, expectation, () if boundary is None else (boundary.path,))
+        self.answers = answers
+        spine = find_spine(walks, plans, answers.expectation, answers.paths)
         self.decoder = Decoder(spine)
         self.groups = groups_of(plans)
         self.whole: Program = build_program(plans, self.groups, walks.document, missing, None)
@@ -67,9 +65,15 @@ class Mapping:
         self._memories: dict[tuple[tuple[str, str], ...], list[TextMemory]] = {}
         # Whether all rows lie below the document. Nothing at all (null, as Go writes an empty list) has no rows; a text
         # has none either, but it is no answer that would let the watermark move on.
+        self.outermost = tuple(walk.path for walk in walks.document.children)
         self.looks_inside = all(plan.walk is not walks.document for plan in plans) and all(
             walk.path.segments for walk in walks.document.children
         )
+
+    @property
+    def boundary(self) -> Boundary | None:
+        """How far an answer says that its own data are final; None if it is not asked."""
+        return self.answers.boundary
 
     def start(self, context: RunContext) -> MappingRun:
         lane = tuple(sorted(context.labels.items()))
@@ -97,7 +101,7 @@ class MappingRun:
         self.takes = [sink.take for sink in self._sinks]
         self._admit(context.admission)
         self.parts: Parts | None = None
-        self._settled: list[float | None] = []
+        self.answers = AnswerRecord(mapping.answers)
         self.rejects = Rejects()
         self.rows = 0
         self.dropped = 0
@@ -110,16 +114,17 @@ class MappingRun:
             if admission is not None and admission.sums and plan.name not in admission.sums:
                 self.takes[place] = _without_overflow(self.takes[place])
 
-    def check(self, answer: Any, *, is_beyond: bool = False) -> None:
-        """Looks at a decoded answer for what ``expect`` and ``settled_until`` say of it.
+    def check(self, answer: Any, *, is_beyond: bool = False) -> bool:
+        """Whether a decoded answer has rows to be read, by what ``expect`` and ``settled_until`` say of it.
 
         ``is_beyond``: it is a page behind the last row, of which an error document is still to be told. Raises
         ContentError, RecursionError for an answer that is nested too deep for their filters.
         """
-        mapping = self._mapping
-        mapping.expectation(answer, is_beyond=is_beyond)
-        if mapping.boundary is not None and not is_beyond:
-            self._settled.append(mapping.boundary.read(answer))
+        return self.answers.take(answer, is_beyond=is_beyond)
+
+    def tell_partial(self, why: str) -> None:
+        """Notes that something is missing in an answer, by what was told outside of it."""
+        self.answers.partial = self.answers.partial or why
 
     def add(self, document: Any, *, is_checked: bool = False) -> None:
         """Maps one document: a JSON-like value, or a ``msgspec.Raw``. Raises ContentError or MappingError.
@@ -131,10 +136,14 @@ class MappingRun:
         if mapping.looks_inside and isinstance(root, str | int | float):
             raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
         try:
-            if not is_checked:
-                self.check(root)
+            if not is_checked and not self.check(root):
+                self.parts = None
+                return
+            rows = self.rows
             program = mapping.whole if self.parts is None else mapping.cut
             program(root, self)
+            if self.rows == rows and mapping.looks_inside:
+                self.answers.refuse_stranger(root, mapping.outermost)
         except RecursionError as error:
             raise MappingError("the document is nested too deep for the filters of the mapping") from error
         if self.parts is not None:
@@ -143,8 +152,7 @@ class MappingRun:
 
     def finish(self) -> MappedRun:
         """What all documents came to. Raises ContentError if none of them says up to when it is final, and must."""
-        boundary = self._mapping.boundary
-        settled = None if boundary is None else boundary.settle(self._settled)
+        settled = self.answers.settled()
         series = {
             plan.name: sink.finish(self.rejects, plan.name)
             for plan, sink in zip(self._mapping.plans, self._sinks, strict=True)
@@ -157,7 +165,16 @@ class MappingRun:
                 refused[name] = Refused(memory.refused.count, list(memory.refused.texts))
             if memory.drops_refused:
                 self.dropped -= memory.refused.count * len(group)
-        return MappedRun(series, self.rejects, self.rows, self.dropped, refused=refused, settled_until=settled)
+        return MappedRun(
+            series,
+            self.rejects,
+            self.rows,
+            self.dropped,
+            is_declared_empty=self.answers.is_empty,
+            refused=refused,
+            settled_until=settled,
+            partial=self.answers.partial,
+        )
 
     def problem(self, metric: int | None, location: tuple[Any, ...], problem: CellProblem) -> None:
         """Counts a row's problem at the node where it was found."""
@@ -214,13 +231,12 @@ def compile_mapping(spec: MappingSpec) -> Mapping:
     walks = build_walks(spec.rows, problems)
     check_defaults(spec.defaults, walks, problems)
     plans = [plan_metric(metric, walks, spec, problems) for metric in spec.metrics]
-    expectation = compile_expect(spec.expect, problems)
-    boundary = compile_boundary(spec.settled, problems)
+    answers = compile_answers(spec, problems)
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))
     try:
         whole = [plan for plan in plans if plan is not None]
-        return Mapping(whole, walks, expectation, boundary, spec.defaults.missing or ())
+        return Mapping(whole, walks, answers, spec.defaults.missing or ())
     except TooDeepError:
         message = "the walks pass more than 15 levels of wildcards, captures and filters in one another"
         raise SpecError([SpecProblem(("rows",), message)]) from None

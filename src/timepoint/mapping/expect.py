@@ -11,9 +11,9 @@ from typing import Any
 
 from timepoint.errors import ContentError
 from timepoint.mapping.nodes import equal
-from timepoint.mapping.paths import Path, PathError, path_from_document
-from timepoint.mapping.selectors import TooDeepError, Writer, query_function
-from timepoint.mapping.spec import ExpectSpec, SpecProblem, Where
+from timepoint.mapping.paths import Path
+from timepoint.mapping.signals import Query, compile_query, is_empty
+from timepoint.mapping.spec import ExpectSpec, SpecProblem
 from timepoint.mapping.unusable import show
 
 _Query = Callable[[Any, Any], Any]
@@ -29,9 +29,9 @@ class Expectation:
 
     values: tuple[Path, ...]
     existences: tuple[Path, ...]
-    equals: tuple[tuple[str, _Query, Any], ...]
-    present: tuple[tuple[str, _Query], ...]
-    absent: tuple[tuple[str, _Query], ...]
+    equals: tuple[tuple[str, Query, Any], ...]
+    present: tuple[tuple[str, Query], ...]
+    absent: tuple[tuple[str, Query], ...]
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -44,11 +44,11 @@ class Expectation:
                 shown = show(found[0]) if found else "nothing"
                 raise ContentError("expect", f"{text} is {shown}, expected {show(required)}")
         for text, query in () if is_beyond else self.present:
-            if not any(not _is_empty(node) for _, node in query(document, document)):
+            if not any(not is_empty(node) for _, node in query(document, document)):
                 raise ContentError("expect", f"{text} must be present, and there is nothing")
         for text, query in self.absent:
             for _, node in query(document, document):
-                if not _is_empty(node):
+                if not is_empty(node):
                     raise ContentError("expect", f"{text} must be absent, and there is {show(node)}")
 
 
@@ -60,17 +60,12 @@ def compile_expect(spec: ExpectSpec, problems: list[SpecProblem]) -> Expectation
     """Compiles ``expect``; mistakes are added to ``problems``."""
     paths: dict[str, list[Path]] = {"equal": [], "present": [], "absent": []}
 
-    def compiled(text: str, *where: str) -> list[_Query]:
-        try:
-            path = path_from_document(text)
-            writer = Writer()
-            query = writer.compile(query_function(writer, path.segments))
-        except (PathError, TooDeepError) as error:
-            full: Where = ("expect", *where)
-            problems.append(SpecProblem(full, str(error)))
+    def compiled(text: str, *where: str) -> list[Query]:
+        found = compile_query(text, ("expect", *where), problems)
+        if found is None:
             return []
-        paths[where[0]].append(path)
-        return [query]
+        paths[where[0]].append(found[0])
+        return [found[1]]
 
     equals = [(text, query, must) for text, must in spec.equal.items() for query in compiled(text, "equal", text)]
     present = [(text, query) for text in spec.present for query in compiled(text, "present")]

@@ -110,12 +110,31 @@ class MetricMapping:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectSpec:
-    """What a usable document holds (R11): path -> required value, paths that must be there, paths that must not."""
+class SignalSpec:
+    """What gives a signal, of which any one suffices: path -> value, paths that are there, paths that are not."""
 
     equal: Mapping[str, Any] = field(default_factory=dict)
     present: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectSpec:
+    """What a usable document holds (R11): path -> required value, paths that must be there, paths that must not.
+
+    ``empty`` are the signals that there is nothing yet, ``partial`` those that something is missing.
+    """
+
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    empty: SignalSpec | None = None
+    partial: SignalSpec | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says how a good answer is told from others."""
+        return bool(self.equal or self.present or self.absent or self.empty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,8 @@ class JobDesk:
             window_is_asked=job.window_is_asked,
             settled=settled_instant(job, fire_time, mapped.settled_until, state.watermark),
             overlap=overlap_behind(job.window, window.end),
-            ends_run=ends_run,
+            ends_run=ends_run and not mapped.partial,
+            is_complete=not mapped.partial,
         )
         return decide(state, mapped, job.metrics, facts)
 

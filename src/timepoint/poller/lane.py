@@ -28,7 +28,7 @@ from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import changed_labels
 from timepoint.poller.guard import refusal
 from timepoint.poller.origin import Material, Origin
-from timepoint.poller.report import NOT_SETTLED, RunReport
+from timepoint.poller.report import NOT_SETTLED, PARTIAL_DATA, RunReport
 from timepoint.poller.settled import settled_window, unsettled_text, without_points
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import paused_collector
@@ -159,7 +159,7 @@ class LaneStages:
             self._read(answered)
         with taking(self.report, "decide", clock), closing(Outcome.MAPPING_ERROR, "load"):
             mapped, part = self._settled(answered)
-            answered.ends_run |= part != answered.window
+            answered.ends_run |= part != answered.window or bool(mapped.partial)
             change_set = answered.change_set = self.desk.decide(
                 mapped, part, self.report.fire_time, ends_run=answered.ends_run, lane=turn.lane.name
             )
@@ -186,6 +186,9 @@ class LaneStages:
             budget.fit(mapped)
             _name_overflow(mapped, turn.lane)
         self.report.rejects.update(mapped.rejects)
+        if mapped.partial and self.job.window.asks_once:
+            why = "and a counter without time would count the window twice: nothing of it is used"
+            raise Failed(Outcome.SOURCE_ERROR, PARTIAL_DATA, f"{_partial_text(mapped, window)}, {why}")
         answered.mapped, answered.points = mapped, _count_points(mapped)
         if not answered.points and mapped.rows and mapped.rejects.total:
             raise Failed(Outcome.MAPPING_ERROR, "all_rejected", _first_reject(mapped.rejects))
@@ -272,6 +275,8 @@ class LaneStages:
         turn.committed += 1
         turn.next += 1
         turn.is_over = answered.ends_run
+        if mapped.partial:
+            turn.failure = Failed(Outcome.SOURCE_ERROR, PARTIAL_DATA, _partial_text(mapped, answered.window))
 
 
 def _name_overflow(mapped: MappedRun, lane: Lane) -> None:
@@ -281,6 +286,12 @@ def _name_overflow(mapped: MappedRun, lane: Lane) -> None:
     for offered in mapped.series.values():
         if OVERFLOW in offered:
             offered[series_text({**lane.labels, "overflow": "true"})] = offered.pop(OVERFLOW)
+
+
+def _partial_text(mapped: MappedRun, window: Window) -> str:
+    """What is said of an answer in which something is missing."""
+    begin = format_instant(window.start)
+    return f"the answer says that something is missing in it ({mapped.partial}): {begin} and later is asked for again"
 
 
 def _count_points(mapped: MappedRun) -> int:

@@ -132,6 +132,8 @@ def add_page(page: Answer, polling: HttpPolling, run: MappingRun) -> None:
     With a transform ``expect`` is about the answer, not about what is made of it: what is no usable answer, an error
     document say, is the source's fault, and no program or function need be ready for it.
     """
+    if page.status in polling.request.partial_status:
+        run.tell_partial(f"status {page.status}")
     for document in documents(page, polling.request, polling.source.max_body):
         _add_document(document, polling, run, is_beyond=page.is_beyond)
 
@@ -141,8 +143,7 @@ def _add_document(document: Any, polling: HttpPolling, run: MappingRun, *, is_be
         run.add(document)
         return
     try:
-        run.check(decoded(document), is_beyond=is_beyond)
-        if is_beyond:
+        if not run.check(decoded(document), is_beyond=is_beyond) or is_beyond:
             return
         for step in polling.transform:
             document = step(document)

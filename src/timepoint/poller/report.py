@@ -19,6 +19,9 @@ NOTHING_NEW = "nothing_new"
 NOT_SETTLED = "not_settled"
 """The reason of a run whose answer says of itself that nothing of the window is final yet."""
 
+PARTIAL_DATA = "partial_data"
+"""The reason of a run whose answer says of itself that something is missing in it."""
+
 NO_FAILURES = frozenset({NOTHING_NEW, NOT_SETTLED})
 
 TIMEOUT = "timeout"

@@ -249,7 +249,8 @@ class HttpFetcher:
             return Answer(response.status, content_type, b"", prepared.shown, empty=True)
         if response.status == NOT_MODIFIED and request.conditional:
             return Answer(response.status, content_type, b"", prepared.shown, mask=redactor.mask_quoted)
-        if not 200 <= response.status <= 299:  # noqa: PLR2004 - the class of accepted statuses
+        is_accepted = 200 <= response.status <= 299 or response.status in request.partial_status  # noqa: PLR2004 - the class
+        if not is_accepted:
             raise await self._refused(response, redactor)
         check_type(content_type, request.decode, request.charset)
         body = await response.read(self._source.max_body if prepared.most is None else prepared.most)

@@ -164,6 +164,7 @@ class RequestSpec:
     paging: PagingSpec | None = None
     report: ReportSpec | None = None
     empty_status: tuple[int, ...] = ()
+    partial_status: tuple[int, ...] = ()
     cost: int = 1
     conditional: bool = False
     hidden: tuple[Secret, ...] = ()
