@@ -20,15 +20,15 @@ from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.paging_build import build_paging
 from timepoint.config.places import Findings, Path
-from timepoint.config.report_build import build_report
 from timepoint.config.politeness_shape import check_cost
+from timepoint.config.report_build import build_report
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.config.transform_shape import build_transform
 from timepoint.config.zones import zone_complaint
 from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
-from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.charsets import charset_complaint
+from timepoint.request.spec import CsvSpec, RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.template import template_doubts, template_names, template_problems, uses_window
 from timepoint.request.transform.chain import Step
 from timepoint.secret import Secret
@@ -163,7 +163,7 @@ class JobBuilder:
         ``empty_status`` means that there is nothing yet; ``each`` are what templates may name of a fan-out, None for
         anything.
         """
-        has_authorization = source is not None and bool(source.authorization or source.basic_auth)
+        has_authorization = source is not None and source.sets_authorization
         key = "post" if shape.get is None else "get"
         path = shape.get or shape.post or ""
         self._check_path(path, key)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from timepoint.config.auth_shape import HeaderShape
 from timepoint.config.kinds import (
     Duration,
     FilledText,
@@ -30,10 +31,8 @@ from timepoint.config.paging_shape import PagingShape
 from timepoint.config.report_shape import ReportShape
 from timepoint.config.settled_shape import Settled
 from timepoint.config.signal_shape import SignalShape
-from timepoint.config.source_shape import HeaderShape
 from timepoint.config.transform_shape import TransformShape
 from timepoint.request.decoders.registry import DECODERS
-
 
 if TYPE_CHECKING:
     DecoderName = str
@@ -65,7 +64,11 @@ class RequestShape(Shape):
     """The request of a job. Path, params, header values and body may hold templates."""
 
     place: ClassVar[str] = "the request of a job"
-    groups: ClassVar[tuple[OneOf, ...]] = (OneOf("get", "post", required=True), OneOf("json", "form"), OneOf("paging", "report"))
+    groups: ClassVar[tuple[OneOf, ...]] = (
+        OneOf("get", "post", required=True),
+        OneOf("json", "form"),
+        OneOf("paging", "report"),
+    )
 
     get: Text | None = described("A GET request to this path, which is appended to the URL of the source.", "/pods")
     post: Text | None = described("A POST request to this path.", "/query")

@@ -28,8 +28,8 @@ from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import check_quotas
 from timepoint.config.settled_shape import check_settled, settled_spec
-from timepoint.config.signal_shape import signal_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
+from timepoint.config.signal_shape import signal_spec
 from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
 from timepoint.config.window_checks import (

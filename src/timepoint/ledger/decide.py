@@ -31,7 +31,6 @@ def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec]
     an answer in which something is missing.
     """
     run = LaneRun(lane, facts)
-    watermark = run.reach.end if lane.watermark is None else max(lane.watermark, run.reach.end)
     change_set = ChangeSet(
         job=lane.job,
         lane=lane.lane,

@@ -5,7 +5,6 @@ Owns: the paths of ``expect`` and the sentence for a document that does not hold
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +14,6 @@ from timepoint.mapping.paths import Path
 from timepoint.mapping.signals import Query, compile_query, is_empty
 from timepoint.mapping.spec import ExpectSpec, SpecProblem
 from timepoint.mapping.unusable import show
-
-_Query = Callable[[Any, Any], Any]
-_EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +46,6 @@ class Expectation:
             for _, node in query(document, document):
                 if not is_empty(node):
                     raise ContentError("expect", f"{text} must be absent, and there is {show(node)}")
-
-
-def _is_empty(node: Any) -> bool:
-    return node in _EMPTY
 
 
 def compile_expect(spec: ExpectSpec, problems: list[SpecProblem]) -> Expectation:
