@@ -311,7 +311,7 @@ def test_many_pages_are_told_in_short() -> None:
     """The first ten and the last two pages stand for a hundred."""
     pages = tuple(Answer(200, "", b"x", "") for _ in range(100))
     mapped = MappedRun({}, rows=300, page_rows=(3,) * 100)
-    lines = list(page_lines(mapped, Material(pages, 100)))
+    lines = list(page_lines(mapped, Material(pages, 100), is_paged=True))
     assert len(lines) == 1 + 10 + 1 + 2
     assert lines[-3:] == ["    ...", "    page 99: 3 rows, 1 bytes", "    page 100: 3 rows, 1 bytes"]
 
@@ -319,7 +319,16 @@ def test_many_pages_are_told_in_short() -> None:
 def test_one_page_is_not_told() -> None:
     """An answer that came at once needs no line."""
     mapped = MappedRun({}, rows=3, page_rows=(3,))
-    assert list(page_lines(mapped, Material((Answer(200, "", b"x", ""),)))) == []
+    material = Material((Answer(200, "", b"x", ""),))
+    assert list(page_lines(mapped, material, is_paged=False)) == []
+
+
+def test_one_page_where_there_may_be_several_is_told() -> None:
+    """A misspelt path to the next page looks like the last page, so who previews it reads that there is no other."""
+    mapped = MappedRun({}, rows=3, page_rows=(3,))
+    material = Material((Answer(200, "", b"x", ""),))
+    lines = list(page_lines(mapped, material, is_paged=True))
+    assert lines == ["  1 page, 3 rows: nothing in it leads to another"]
 
 
 def test_a_short_period_shows_its_values(tmp_path: Path) -> None:

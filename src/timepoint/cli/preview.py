@@ -177,7 +177,7 @@ def _preview(job: Job, question: Question, format_: str) -> None:
     if not question.windows:
         return
     mapped, material = asyncio.run(_run(job, question))
-    for line in page_lines(mapped, material):
+    for line in page_lines(mapped, material, is_paged=_is_paged(job) and question.response is None):
         click.echo(line, err=True)
     if format_ == "points":
         click.echo("".join(f"{line}\n" for line in point_lines(mapped)), nl=False)
@@ -193,8 +193,18 @@ def _preview(job: Job, question: Question, format_: str) -> None:
         click.echo(line, err=True)
 
 
-def page_lines(mapped: MappedRun, material: Material) -> Iterator[str]:
-    """The pages of an answer that came in several: how many, and the rows and bytes of each."""
+def _is_paged(job: Job) -> bool:
+    """Whether an answer of a job may come in pages."""
+    from timepoint.job import HttpPolling
+
+    paging = job.polling.request.paging if isinstance(job.polling, HttpPolling) else None
+    return paging is not None and paging.kind.is_paging
+
+
+def page_lines(mapped: MappedRun, material: Material, *, is_paged: bool) -> Iterator[str]:
+    """The pages of an answer: how many, and the rows and bytes of each. ``is_paged``: there may be several."""
+    if is_paged and len(mapped.page_rows) == 1:
+        yield f"  1 page, {mapped.rows} rows: nothing in it leads to another"
     if len(mapped.page_rows) < _SEVERAL:
         return
     sizes = [len(page.body) for page in material.content]

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from tests.request.paging.api import Ask, PagedApi, Reply, fail, fetch, found, rows, served
-from tests.request.paging.kinds import CASES, get
+from tests.request.paging.kinds import CASES, SINCE, get
 from tests.request.wire import FakeClock
 from timepoint.errors import StatusError
+from timepoint.request.paging.continue_at import ContinueAt
 from timepoint.request.paging.cursor import Cursor
+from timepoint.request.paging.last_id import LastId
 from timepoint.request.paging.link import Link
 from timepoint.request.paging.next_url import NextUrl
 from timepoint.request.paging.offset import Offset
@@ -333,6 +335,42 @@ async def test_rows_that_are_not_there(body: object, message: str) -> None:
     """A misspelt path does not look like an empty page."""
     error = await fail(saying(Reply(body)), get("/x"), OFFSET)
     assert message in str(error)
+
+
+async def test_a_page_number_needs_to_know_the_rows() -> None:
+    """Where nothing says how many pages there are, a page whose rows nobody can count is not taken for the last."""
+    error = await fail(PagedApi(rows(9)), get("/page"), PagingSpec(PageNumber(param="page")))
+    assert "`rows` must say where in it the rows of a page are" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/after", LastId(path="$.data[-1].key", param="starting_after")),
+        ("/after", LastId(path="$.date[-1].id", param="starting_after")),
+        ("/since", ContinueAt(path="$.data[*].when")),
+        ("/since", ContinueAt(path="$.date[*].time")),
+    ],
+)
+async def test_a_misspelt_path_is_not_the_last_page(path: str, kind: LastId | ContinueAt) -> None:
+    """A page with rows in which nothing is found to go on from is an error, not the end."""
+    request = SINCE if path == "/since" else get(path)
+    error = await fail(PagedApi(rows(9)), request, PagingSpec(kind))
+    assert "in a page with rows" in str(error)
+
+
+async def test_a_feed_that_runs_newest_first_is_not_continued_at_its_newest_row() -> None:
+    """What such an API cuts off is the oldest part, which the newest timepoint does not lead to."""
+    api = PagedApi(list(reversed(rows(9))))
+    error = await fail(api, SINCE, PagingSpec(ContinueAt(path="$.data[*].time")))
+    assert "the page runs newest first" in str(error)
+
+
+async def test_a_status_behind_the_last_page_does_not_excuse_a_gap() -> None:
+    """204 before the total is reached has cut the list."""
+    plan = at(2, Reply(status=204))
+    error = await fail(PagedApi(rows(9), plan=plan), *CASES["page with a total"][:2])
+    assert "says that there are 9 rows, and gave 3" in str(error)
 
 
 async def test_no_rows_where_the_total_is_0() -> None:

@@ -192,6 +192,37 @@ async def test_a_full_page_of_one_instant_cannot_be_continued() -> None:
     assert "the page is full and has one timepoint alone" in str(error)
 
 
+async def test_rows_of_one_instant_inside_the_window() -> None:
+    """A page that comes again since all its rows are of the newest timepoint is the end, and no API that is stuck."""
+    api = PagedApi([{**row, "time": WINDOW_START + 60} for row in rows(2)])
+    assert once(found(await fetch(api, SINCE, PagingSpec(ContinueAt(path="$.data[*].time"))), "data")) == api.rows
+    assert len(api.asked) == 2
+
+
+@given(st.lists(st.integers(0, 3), max_size=15), st.integers(4, 9))
+@settings(max_examples=30, deadline=None)
+async def test_several_rows_of_one_instant(counts: list[int], size: int) -> None:
+    """However many rows a timepoint has, if fewer than a page holds, each of them is read."""
+    listed = [
+        {"id": f"{second}-{pod}", "time": WINDOW_START + second, "value": 1}
+        for second, count in enumerate(counts)
+        for pod in range(count)
+    ]
+    api = PagedApi(listed, size)
+    pages = await read_without_server(
+        api, SINCE, PagingSpec(ContinueAt(path="$.data[*].time"), rows="$.data", limit=size)
+    )
+    assert once(found(pages, "data")) == listed
+
+
+async def test_a_flag_that_is_left_out() -> None:
+    """Where the flag is not there, as where false is not written, the mark alone decides."""
+    replies = iter([Reply({"next": "b"}), Reply({})])
+    api = PagedApi([], plan=lambda _number, _ask: next(replies))
+    paging = PagingSpec(Cursor(path="$.next", param="cursor", more="$.has_more"))
+    assert len(await fetch(api, get("/x"), paging)) == 2
+
+
 async def test_times_in_another_format_and_zone() -> None:
     """The times of a page are read as the config says, local ones in their zone."""
     api = PagedApi(

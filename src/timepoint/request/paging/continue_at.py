@@ -25,6 +25,8 @@ class ContinueAt(TimesSpec, Kind):
         "fewer rows than `limit`."
     )
 
+    may_repeat: ClassVar[bool] = True
+
     add: int = key(
         "duration",
         "How much later than the newest timepoint the next request begins. Default: `0s`, so that the newest timepoint "
@@ -39,6 +41,12 @@ class ContinueAt(TimesSpec, Kind):
 
     def following(self, page: Page) -> PreparedRequest | None:
         times = self.read(page.document)
+        if not times and page.document.is_misread(self.path, is_first=page.number == 1):
+            raise paging_error(f"{self.path} finds no time in a page with rows")
+        if len(set(times)) > 1 and times == sorted(times, reverse=True):
+            raise paging_error(
+                "the page runs newest first, so what is cut off lies before it, where this does not look"
+            )
         if not times or (start := max(times) + self.add) >= page.window.end:
             return None
         if start <= page.window.start:

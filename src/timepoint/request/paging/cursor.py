@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from timepoint.mapping.nodes import NOTHING
 from timepoint.request.paging.keys import key
 from timepoint.request.paging.nodes import is_absent
 from timepoint.request.paging.pager import Kind, Page, paging_error
@@ -33,13 +34,13 @@ class Cursor(Sent, Kind):
     )
 
     def following(self, page: Page) -> PreparedRequest | None:
-        flag = page.document.node(self.more) if self.more else None
-        if self.more and is_absent(flag):
+        flag = page.document.node(self.more) if self.more else NOTHING
+        if flag is not NOTHING and is_absent(flag):
             return None
-        mark = page.document.node(self.path)
+        mark = page.document.node(self.path)  # decides where the flag is left out
         if not is_absent(mark):
             return self.send(page.asked, mark)
-        if self.more:
+        if flag is not NOTHING:
             raise paging_error(
                 f"{self.more} says that there are more pages, and {self.path} holds no mark to go on from"
             )

@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from timepoint.request.paging.cursor import Cursor
 from timepoint.request.paging.keys import key
+from timepoint.request.paging.pager import Page, paging_error
+from timepoint.request.prepare import PreparedRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,12 @@ class LastId(Cursor):
         "$.has_more",
         default="",
     )
+
+    def following(self, page: Page) -> PreparedRequest | None:
+        following = Cursor.following(self, page)
+        if following is None and not self.more and page.document.is_misread(self.path, is_first=page.number == 1):
+            raise paging_error(f"{self.path} finds no id in a page with rows")
+        return following
 
     @property
     def ends_short(self) -> bool:

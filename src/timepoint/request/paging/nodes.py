@@ -9,6 +9,7 @@ decoded whole it takes 230 ms and 65 MB.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -40,6 +41,16 @@ def steps_of(text: str) -> tuple[Step, ...]:
     return tuple(step for step in steps if isinstance(step, Name | Index | Wild))
 
 
+def container_of(text: str) -> str | None:
+    """The path to the list whose elements a path goes through first, None for a path that goes through none."""
+    path = parse_path(text)
+    for number, segment in enumerate(path.segments):
+        if isinstance(segment.sole, Index | Wild):
+            names = [before.sole for before in path.segments[:number]]
+            return "$" + "".join(f"[{json.dumps(name.name)}]" for name in names if isinstance(name, Name))
+    return None
+
+
 def is_singular(text: str) -> bool:
     """Whether a path can find one node at most."""
     return not any(isinstance(step, Wild) for step in steps_of(text))
@@ -66,6 +77,17 @@ class Document:
     def node(self, path: str) -> Any:
         """What a path to one node finds, ``NOTHING`` if it is not there."""
         return next(iter(self.nodes(path)), NOTHING)
+
+    def is_misread(self, path: str, *, is_first: bool) -> bool:
+        """Whether a path that found nothing should have: the list it goes through has rows, or is not there at all.
+
+        Behind the first page a list that is not there is one without rows.
+        """
+        container = container_of(path)
+        node = NOTHING if container is None else self.node(container)
+        if node is NOTHING:
+            return is_first
+        return count_of(node) != 0
 
     @property
     def is_list(self) -> bool:

@@ -21,8 +21,11 @@ class Offset(Sent, Kind):
         "The number of rows that came so far asks for the rows after them, from `0`. The last page is the one that "
         "makes up the `total`, or the one without rows, or the one with fewer rows than `limit`."
     )
-    counts_rows: ClassVar[bool] = True
     by_position: ClassVar[bool] = True
+
+    @property
+    def counts_rows(self) -> bool:
+        return True
 
     @property
     def ends_short(self) -> bool:

@@ -34,6 +34,10 @@ class PageNumber(Sent, Kind):
     )
 
     @property
+    def counts_rows(self) -> bool:
+        return not self.pages
+
+    @property
     def ends_short(self) -> bool:
         return not self.pages
 

@@ -69,9 +69,14 @@ class Pager(Protocol):
 
     says: ClassVar[str]  # what users read about it
     one_of: ClassVar[tuple[str, ...]]  # keys of which one must stand
-    counts_rows: ClassVar[bool]  # whether it must know how many rows a page has
     by_position: ClassVar[bool]  # whether rows are found by their position, so that one that goes moves all behind it
     is_paging: ClassVar[bool]  # whether there may be more than one page
+    may_repeat: ClassVar[bool]  # whether a page may come twice, since something else tells that the API moves on
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether it must know how many rows a page has."""
+        ...
 
     @property
     def ends_short(self) -> bool:
@@ -93,9 +98,13 @@ class Kind:
     __slots__ = ()
     says: ClassVar[str] = ""
     one_of: ClassVar[tuple[str, ...]] = ()
-    counts_rows: ClassVar[bool] = False
     by_position: ClassVar[bool] = False
     is_paging: ClassVar[bool] = True
+    may_repeat: ClassVar[bool] = False
+
+    @property
+    def counts_rows(self) -> bool:
+        return False
 
     @property
     def ends_short(self) -> bool:

@@ -112,6 +112,7 @@ class Reading:
     def _follow(self, asked: PreparedRequest, answer: Answer) -> PreparedRequest | None:
         """What one page leads to, after it was checked."""
         if answer.empty:  # a status that says "nothing there", as some APIs do behind their last page
+            self._check_end(0)
             return None
         spec, kind = self.spec, self.spec.kind
         page = Page(
@@ -179,6 +180,8 @@ class Reading:
 
     def _refuse_repeated(self, page: Page) -> None:
         """Raises SourceError for a page with rows that was there before, byte for byte."""
+        if self.spec.kind.may_repeat:
+            return
         before = self._bodies.setdefault(_digest(page), page.number)
         if before != page.number and page.rows != 0:
             raise paging_error(
@@ -190,7 +193,7 @@ class Reading:
         """Whether a page of a feed that runs newest first lies wholly before the window."""
         assert self.spec.until is not None
         times = self.spec.until.read(page.document)
-        if not times and page.rows:
+        if not times and page.document.is_misread(self.spec.until.path, is_first=page.number == 1):
             raise paging_error(f"{self.spec.until.path} (until) finds no time in a page with rows")
         return bool(times) and max(times) < self.window.start
 
