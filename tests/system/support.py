@@ -5,6 +5,7 @@ Owns: starting and ending them, and waiting for a condition instead of sleeping.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -103,13 +104,15 @@ def free_port() -> int:
 
 
 def get(url: str, headers: dict[str, str] | None = None, timeout: float = PATIENCE) -> tuple[int, bytes]:
-    """Status and body of a GET; an error status is an answer too."""
+    """Status and body of a GET; an error status is an answer too. OSError if there is none, or half of one."""
     request = urllib.request.Request(url, headers=headers or {})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"the answer broke off: {error!r}") from error
 
 
 class DemoApi:
