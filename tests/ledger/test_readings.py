@@ -139,3 +139,80 @@ def test_cumulative_series_does_not_show_zero_first(meter: Ledger) -> None:
     """The first reading is no increment, so the page does not make one of it."""
     change_set = meter.run(facts(0, 5), {"": instants((0, 5000))})
     assert meter.on_page()[""].zero_until <= change_set.now
+
+
+def test_new_start_that_is_taken_back_was_none(meter: Ledger) -> None:
+    """A newest reading that was shown before it was complete does not leave the meter counted twice."""
+    meter.run(facts(0, 10, overlap=10), {"": instants((0, 5000), (5, 0))})
+    assert meter.value() == 5000
+    change_set = meter.run(facts(0, 20, overlap=10), {"": instants((0, 5000), (5, 5010), (10, 5020))})
+    assert (meter.value(), meter.debt()) == (5020, 0)
+    assert (change_set.counts.revised, change_set.counts.resets) == (1, 0)
+
+
+def test_reading_before_a_new_start_may_be_revised(meter: Ledger) -> None:
+    """It is all that is left of what the source counted before."""
+    meter.run(facts(0, 10, overlap=10), {"": instants((0, 100), (5, 10))})
+    meter.run(facts(0, 15, overlap=10), {"": instants((0, 120), (5, 10), (10, 12))})
+    assert (meter.value(), meter.debt()) == (132, 0)
+
+
+def test_reading_that_is_revised_below_the_one_before_is_no_new_start(meter: Ledger) -> None:
+    """It is a debt, also when both are read again, and when the next reading is higher."""
+    meter.run(facts(0, 10, overlap=20), {"": instants((0, 100), (5, 105))})
+    for overlapping in range(2):
+        meter.run(facts(0, 15 + overlapping, overlap=20), {"": instants((0, 100), (5, 99))})
+        assert (meter.value(), meter.debt()) == (105, 6)
+    meter.run(facts(0, 25, overlap=20), {"": instants((0, 100), (5, 101), (20, 107))})
+    assert (meter.value(), meter.debt()) == (107, 0)
+
+
+class Meter:
+    """Readings by the book: which of them was a new start when it came, and how far back they may be revised."""
+
+    def __init__(self) -> None:
+        self.readings: list[float] = []
+        self.starts: list[bool] = []
+        self.first = 0
+        self.page = 0.0
+
+    def read(self, offered: dict[int, float], keep_from: int) -> None:
+        """``offered`` by number, five minutes apart."""
+        for number in range(self.first, len(self.readings)):
+            self.readings[number] = offered.get(number, self.readings[number])
+        for number in range(self.first + 1, len(self.readings)):
+            falls = self.readings[number] < self.readings[number - 1]
+            self.starts[number] &= falls
+            if falls and not self.starts[number]:
+                self.first = number
+        for number in range(len(self.readings), max(offered, default=-1) + 1):
+            self.starts.append(bool(self.readings) and offered[number] < self.readings[-1])
+            self.readings.append(offered[number])
+        self.first = max(self.first, min(-(-keep_from // 5), len(self.readings)) - 1)
+        self.page = max(self.page, self.current)
+
+    @property
+    def current(self) -> float:
+        before = [self.readings[n - 1] for n, is_start in enumerate(self.starts) if is_start]
+        return self.readings[-1] + sum(before) if self.readings else 0.0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    story=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2**30)), min_size=1, max_size=12),
+    overlap=st.sampled_from([0, 5, 15, 40]),
+)
+def test_readings_that_are_revised_come_to_what_a_person_notes(story: list[tuple[int, int]], overlap: int) -> None:
+    """Meters that rise, fall, start anew and are corrected: total less debt is what the readings come to."""
+    meter = Ledger(MemoryStore(), [counter(temporality=Temporality.CUMULATIVE)])
+    book, end = Meter(), 0
+    for more, seed in story:
+        start = max(0, end - overlap)
+        end += 5 * more + 5
+        offered = {
+            n: float((seed >> n % 7) * 2654435761 % 13 + (n if seed % 3 else 0)) for n in range(start // 5, end // 5)
+        }
+        meter.run(facts(start, end, overlap=overlap), {"": instants(*((5 * n, v) for n, v in offered.items()))})
+        book.read(offered, end - overlap)
+        meter.restart()
+        assert (meter.value(), meter.value() - meter.debt()) == (book.page, book.current)

@@ -93,7 +93,7 @@ class Hostile:
         self.asked.append(window)
         if len(self.asked) > self.moment.fails_at:
             return StatusError(500, "the API is broken")
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"pod": pod, "s": start, "e": end, "v": value}
             for pod in ("a", "b")
             for (start, end), value in self.truth(pod, window).items()
@@ -108,7 +108,7 @@ class Hostile:
 
     def truth(self, pod: str, window: Window) -> dict[Interval, int]:
         """What the API has of a pod at this moment, in and around the window."""
-        found = {}
+        found: dict[Interval, int] = {}
         start = window.start - window.start % (4 * HOUR) - 4 * HOUR
         while start < window.end:
             length = self.lengths[start // MINUTE % len(self.lengths)]
@@ -150,12 +150,11 @@ async def test_what_is_counted_is_what_was_answered_last(
             b.restart()
         api.moment, api.asked = moment, []
         report = await b.run()
+        asked_from = b.store.load("pods", "").asked_from or 0
         for asked in api.asked[: report.committed]:
             for pod, counted in book.items():
                 kept = {i: v for i, v in api.truth(pod, asked).items() if asked.start < i[1] <= asked.end}
-                counted.update(
-                    {i: v for i, v in kept.items() if i in counted or i[0] >= b.store.load("pods", "").asked_from}
-                )
+                counted.update({i: v for i, v in kept.items() if i in counted or i[0] >= asked_from})
         held = states(b)
         assert {pod: state.value - state.debt for pod, state in held.items()} == {
             pod: sum(counted.values()) for pod, counted in book.items() if counted

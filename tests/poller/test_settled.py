@@ -211,7 +211,7 @@ async def test_what_was_final_once_is_not_taken_back(tmp_path: Path) -> None:
     b = bench(tmp_path, f"{WINDOW}, overlap: 10m")
     await b.run()
     watermark = b.store.load("pods", "").watermark
-    b.source.answer = said(0)
+    assert watermark is not None
     b.source.answer = lambda window: {**said(0)(window), "data": [{"pod": "a", "t": watermark - STEP, "v": 3}]}
     await b.clock.advance(minutes=30)
     report = await b.run()

@@ -15,6 +15,7 @@ import sys
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from math import fsum, inf, isfinite
+from operator import ne
 
 from timepoint.ledger.change import Counts
 from timepoint.ledger.interval_plan import Memory, Plan, plan_cumulative, plan_delta
@@ -303,7 +304,8 @@ def _read_slowly(
     """One series reading by reading: revisions, odd values, scattered grids. None if it is not in the run.
 
     A revision of the newest reading moves the base of the next one; what it takes back is owed (or not, if revisions
-    are ignored). A revision of an older reading changes nothing: readings are sums already.
+    are ignored). A revision of an older reading changes nothing, for readings are sums already, unless the source
+    started anew after it.
     """
     found = _usable_values(metric, plans, text, points, state)
     if found is None:
@@ -316,18 +318,51 @@ def _read_slowly(
         if is_new:
             return None
         return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
-    reading, rebased, revised = _last_reading(state), 0.0, 0
+    revised = array("d", counted)
     for i, j in plan.seen:
-        if values[i] == counted[j]:
-            continue
-        revised += 1
-        if j == len(counted) - 1:
-            if metric.spec.on_revision is OnRevision.IGNORE:
-                rebased = reading - values[i]
-            reading = values[i]
+        revised[j] = values[i]
+    rebased, known_from = 0.0, 0
+    if revised != counted:
+        rebased, known_from = _rebase(counted, revised, metric.spec.on_revision)
+    reading = revised[-1] if len(revised) else 0.0
     amounts = _follow(state, reading, [values[i] for i in plan.fresh], metric.changes.counts, rebased)
     if amounts is None:
         return _refuse_total(metric, plan, text, state)
     plan.series += 1
-    _note_revised(metric.changes.counts, revised)
+    _note_revised(metric.changes.counts, sum(map(ne, revised, counted)))
+    if known_from:
+        times, recent = _remember_from(known_from, plan, values, counted)
+        return amounts, metric.lane.intern(times), recent
     return amounts, plan.kept, _remember(plan, values, counted)
+
+
+def _rebase(counted: array[float], revised: array[float], on_revision: OnRevision) -> tuple[float, int]:
+    """What revisions add to the sum of earlier starts, and from which known reading on that is known.
+
+    ``carry`` holds each known reading after which a lower one came: a new start. If the pair no longer falls it was
+    none. A pair that falls only since it was revised is no new start either, but nothing notes that: so what lies
+    before it is forgotten, and may no longer be revised.
+    """
+    if on_revision is OnRevision.IGNORE:
+        return counted[-1] - revised[-1], len(counted) - 1
+    rebased, known_from = 0.0, 0
+    for k in range(1, len(counted)):
+        fell, falls = counted[k] < counted[k - 1], revised[k] < revised[k - 1]
+        if fell:
+            rebased += (revised[k - 1] if falls else 0.0) - counted[k - 1]
+        elif falls:
+            known_from = k
+    return rebased, known_from
+
+
+def _remember_from(known_from: int, plan: Plan, values: array[float], counted: array[float]) -> tuple[Times, bytes]:
+    """As ``_remember``, without the first of what is known."""
+    known_of = dict(plan.seen)
+    kept = [
+        place
+        for place, source in enumerate(plan.sources)
+        if (known_of.get(source, known_from) if source >= 0 else ~source) >= known_from
+    ]
+    times = Times((plan.kept.starts[place] for place in kept), (plan.kept.ends[place] for place in kept))
+    sources = [plan.sources[place] for place in kept]
+    return times, array("d", [values[s] if s >= 0 else counted[~s] for s in sources]).tobytes()
