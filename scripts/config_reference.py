@@ -70,7 +70,7 @@ prints a JSON Schema; an editor with a YAML language server completes and checks
 - **Durations** are Prometheus' own: `250ms`, `15s`, `30m`, `1h30m`, `7d`, `2w`, `1y`, and `0`. A day is 24 hours.
 - **Sizes** are a number with `B`, `KB`, `MB` or `GB`; a KB is 1024 B, as in Prometheus.
 - **Texts** may be numbers: `version: 1.10` is sent as it is written.
-- **`${NAME}`** is a variable of the environment, in `sources` and in the `request` of a job and nowhere else. One that
+- **`${NAME}`** is a variable of the environment, in `sources`, in the `request` of a job or of a discovery, and nowhere else. One that
   is not set is a mistake. `$${` is a literal `${`. What comes from the environment is never shown in a message, a log
   or a metric.
 - **Files** of credentials and certificates are looked for beside the config if their path is relative. They are read
@@ -115,6 +115,7 @@ _PLACES = {
     "BasicAuth": "`basic_auth`",
     "Authorization": "`authorization`",
     "OAuth2": "`oauth2`",
+    "ServiceAccount": "`service_account`",
     "Login": "`login`",
     "Send": "`send` of a login",
     "Signature": "`signature`",
@@ -128,6 +129,7 @@ _PLACES = {
     "Time": "`time`",
     "Relabel": "A relabel rule: an item of `relabel`",
     "Unit": "`unit`",
+    "Each": "Values of a fan-out: `each.NAME`",
     "Request": "`request`",
     "Csv": "`csv`",
     "Paging": "`paging`",

@@ -10,7 +10,7 @@ Read in this order:
     environ             ${NAME}
     kinds, names, zones kinds of values; names that a metric, label, job or source may have; time zones
     auth_shape          credentials, headers and TLS, wherever they stand
-    auth_oauth2, auth_login, auth_signature, auth_sigv4     each a way to authenticate: its keys and what they mean
+    auth_oauth2, auth_service_account, auth_login, auth_signature, auth_sigv4   each a way to authenticate: its keys
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
     shape, schema       what does not fit, in words; the JSON Schema for editors
     paging_shape, paging_build      the keys of ``paging`` and their checks
@@ -18,6 +18,7 @@ Read in this order:
     transform_shape     the keys of ``transform`` and their checks
     politeness_shape    the keys that limit how a source is asked, and their checks
     signal_shape        the keys of ``expect.empty`` and ``expect.partial``
+    each_build          the fan-out of a job and its checks
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on

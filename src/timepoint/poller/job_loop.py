@@ -18,7 +18,7 @@ from timepoint.model import Outcome
 from timepoint.poller import schedule
 from timepoint.poller.edits import Anew
 from timepoint.poller.pipeline import Pipeline
-from timepoint.poller.report import LanesReport, RunReport, skipped
+from timepoint.poller.report import RunReport, skipped
 from timepoint.poller.tally import JobTally
 
 LOGGER = logging.getLogger(__name__)
@@ -123,17 +123,6 @@ class JobLoop:
         self._changed()
 
 
-def _lanes(lanes: LanesReport | None) -> dict[str, str | int | None]:
-    """How many lanes there are, and how many of them did not end well."""
-    if lanes is None:
-        return {}
-    return {
-        "lanes": lanes.listed,
-        "lanes_failed": lanes.failed,
-        "lanes_unreached": lanes.unreached or None,
-    }
-
-
 def _level(report: RunReport) -> int:
     if not report.failed:
         return logging.INFO
@@ -151,7 +140,7 @@ def log_run(report: RunReport) -> None:
     if report.brought_back:
         log.event(LOGGER, logging.ERROR, "clock_was_ahead", job=report.job_name, error=report.brought_back)
     log_anew(report.begun_anew)
-    counts, rejects = report.counts, report.rejects
+    counts, rejects, lanes = report.counts, report.rejects, report.lanes
     log.event(
         LOGGER,
         _level(report),
@@ -161,7 +150,9 @@ def log_run(report: RunReport) -> None:
         fire_time=format_instant(report.fire_time),
         window_start=format_instant(report.windows[0].start) if report.windows else None,
         window_end=format_instant(report.windows[-1].end) if report.windows else None,
-        **_lanes(report.lanes),
+        lanes=lanes.listed if lanes is not None else None,
+        lanes_failed=lanes.failed if lanes is not None else None,
+        lanes_unreached=(lanes.unreached or None) if lanes is not None else None,
         duration=round(report.duration, 3),
         attempts=report.attempts,
         rows=report.rows,
@@ -179,7 +170,7 @@ def log_run(report: RunReport) -> None:
         reason=report.reason or None,
         error=report.error or None,
     )
-    if report.lanes is not None and report.lanes.trouble:
-        log.event(LOGGER, logging.WARNING, "lanes_not_listed", job=report.job_name, error=report.lanes.trouble)
+    if lanes is not None and lanes.trouble:
+        log.event(LOGGER, logging.WARNING, "lanes_not_listed", job=report.job_name, error=lanes.trouble)
     if report.bug is not None:
         LOGGER.error("BUG: a run of job %s met an error that is not foreseen", report.job_name, exc_info=report.bug)
