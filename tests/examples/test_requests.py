@@ -3,117 +3,150 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from aiohttp import web
+import yaml
 
-from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, first_lane, mapped, own_body, produced, run
-from timepoint.clock import DAY, SystemClock
-from timepoint.config.load import load_config
-from timepoint.job import HttpPolling, Job
-from timepoint.model import Window
-from timepoint.request.fetch import HttpFetcher
+from tests.examples.api import CREDENTIAL, WINDOW, Api, ask, moved, serve
+from tests.examples.support import first_lane, mapped, own_body, produced, run
+from timepoint.cli.recipes import all_recipes
+from timepoint.job import HttpPolling
 
-CREDENTIAL = "a-credential"
-WINDOW = Window(FIRE_TIME - FIRE_TIME % DAY - DAY, FIRE_TIME - FIRE_TIME % DAY)
+RECIPES = {recipe.name: recipe for recipe in all_recipes()}
+PAGING = {
+    recipe.name: paging
+    for recipe in RECIPES.values()
+    for job in yaml.safe_load(recipe.text)["jobs"].values()
+    if (paging := job["request"].get("paging")) and "one_page" not in paging and "limit" not in paging
+}
+"""How the examples page; not those whose pages are full or the last one, since the bodies here are small."""
 
-
-class Asked(NamedTuple):
-    """One request as the server saw it."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: str
-
-
-class Api:
-    """A server that gives one body to every request, and a token at the login, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.body = b""
-        self.asked: list[Asked] = []
-        self.url = ""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        if request.path.endswith(("/token", "/login")):
-            return web.json_response({"access_token": CREDENTIAL, "token": CREDENTIAL, "expires_in": 3600})
-        self.asked.append(Asked(request.method, request.raw_path, headers, await request.text()))
-        return web.Response(body=self.body, content_type="application/json")
+MARK = "mark-of-the-next-page"
 
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    """The server, on a port that the system chooses."""
-    api = Api()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    api.url = site.name
-    yield api
-    await runner.cleanup()
+    """The server."""
+    async with serve() as api:
+        yield api
 
 
-def _moved(name: str, api: Api, directory: Path) -> Job:
-    """The job of an example whose API is the server and whose credentials are files in ``directory``."""
-    text = (EXAMPLES / f"{name}.yaml").read_text("utf-8")
-    for file in re.findall(r"/run/secrets/(\w+)", text):
-        (directory / file).write_text(CREDENTIAL, "utf-8")
-    text = re.sub(r"(?<=(?:url|get): )https?://[^/\s]+", api.url, text)
-    text = re.sub("/run/secrets|/var/lib/timepoint-secrets", str(directory), text)
-    path = directory / f"{name}.yaml"
-    path.write_text(text, "utf-8")
-    (job,) = load_config(path, ENVIRON).jobs
-    return job
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
+@pytest.mark.parametrize("name", RECIPES)
 async def test_example_asks_and_reads(name: str, api: Api, tmp_path: Path) -> None:
     """One request goes out, whole and with its credential, and its answer gives the points of the body."""
     api.body = own_body(name).read_bytes()
-    job = _moved(name, api, tmp_path)
+    job = moved(name, api, tmp_path)
+    (answer,) = await ask(job)
     assert isinstance(job.polling, HttpPolling)
-    async with HttpFetcher(job.polling.source) as fetcher:
-        deadline = SystemClock().monotonic() + 10
-        values = first_lane(job).values
-        (answer,) = await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME, values=values)
     assert produced(mapped(job.polling, answer, WINDOW)) == produced(run(name, api.body, WINDOW))
 
     (asked,) = api.asked
     assert not any(word in asked.target + asked.body for word in ("{window", "{each", "{fire_time", "%7Beach"))
+    values = first_lane(job).values
     assert not values or any(value in unquote(asked.target) + asked.body for value in values.values())
-    if "/run/secrets" in (EXAMPLES / f"{name}.yaml").read_text("utf-8"):
+    if "/run/secrets" in RECIPES[name].text:
         sent = " ".join([asked.target, *asked.headers.values()])
         pairs = (f"{CREDENTIAL}:", f"reader:{CREDENTIAL}", f"{CREDENTIAL}:{CREDENTIAL}")
         assert any(text in sent for text in (CREDENTIAL, *(base64.b64encode(text.encode()).decode() for text in pairs)))
 
 
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [
-        ("uk_carbon_intensity", "/intensity/2027-01-14T00:00Z/2027-01-15T00:00Z"),
-        ("prometheus", "/api/v1/query_range?query=up&start=1799884800&end=1799971200&step=15s"),
-        (
-            "nordpool_exchanges",
-            "/api/v2/PowerSystem/Exchanges/ByAreas?areas=FI&date=2027-01-15",
-        ),
-    ],
-)
-async def test_targets(name: str, target: str, api: Api, tmp_path: Path) -> None:
+def _words(path: str) -> list[Any]:
+    """The names and indices of a path."""
+    found = re.findall(r"\.\w+|\[.*?\]", path)
+    return [json.loads(word.strip("[]")) if word[0] == "[" else word[1:] for word in found]
+
+
+def _at(document: Any, words: list[Any]) -> Any:
+    for word in words:
+        document = document[word]
+    return document
+
+
+def _with(document: Any, path: str, value: object) -> Any:
+    """A document with a value at a path."""
+    changed = json.loads(json.dumps(document))
+    *way, last = _words(path)
+    _at(changed, way)[last] = value
+    return changed
+
+
+def _first_page(paging: dict[str, Any], body: Any) -> tuple[Any, str]:
+    """A first page that says there is another, and what then must stand in the second request."""
+    if "next_url" in paging:
+        return _with(body, paging["next_url"]["path"], f"/{MARK}"), MARK
+    if "cursor" in paging:
+        keys = paging["cursor"]
+        page = _with(body, keys["path"], MARK)
+        return (_with(page, keys["more"], value=True) if "more" in keys else page), MARK
+    if "last_id" in paging:
+        keys = paging["last_id"]
+        return _with(body, keys["more"], value=True), _at(body, _words(keys["path"]))
+    if "page" in paging:
+        return _with(body, paging["page"]["pages"], 2), f"{paging['page']['param']}=2"
+    rows = len(_at(body, _words(paging["rows"])))
+    return _with(body, paging["total"], 2 * rows), MARK if "link" in paging else str(rows)
+
+
+@pytest.mark.parametrize("name", PAGING)
+async def test_example_goes_on_to_the_next_page(name: str, api: Api, tmp_path: Path) -> None:
+    """When the first answer says that there is more, the second request asks for it, and the second page is the last."""
+    body = json.loads(own_body(name).read_bytes())
+    first, wanted = _first_page(PAGING[name], body)
+    last = (
+        _with(body, PAGING[name]["total"], _at(first, _words(PAGING[name]["total"])))
+        if "total" in PAGING[name]
+        else body
+    )
+    api.first, api.body, api.link = (
+        json.dumps(first).encode(),
+        json.dumps(last, indent=1).encode(),
+        f"</{MARK}>; rel=next",
+    )
+
+    pages = await ask(moved(name, api, tmp_path))
+
+    assert len(pages) == len(api.asked) == 2
+    assert wanted in unquote(api.asked[1].target) + api.asked[1].body
+    assert api.asked[1].method == api.asked[0].method
+
+
+def test_paging_is_looked_at() -> None:
+    """Each kind of paging that the examples use is among those that are tried, but for a guard and full pages."""
+    tried = {kind for paging in PAGING.values() for kind in paging}
+    assert {"next_url", "link", "cursor", "offset", "page", "last_id"} <= tried
+
+
+TARGETS = """
+anthropic_usage /v1/organizations/usage_report/messages?starting_at=2027-01-14T00:00:00Z&ending_at=2027-01-15T00:00:00Z
+    &bucket_width=1d&limit=31&group_by[]=model
+eia /v2/electricity/rto/fuel-type-data/data/?frequency=hourly&data[0]=value&facets[respondent][]=PGE
+    &facets[respondent][]=BPAT&start=2027-01-14T00&end=2027-01-15T00&length=5000&offset=0&api_key=a-credential
+entsoe_prices /api?documentType=A44&in_Domain=10YFR-RTE------C&out_Domain=10YFR-RTE------C&periodStart=202701140000
+    &periodEnd=202701150000&securityToken=a-credential
+github_billing /organizations/example/settings/billing/usage?year=2027&month=01&day=14
+github_traffic /repos/prometheus/prometheus/traffic/views
+gitlab_dora /api/v4/projects/278964/dora/metrics?metric=deployment_frequency&interval=daily&start_date=2027-01-14
+    &end_date=2027-01-14
+home_assistant /api/history/period/2027-01-14T00:00:00Z?end_time=2027-01-15T00:00:00Z
+    &filter_entity_id=sensor.boiler_temperature,sensor.outside_temperature&no_attributes=
+nordpool_exchanges /api/v2/PowerSystem/Exchanges/ByAreas?areas=FI&date=2027-01-15
+opencost /allocation/compute?window=2027-01-14T00:00:00Z,2027-01-15T00:00:00Z&aggregate=namespace&accumulate=true
+prometheus /api/v1/query_range?query=up&start=1799884800&end=1799971200&step=15s
+shelly /rpc/EMData.GetData?id=0&ts=1799884800&end_ts=1799971200
+uk_carbon_intensity /intensity/2027-01-14T00:00Z/2027-01-15T00:00Z
+"""
+
+
+@pytest.mark.parametrize("line", re.sub(r"\n +", "", TARGETS).split("\n")[1:-1], ids=lambda line: line.split()[0])
+async def test_targets(line: str, api: Api, tmp_path: Path) -> None:
     """Path and query are those of the API's documentation."""
-    api.body = b"{}"
-    job = _moved(name, api, tmp_path)
-    assert isinstance(job.polling, HttpPolling)
-    async with HttpFetcher(job.polling.source) as fetcher:
-        deadline = SystemClock().monotonic() + 10
-        await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME)
-    assert api.asked[0].target.replace("%3A", ":") == target
+    name, target = line.split()
+    api.body = own_body(name).read_bytes()
+    await ask(moved(name, api, tmp_path))
+    assert unquote(api.asked[0].target) == target
