@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from timepoint.config.auth_login import build_login
 from timepoint.config.auth_oauth2 import build_oauth2
+from timepoint.config.auth_service_account import build_service_account
 from timepoint.config.auth_shape import AuthorizationShape, BasicAuthShape, HeaderShape, ParamShape, TlsShape
 from timepoint.config.auth_signature import build_signature
 from timepoint.config.auth_sigv4 import build_sigv4
@@ -45,6 +46,7 @@ _OURS = frozenset(
 # What each way to authenticate that has modules of its own means; it is given the builder, the shape and its place.
 AUTH_BUILDERS: dict[str, Callable[[SourceBuilder, Any, Where], AuthSpec]] = {
     "oauth2": build_oauth2,
+    "service_account": build_service_account,
     "login": build_login,
     "signature": build_signature,
     "sigv4": build_sigv4,

@@ -12,13 +12,15 @@ from pydantic import Field
 
 from timepoint.config.auth_login import LoginShape
 from timepoint.config.auth_oauth2 import OAuth2Shape
+from timepoint.config.auth_service_account import ServiceAccountShape
 from timepoint.config.auth_shape import AuthorizationShape, BasicAuthShape, HeaderShape, Param, TlsShape
 from timepoint.config.auth_signature import SignatureShape
 from timepoint.config.auth_sigv4 import SigV4Shape
 from timepoint.config.kinds import Duration, FilledText, OneOf, PositiveDuration, Shape, Size, described, required
 from timepoint.config.politeness_shape import BreakerShape, Quotas, Rate
 
-WAYS = ("basic_auth", "authorization", "oauth2", "login", "signature", "sigv4")  # at most one of them
+# Ways to authenticate, of which a source has one at most.
+WAYS = ("basic_auth", "authorization", "oauth2", "service_account", "login", "signature", "sigv4")
 
 
 class SourceShape(Shape):
@@ -44,6 +46,10 @@ class SourceShape(Shape):
             "client_secret_file": "/run/secrets/energy_client",
             "token_url": "https://login.energy.internal/token",
         },
+    )
+    service_account: ServiceAccountShape | None = described(
+        "A bearer token for a service account of Google.",
+        {"key_file": "/run/secrets/google.json", "scopes": ["https://www.googleapis.com/auth/monitoring.read"]},
     )
     login: LoginShape | None = described(
         "A token from a request of its own.",

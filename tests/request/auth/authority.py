@@ -191,6 +191,10 @@ class Authority:
         self._protector = ResourceProtector()
         self._protector.register_token_validator(Validator(self))
 
+    def register(self, grant: type) -> None:
+        """Takes one more kind of grant."""
+        self._server.register_grant(grant)
+
     def new(self, kind: str) -> str:
         """A token that no test could guess to be right."""
         return f"canary-{kind}-{len(self.granted)}-token"

@@ -7,7 +7,6 @@ Source: RFC 6749 (2.3.1, 4.3, 4.4, 5, 6), RFC 6750.
 from __future__ import annotations
 
 import logging
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ from yarl import URL
 
 from timepoint import log
 from timepoint.errors import TokenError
-from timepoint.request.auth.base import Added, Around, Draft, Scheme
-from timepoint.request.auth.endpoint import FORM, Endpoint, EndpointSpec, Question, Reply, lifetime_of
+from timepoint.request.auth.base import Around
+from timepoint.request.auth.bearer import BearerScheme
+from timepoint.request.auth.endpoint import FORM, EndpointSpec, Question, Reply
 from timepoint.request.auth.refresh import RefreshTokens
 from timepoint.request.auth.secrets import read_secret
-from timepoint.request.auth.tokens import Token, TokenKeeper
+from timepoint.request.auth.tokens import Token
 from timepoint.request.spec import AuthSpec, SecretSource
 from timepoint.secret import Secret
 
@@ -30,7 +30,6 @@ LOGGER = logging.getLogger(__name__)
 
 CLIENT_CREDENTIALS, REFRESH_TOKEN, PASSWORD = GRANTS = ("client_credentials", "refresh_token", "password")
 BASIC, POST = METHODS = ("client_secret_basic", "client_secret_post")
-_TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12, and what a header can carry
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +49,18 @@ class OAuth2Spec(AuthSpec):
     password: SecretSource | None = None
 
 
-class OAuth2(Scheme):
+class OAuth2(BearerScheme):
     """A bearer token from a token endpoint."""
 
     def __init__(self, spec: OAuth2Spec, around: Around) -> None:
+        super().__init__(spec.endpoint, around)
         self._spec = spec
         self._source = around.source.name
-        self._endpoint = Endpoint("token endpoint", spec.endpoint, around)
-        self._keeper = TokenKeeper(self._source, around.clock, self._ask)
         self._methods = [spec.method] if spec.method else list(METHODS)
         self._refresh = RefreshTokens(spec.refresh_token, spec.rotated_file) if spec.refresh_token else None
         self._warned = False
 
-    async def add(self, draft: Draft, deadline: float) -> Added:  # noqa: ARG002 - the seam's
-        token = await self._keeper.current(deadline)
-        header = Secret(f"Bearer {token.text.reveal()}")
-        return Added({"Authorization": header}, hidden=(token.text, *token.hidden), token=token)
-
-    def refused(self, added: Added, status: int) -> bool:
-        return status == 401 and isinstance(added.token, Token) and self._keeper.refused(added.token)  # noqa: PLR2004 - RFC 6750, 3.1
-
-    async def close(self) -> None:
-        await self._keeper.close()
-        await self._endpoint.close()
-
-    async def _ask(self) -> Token:
+    async def ask(self) -> Token:
         grant: dict[str, Secret] = {"grant_type": Secret(self._spec.grant)}
         if self._refresh is not None:
             return await self._ask_by_refreshing(self._refresh, grant)
@@ -109,7 +95,7 @@ class OAuth2(Scheme):
         while True:
             method = self._methods[0]
             question = self._question(method, grant)
-            reply = await self._endpoint.ask(question)
+            reply = await self.endpoint.ask(question)
             answer = reply.json()
             said = answer.get("error") if isinstance(answer, dict) else None
             if reply.is_good and not said:
@@ -123,7 +109,7 @@ class OAuth2(Scheme):
             raise self._refusal(reply, said)
 
     def _refusal(self, reply: Reply, said: Any) -> TokenError:
-        error = self._endpoint.refusal(reply)
+        error = self.endpoint.refusal(reply)
         return _SpentError(str(error), 0.0, may_pass=False) if said == "invalid_grant" else error
 
     def _question(self, method: str, grant: Mapping[str, Secret]) -> Question:
@@ -152,16 +138,10 @@ class OAuth2(Scheme):
         return Question("POST", url, headers, body, (*hidden, *spec.endpoint.hidden))
 
     def _read(self, answer: Any, question: Question) -> tuple[Token, Secret | None]:
-        text = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(text, str) or not _TOKEN.fullmatch(text):
-            raise self._endpoint.fail("the answer has no access_token that can be sent")
-        kind = answer.get("token_type", "Bearer")
-        if not isinstance(kind, str) or kind.lower() != "bearer":
-            raise self._endpoint.fail("the answer has a token_type other than Bearer")
-        rotated = answer.get("refresh_token")
-        refresh_token = Secret(rotated) if isinstance(rotated, str) and _TOKEN.fullmatch(rotated) else None
+        rotated = answer.get("refresh_token") if isinstance(answer, dict) else None
+        refresh_token = Secret(rotated) if isinstance(rotated, str) and rotated.strip() else None
         hidden = (*question.hidden, refresh_token) if refresh_token is not None else question.hidden
-        return Token(Secret(text), lifetime_of(answer.get("expires_in")), hidden), refresh_token
+        return self.token_of(answer, hidden), refresh_token
 
 
 class _SpentError(TokenError):

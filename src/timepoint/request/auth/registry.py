@@ -13,6 +13,7 @@ from timepoint.request.auth.base import Around, Scheme
 from timepoint.request.auth.login import Login, LoginSpec
 from timepoint.request.auth.oauth2 import OAuth2, OAuth2Spec
 from timepoint.request.auth.plain import Basic, Nothing, Word
+from timepoint.request.auth.service_account import ServiceAccount, ServiceAccountSpec
 from timepoint.request.auth.signature import Signature, SignatureSpec
 from timepoint.request.prepare import userinfo
 from timepoint.request.spec import Authorization, BasicAuth, SecretSource
@@ -21,6 +22,7 @@ SCHEMES: dict[type, Callable[[Any, Around], Scheme]] = {
     BasicAuth: lambda spec, _: Basic(spec),
     Authorization: lambda spec, _: Word(spec),
     OAuth2Spec: OAuth2,
+    ServiceAccountSpec: ServiceAccount,
     LoginSpec: Login,
     SignatureSpec: Signature,
     SigV4Spec: SigV4,
