@@ -24,6 +24,7 @@ from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
 from timepoint.config.metric_shape import MetricShape
 from timepoint.config.names import plain_name_complaint
+from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import check_quotas
@@ -232,6 +233,7 @@ class _Loader:
             metrics = [_untimed(mapped) for mapped in metrics]
         check_grid(parts.where, shape, shapes, window, self.findings)
         check_once(parts.where, window, self.findings)
+        check_paged(parts.where, shape, shapes, self.findings)
         if shape.window is not None and shape.window.settled_until is not None:
             cuts = plan.window_is_asked or any(mapped.metric.temporality for mapped in metrics)
             counts = any(mapped.own.time is _WINDOW for mapped in metrics)

@@ -5,12 +5,15 @@ Owns: the checks of paging. Must not know: how pages are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from timepoint.config.checks import Check
+from timepoint.config.job_shape import JobShape
+from timepoint.config.metric_shape import MetricShape
 from timepoint.config.paging_shape import PagingShape, given_keys
 from timepoint.config.places import Findings, Path
+from timepoint.config.window_checks import step_from_window
 from timepoint.mapping.stamps import StampReader, find_zone
 from timepoint.mapping.unusable import Unusable
 from timepoint.request.paging.keys import keys_of
@@ -21,6 +24,8 @@ from timepoint.request.paging.times import TimesSpec
 from timepoint.request.spec import RequestSpec
 
 _SEVERAL = TimesSpec.__dataclass_fields__["path"].metadata["says"]  # the one path that may find many nodes
+
+_ADDING = ("sum", "mean")  # of which a row that comes twice makes another value
 
 
 def build_paging(
@@ -47,6 +52,26 @@ def build_paging(
         until=TimesSpec(**until) if until is not None else None,
         max_pages=shape.max_pages or MAX_PAGES,
     )
+
+
+def check_paged(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], findings: Findings) -> None:
+    """Adds what does not go with pages of which each begins at the newest timepoint of the one before."""
+    paging = job.request.paging
+    continue_at = getattr(paging, "continue_at", None) if paging is not None else None
+    if continue_at is None:
+        return
+    shapes: dict[Path, JobShape | MetricShape] = {where: job}
+    shapes.update({(*where, "metrics", name): shape for name, shape in metrics.items()})
+    for at, shape in shapes.items():
+        if shape.combine in _ADDING and not given_keys(continue_at).get("add"):
+            message = (
+                f"{shape.combine} would add up the newest timepoint of a page, which comes twice: write add: 1s "
+                "under continue_at, or the finest step of the API"
+            )
+            findings.add(Check.PAGING, (*at, "combine"), message)
+        if step_from_window(shape.time) is not None:
+            message = "a list that begins at the window has a known length, and continue_at cuts the window: write at"
+            findings.add(Check.PAGING, (*at, "time"), message)
 
 
 def _complaints_of(spec: type[Any], given: dict[str, Any], where: tuple[str, ...]) -> Iterator[tuple[Any, str]]:

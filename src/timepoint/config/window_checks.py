@@ -26,7 +26,7 @@ def check_grid(
     times = {(*where, "time"): job.time}
     times.update({(*where, "metrics", name, "time"): shape.time for name, shape in metrics.items()})
     for at, time in times.items():
-        length = _step_from_window(time)
+        length = step_from_window(time)
         complaint = _misfit(window, length, time) if time and length else None
         if complaint:
             findings.add(Check.WINDOW_GRID, (*at, "step"), complaint)
@@ -121,7 +121,7 @@ def check_max_age(
             findings.add(Check.MAX_AGE, at, message)
 
 
-def _step_from_window(time: TimeShape | None) -> Length | None:
+def step_from_window(time: TimeShape | None) -> Length | None:
     """The step of a time that begins at the window, None for any other time."""
     if time is None or time.step is None or time.start is None or not time.start.startswith("{window."):
         return None

@@ -103,13 +103,25 @@ def at_url(asked: PreparedRequest, given: str) -> PreparedRequest:
     Credentials would go with it, so it must stay with the scheme, host and port of the source.
     """
     target = joined(asked.url, given)
-    if target.origin() != asked.url.origin():
+    if not is_inside(asked.url, target):
         where = Redactor(text.reveal() for text in asked.hidden).mask(f"{target.scheme}://{target.host}:{target.port}")
         raise paging_error(
             f"the answer leads to {where}; only the scheme, host and port of the source are asked, since credentials "
             "must not leave them: set the URL of the source to where the API is"
         )
-    return moved(asked, target)
+    return moved(asked, URL(f"{asked.url.origin()}{target.raw_path_qs}", encoded=True))
+
+
+def is_inside(source: URL, target: URL) -> bool:
+    """Whether a target is at the source.
+
+    So is one by http if the source is asked by https, as an API writes it that does not know of the proxy before it.
+    """
+    if (target.host or "").lower() != source.host:
+        return False
+    if (target.scheme, target.port) == (source.scheme, source.port):
+        return True
+    return (source.scheme, target.scheme) == ("https", "http") and target.port in (80, source.port)
 
 
 def moved(asked: PreparedRequest, target: URL) -> PreparedRequest:

@@ -27,7 +27,7 @@ from timepoint.mapping.unusable import show
 from timepoint.request.answer import Answer
 from timepoint.request.decode import decode
 from timepoint.request.paging.nodes import Document, text_of
-from timepoint.request.paging.places import at_url, joined, moved
+from timepoint.request.paging.places import at_url, is_inside, joined, moved
 from timepoint.request.prepare import PreparedRequest, prepare
 from timepoint.request.report.spec import REPORT_ID, PlaceSpec, ReportSpec
 from timepoint.request.retry import parse_retry_after
@@ -187,10 +187,10 @@ class Report:
         self._stage = "download"
         if place.path:
             return await self._exchange(self._at_path(place.path, report_id), self.request)
-        target = joined(asked.url, await self._url(place, answer))
-        bare = _without_body(asked)
-        if target.origin() == URL(self.source.url).origin():
-            return await self._exchange(moved(bare, target), self.request)
+        url, bare = await self._url(place, answer), _without_body(asked)
+        target = joined(asked.url, url)
+        if is_inside(asked.url, target):
+            return await self._exchange(at_url(bare, url), self.request)
         self._check_host(target)
         there = replace(moved(bare, target), headers={})
         self._shown = f"{there.method} {there.shown}"
