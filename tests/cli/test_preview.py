@@ -337,3 +337,30 @@ def test_a_short_period_shows_its_values(tmp_path: Path) -> None:
     result = call("preview", config, "--response", write_answer(tmp_path), "--at", "2025-01-01T00:20Z")
     assert 'pod_power_watts{app="shop",pod_name="cart-1"} 41.0' in result.stdout
     assert 'pod_energy_joules_total{app="shop",pod_name="cart-1"} 22.5' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("until", "told", "watts"),
+    [
+        ('"2025-01-01T00:07:00Z"', "final until 2025-01-01T00:07:00Z", 10.0),
+        ("null", "nothing of the answer is final", None),
+    ],
+)
+def test_what_an_answer_calls_final_is_told_and_kept_to(
+    tmp_path: Path, until: str, told: str, watts: float | None
+) -> None:
+    """In a given window only final points are shown, as a run would."""
+    text = CONFIG.replace("window: {", "window: {settled_until: $.until, ")
+    answer = write_answer(tmp_path)
+    answer.write_text(answer.read_text().replace("{", f'{{"until": {until}, ', 1))
+    window = ("--window-start", "2025-01-01T00:00Z", "--window-end", "2025-01-01T00:10Z")
+    result = call("preview", write_config(tmp_path, text), "--response", answer, *window)
+    assert result.exit_code == 0, result.stderr
+    assert told in result.stderr
+    samples = {
+        sample.labels["pod_name"]: sample.value
+        for family in text_string_to_metric_families(result.stdout)
+        for sample in family.samples
+        if sample.name == "pod_energy_joules_total"
+    }
+    assert samples.get("cart-1") == watts

@@ -18,7 +18,7 @@ from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, loa
 from timepoint.cli.plan import given_up_line, next_run_line, window_lines
 from timepoint.clock import SystemClock, format_instant
 from timepoint.errors import MappingError, SourceError
-from timepoint.model import MappedRun, Rejects, SeriesPoints, Window
+from timepoint.model import NOTHING_SETTLED, MappedRun, Rejects, SeriesPoints, Window
 
 if TYPE_CHECKING:
     from timepoint.job import Job
@@ -189,7 +189,7 @@ def _preview(job: Job, question: Question, format_: str) -> None:
             click.echo(f"left for other windows: {left} points", err=True)
         for line in _missed(page, mapped, question):
             click.echo(line, err=True)
-    for line in (*reject_lines(rejects), *_unfound(mapped, material)):
+    for line in (*_boundary(mapped), *reject_lines(rejects), *_unfound(mapped, material)):
         click.echo(line, err=True)
 
 
@@ -214,6 +214,15 @@ def page_lines(mapped: MappedRun, material: Material, *, is_paged: bool) -> Iter
             yield f"    page {number}: {rows} rows, {size} bytes"
         elif number == _PAGES + 1:
             yield "    ..."
+
+
+def _boundary(mapped: MappedRun) -> Iterator[str]:
+    """Up to when the answer calls its data final, if it was asked."""
+    if mapped.settled_until is not None:
+        is_some = mapped.settled_until > NOTHING_SETTLED
+        yield (
+            f"final until {format_instant(int(mapped.settled_until))}" if is_some else "nothing of the answer is final"
+        )
 
 
 def _unfound(mapped: MappedRun, material: Material) -> Iterator[str]:
@@ -309,14 +318,18 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     from timepoint.ledger.decide import decide
     from timepoint.ledger.shown import shown
     from timepoint.ledger.state import LaneState
+    from timepoint.poller.settled import settled_instant, settled_window
 
     everything = question.response is not None and not question.window_given
+    window = question.windows[-1]
+    boundary = None if everything else mapped.settled_until
+    part = settled_window(job, window, boundary, question.watermark) or Window(window.start, window.start)
     facts = RunFacts(
         fire_time=question.fire_time,
-        window=_hull(mapped, question.windows[-1]) if everything else question.windows[-1],
+        window=_hull(mapped, window) if everything else part,
         now=question.fire_time,
         window_is_asked=job.window_is_asked and not everything,
-        settled=question.fire_time - job.window.delay,
+        settled=settled_instant(job, question.fire_time, boundary, question.watermark),
         overlap=job.window.overlap,
     )
     lane = LaneState(job.name, question.lane.name)
