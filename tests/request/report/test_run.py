@@ -11,7 +11,7 @@ import pytest
 
 from tests.request.paging.api import WINDOW, Ask, PagedApi, Reply, served
 from tests.request.wire import FakeClock, lookup
-from timepoint.errors import SourceError
+from timepoint.errors import HeldBackError, SourceError
 from timepoint.request.answer import Answer
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.report.spec import PlaceSpec, ReportSpec
@@ -76,11 +76,12 @@ async def fetch(
     clock: FakeClock | None = None,
     within: float = 600,
     request: RequestSpec = ORDER,
+    source: SourceSpec = SOURCE,
 ) -> Answer:
     """The one answer of a job whose request orders a report."""
     clock = clock or FakeClock()
     async with served(api) as url:
-        source = replace(SOURCE, url=url)
+        source = replace(source, url=url)
         async with HttpFetcher(source, clock, chance=lambda: 1.0, sleep=clock.sleep, lookup=lookup) as fetcher:
             deadline = clock.monotonic() + within
             request = replace(request, report=report)
@@ -302,3 +303,13 @@ async def test_a_packed_report() -> None:
     api.plan = lambda number, ask: packed if ask.path == "/file" else usual(number, ask)
     answer = await fetch(api, replace(BY_ID, download=PlaceSpec(url="$.url")), request=replace(ORDER, decode="csv"))
     assert bytes(answer.body) == b"time,value\n1,2\n"
+
+
+async def test_a_limit_that_is_reached_while_it_waits() -> None:
+    """A report that was ordered and not fetched is a failure, not a run that was skipped."""
+    api = ReportApi()
+    polling(api)
+    with pytest.raises(SourceError, match=r"^report, poll: .*may be asked only once in 1m") as caught:
+        await fetch(api, BY_ID, within=100, source=replace(SOURCE, min_interval=60_000))
+    assert not isinstance(caught.value, HeldBackError)
+    assert caught.value.attempts == 2

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from timepoint.errors import ContentError, SourceError
+from timepoint.errors import ContentError, HeldBackError, SourceError
 from timepoint.mapping.nodes import NOTHING
 from timepoint.model import Window
 from timepoint.request.answer import Answer
@@ -28,6 +28,8 @@ from timepoint.request.paging.pager import Page, paging_error
 from timepoint.request.paging.spec import PagingSpec
 from timepoint.request.prepare import PreparedRequest
 from timepoint.request.spec import RequestSpec
+
+_TOO_MANY = "the window needs more requests than there is time for: ask for less at once (max_span of the window)"
 
 Exchange = Callable[[PreparedRequest], Awaitable[Answer]]
 
@@ -81,10 +83,17 @@ class Reading:
         """The error of a page that did not come."""
         number = len(self.pages) + 1
         if number > 1:
-            text = str(error)
+            text = f"page {number}: {error}"
             if error.reason == "too_large":
                 text += f"; the {number} pages so far would have more than {self.most} bytes together"
-            error.args = (f"page {number}: {text}",)
+            if isinstance(
+                error, HeldBackError
+            ):  # what was begun and not ended is a failure, not a run that was skipped
+                attempts = error.attempts
+                error = SourceError(error.reason, f"{text}; {_TOO_MANY}")
+                error.attempts = attempts
+            else:
+                error.args = (text,)
         error.attempts += sum(page.attempts for page in self.pages)
         return error
 

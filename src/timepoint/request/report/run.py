@@ -21,7 +21,7 @@ import msgspec
 from yarl import URL
 
 from timepoint.clock import Clock
-from timepoint.errors import SourceError
+from timepoint.errors import HeldBackError, SourceError
 from timepoint.mapping.nodes import NOTHING, equal
 from timepoint.mapping.unusable import show
 from timepoint.request.answer import Answer
@@ -80,9 +80,13 @@ class Report:
             text = self._mask(str(error))
             if error.reason in _OWN:
                 text = f"source {self.source.name}: {self._shown}: {text}"
-            error.args = (f"report, {self._stage}: {text}",)
-            error.attempts += self._attempts
-            raise
+            told = error
+            if isinstance(error, HeldBackError) and self._attempts:  # what was begun is no run that was skipped
+                told = SourceError(error.reason, text)
+                told.attempts = error.attempts
+            told.args = (f"report, {self._stage}: {text}",)
+            told.attempts += self._attempts
+            raise told from error.__cause__
         return replace(answer, attempts=self._attempts, wire_bytes=self._size)
 
     async def _run(self) -> Answer:
