@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Self
 
 from timepoint.clock import Clock
 from timepoint.errors import ClockError, HeldBackError, MappingError, PublishError, SourceError, StoreError
@@ -33,6 +34,11 @@ class Failed(Exception):  # noqa: N818 - not an error of its own: it carries a c
         self.outcome, self.reason, self.error, self.bug = outcome, reason, error, bug
         self.ends_run = ends_run
         super().__init__(error)
+
+    def bare(self) -> Self:
+        """Itself without where it was raised: who keeps a failure shall not keep those frames, which hold a body."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
     @property
     def is_failure(self) -> bool:

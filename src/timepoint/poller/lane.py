@@ -149,7 +149,7 @@ class LaneStages:
                 if self._decide(answered):
                     decided.append(answered)
             except Failed as failure:
-                answered.turn.failure = failure
+                answered.turn.failure = failure.bare()
         self._commit(decided)
 
     def _decide(self, answered: Answered) -> bool:
@@ -244,7 +244,7 @@ class LaneStages:
                 self.desk.commit_all(change_sets)
         except Failed as failure:
             if len(decided) == 1:
-                decided[0].turn.failure = failure
+                decided[0].turn.failure = failure.bare()
                 return
             for answered in decided:
                 self._commit_anew(answered)
@@ -258,7 +258,7 @@ class LaneStages:
             if self._decide(answered):
                 self._commit([answered])
         except Failed as failure:
-            answered.turn.failure = failure
+            answered.turn.failure = failure.bare()
 
     def _count(self, answered: Answered) -> None:
         report, turn, mapped = self.report, answered.turn, answered.mapped

@@ -83,7 +83,7 @@ class Pipeline:
             await run.go(turns)
             failure = run.stopped if report.lanes is not None else turns[0].failure
         except Failed as raised:
-            failure = raised
+            failure = raised.bare()
             turns = []
         if report.lanes is not None and turns:
             close_lanes(report, report.lanes, failure)
@@ -154,7 +154,7 @@ class _Run:
             except Failed as failure:
                 if self.report.lanes is None or failure.ends_run:
                     raise
-                turn.failure = failure
+                turn.failure = failure.bare()
             found.append((order, place, turn))
         found.sort(key=lambda item: item[:2])
         return [turn for _, _, turn in found]
@@ -225,7 +225,7 @@ class _Run:
                 try:
                     await self._step(turn)
                 except Failed as failure:
-                    turn.failure = failure
+                    turn.failure = failure.bare()
             if turn.failure is not None:
                 if turn.failure.ends_run:
                     self.stopped = self.stopped or turn.failure
