@@ -261,13 +261,15 @@ class Soak:
 
 
 def _of_processes(pids: Mapping[str, int]) -> dict[str, float]:
-    """Memory (PSS: a shared page is shared between its owners), descriptors and threads. Source: proc(5)."""
+    """Memory, descriptors and threads. Source: proc(5).
+
+    Memory is what is of the process's own making: Pss_Anon, in which a page that the processes of the exporter share
+    counts in parts. The pages of files, libraries above all, belong to every Python on the machine.
+    """
     found = {}
     for name, pid in pids.items():
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-        found[f"{name} PSS kB"] = float(
-            next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
-        )
+        found[f"{name} memory kB"] = float(next(line.split()[1] for line in rollup.splitlines() if "Pss_Anon:" in line))
         for what, directory in (("descriptors", "fd"), ("threads", "task")):
             found[f"{name} {what}"] = float(len([*Path(f"/proc/{pid}/{directory}").iterdir()]))
     return found

@@ -21,7 +21,7 @@ def test_hours_of_polls_in_half_a_minute_are_exact(tmp_path: Path) -> None:
     report = soak.run(tmp_path, 11, MINUTES, warm_up=0)
     assert not report.findings, report.lines()
     processes = [
-        f"{name} {what}" for name in ("server", "poller", "parent") for what in ("PSS kB", "descriptors", "threads")
+        f"{name} {what}" for name in ("server", "poller", "parent") for what in ("memory kB", "descriptors", "threads")
     ]
     assert {trend.name for trend in report.trends} == {*processes, "ledger bytes", "other files bytes"}
     assert all(trend.lowest > 0 for trend in report.trends)
@@ -33,7 +33,7 @@ def readings(per_hour: float, noise: float) -> Readings:
     found = Readings()
     for number in range(-12, 288):
         values = {
-            "poller PSS kB": 60_000 + per_hour * number / 12 + chance.uniform(-noise, noise) + (number < 0) * -9e3
+            "poller memory kB": 60_000 + per_hour * number / 12 + chance.uniform(-noise, noise) + (number < 0) * -9e3
         }
         found.add(float(number), number * HOUR // 12, values)
     return found
