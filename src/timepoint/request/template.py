@@ -143,6 +143,10 @@ def _templates(request: RequestSpec) -> Iterator[tuple[Where, Callable[[], Templ
         yield ("headers", name), partial(compile_header, source, zone)
     for where, text in strings(request.body):
         yield ("body", *where), partial(compile_template, text, zone)
+    if request.report is not None:
+        for key, place in (("poll", request.report.poll), ("download", request.report.download)):
+            if place is not None:
+                yield ("report", key, "get"), partial(compile_template, place.path, zone)
 
 
 def strings(node: Any) -> Iterator[tuple[Where, str]]:

@@ -16,6 +16,7 @@ from timepoint.request.answer import Answer
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.report.spec import PlaceSpec, ReportSpec
 from timepoint.request.spec import BasicAuth, RequestSpec, SecretSource, SourceSpec
+from timepoint.request.template import template_names, uses_window
 from timepoint.secret import Secret
 
 SECRET = "canary-1f0c9e7b"
@@ -313,3 +314,11 @@ async def test_a_limit_that_is_reached_while_it_waits() -> None:
         await fetch(api, BY_ID, within=100, source=replace(SOURCE, min_interval=60_000))
     assert not isinstance(caught.value, HeldBackError)
     assert caught.value.attempts == 2
+
+
+def test_templates_of_a_report_belong_to_its_request() -> None:
+    """What the paths of a report speak of is what the request speaks of."""
+    report = replace(BY_ID, download=PlaceSpec(path="/reports/{each.zone}/{window.start:%Y}"))
+    request = RequestSpec(path="/x", report=report)
+    assert template_names(request) == {"each.zone", "window.start"}
+    assert uses_window(request)
