@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.examples.support import ENVIRON, EXAMPLES, FIRE_TIME, first_lane
 from timepoint.clock import DAY, SystemClock
@@ -69,11 +72,18 @@ async def serve() -> AsyncIterator[Api]:
     await runner.cleanup()
 
 
+def google_key() -> str:
+    """The key file of a service account."""
+    key = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return json.dumps({"client_email": "reader@example", "private_key_id": "1", "private_key": key.decode()})
+
+
 def moved(name: str, api: Api, directory: Path) -> Job:
     """The job of an example whose API is the server and whose credentials are files in ``directory``."""
     text = (EXAMPLES / f"{name}.yaml").read_text("utf-8")
-    for file in re.findall(r"/run/secrets/(\w+)", text):
-        (directory / file).write_text(CREDENTIAL, "utf-8")
+    for file in re.findall(r"/run/secrets/([\w.]+)", text):
+        (directory / file).write_text(google_key() if file.endswith(".json") else CREDENTIAL, "utf-8")
+    text = text.replace("    service_account:\n", f"    service_account:\n      token_url: {api.url}/token\n")
     text = re.sub(r"(?<=(?:url|get): )https?://[^/\s]+", api.url, text)
     text = re.sub("/run/secrets|/var/lib/timepoint-secrets", str(directory), text)
     path = directory / f"{name}.yaml"

@@ -106,6 +106,7 @@ _USES = {
     "API key in a header": "a key in a header of its own",
     "API key in the query": "a key that the API takes as a parameter alone",
     "OAuth 2": "client credentials, a refresh token or a password for a short-lived token",
+    "Google service account": "a key file that signs for a token",
     "login for a token": "a login request whose answer holds the token",
     "AWS SigV4": "requests signed for AWS",
     "signed requests": "a keyed hash of a described text",

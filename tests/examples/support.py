@@ -25,7 +25,6 @@ ENVIRON = {
     "AZURE_WORKSPACE": "00000000-0000-0000-0000-000000000000",
     "ENPHASE_CLIENT": "client",
     "ENPHASE_SYSTEM": "700001",
-    "GA_CLIENT": "client",
     "GA_PROPERTY": "1",
     "GCP_PROJECT": "project",
     "GITHUB_ORG": "example",

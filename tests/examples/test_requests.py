@@ -95,7 +95,7 @@ def _first_page(paging: dict[str, Any], body: Any) -> tuple[Any, str]:
 
 @pytest.mark.parametrize("name", PAGING)
 async def test_example_goes_on_to_the_next_page(name: str, api: Api, tmp_path: Path) -> None:
-    """When the first answer says that there is more, the second request asks for it, and the second page is the last."""
+    """When the first answer says that there is more, the second request asks for it, and gets the last page."""
     body = json.loads(own_body(name).read_bytes())
     first, wanted = _first_page(PAGING[name], body)
     last = (

@@ -73,6 +73,7 @@ _WAYS = {
     "basic_auth": "basic auth",
     "authorization": "token",
     "oauth2": "OAuth 2",
+    "service_account": "Google service account",
     "login": "login for a token",
     "sigv4": "AWS SigV4",
     "signature": "signed requests",
