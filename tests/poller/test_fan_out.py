@@ -193,3 +193,21 @@ async def test_a_status_error_is_told_with_its_lane(tmp_path: Path) -> None:
     assert standing is not None
     assert (standing.listed, standing.failing, standing.watermark) == (3, 1, first - 10 * MINUTE)
     assert standing.accepted == {first: (1, 1), b.clock.now(): (2, 0)}
+
+
+async def test_a_long_run_shows_what_it_has_now_and_then(tmp_path: Path) -> None:
+    """Nobody waits for the last of many lanes to see the first."""
+    names = [f"Z{number}" for number in range(12)]
+    b, zones = fan_bench(tmp_path, f"{{zone: [{', '.join(names)}]}}", concurrency=1)
+
+    async def slow(window: Window, zone: str) -> object:
+        await b.clock.sleep(5)
+        return zones(window, zone)
+
+    b.source.answer = slow
+    running = asyncio.create_task(b.run())
+    await b.clock.advance(seconds=33)
+    assert len(b.samples()) == 6
+    await b.clock.advance(seconds=30)
+    assert running.done()
+    assert len(b.samples()) == 12

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.poller.bench import Bench
-from tests.poller.fanned import Zones, fan_bench, total
+from tests.poller.fanned import Zones, fan_bench, fan_job, total
 from timepoint.clock import DAY, MINUTE
 from timepoint.errors import StatusError
-from timepoint.model import Outcome
+from timepoint.model import Outcome, Window
 from timepoint.poller.report import RunReport
 
 DISCOVERY = '{zone: {request: {get: /zones}, values: "$[*]", every: 1h}}'
@@ -42,8 +42,13 @@ def shown(b: Bench) -> Sequence[str]:
 async def test_a_discovery_lists_the_lanes_once_in_a_while(tmp_path: Path) -> None:
     """It is asked when its list is older than every, not by each run; new values become lanes."""
     b, api = discovered(tmp_path, "DE", "FR")
-    asked = []
-    api.listed = lambda: asked.append(b.clock.now()) or (["DE", "FR"] if len(asked) == 1 else ["DE", "AT"])
+    asked: list[int] = []
+
+    def listed() -> list[str]:
+        asked.append(b.clock.now())
+        return ["DE", "FR"] if len(asked) == 1 else ["DE", "AT"]
+
+    api.listed = listed
     began = b.clock.now()
     await runs(b, 4)
     assert asked == [began, began + 60 * MINUTE]
@@ -135,7 +140,12 @@ async def test_what_a_list_tells_of_a_value_becomes_labels(tmp_path: Path) -> No
     )
     b, api = fan_bench(tmp_path, each)
     values: list[dict[str, str]] = []
-    b.source.answer = lambda window, **given: values.append(given) or api(window, given.get("zone"))
+
+    def answer(window: Window, **given: str) -> object:
+        values.append(given)
+        return api(window, given.get("zone"))
+
+    b.source.answer = answer
     rows = [{"id": "DE", "name": "Germany", "tz": "CET", "on": True}, {"id": "X", "on": False}]
     api.listed = rows
     await runs(b, 1)
@@ -208,4 +218,15 @@ async def test_a_damaged_file_is_told_and_changes_nothing(tmp_path: Path) -> Non
     [report] = await runs(b, 1)
     assert report.lanes is not None
     assert "zones.json: the list of zone cannot be read: " in report.lanes.trouble
+    assert shown(b) == ["DE"]
+
+
+async def test_a_list_that_was_picked_otherwise_is_asked_for_again(tmp_path: Path) -> None:
+    """Who mends the path need not wait until the list is old; the lanes stay until the answer is there."""
+    b, _ = discovered(tmp_path, "DE", "FR")
+    await runs(b, 1)
+    b.job = fan_job(tmp_path, DISCOVERY.replace("$[*]", "$[?@ != 'FR']"))
+    b.restart()
+    assert list(b.pipeline.desk.lanes) == ["zone=DE", "zone=FR"]
+    await runs(b, 1)
     assert shown(b) == ["DE"]

@@ -100,7 +100,7 @@ def test_different_values_have_different_names(pairs: list[tuple[str, str]]) -> 
 @given(st.lists(st.builds(Entry, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2)), max_size=5))
 def test_a_list_is_read_as_it_was_written(entries: list[Entry]) -> None:
     """What the ledger keeps of a list is the list."""
-    assert list(read_written(written(entries))) == entries
+    assert read_written(written(entries, "picked so")) == (tuple(entries), "picked so")
 
 
 @pytest.mark.parametrize(("given_value", "text"), [("DE", "DE"), (7, "7"), (7.0, "7"), (True, "true")])

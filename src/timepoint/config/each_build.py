@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from hashlib import blake2b
 from pathlib import Path
 
 from timepoint.clock import HOUR, format_duration
@@ -161,7 +162,9 @@ class EachBuilder:
         request = builder.request(shape.request, source)
         if source is None or mapping is None:
             return None
-        return Discovery(source, request, mapping, shape.every or HOUR)
+        picked = shape.model_dump(include={"values", "rows", "labels"})
+        definition = blake2b(repr(picked).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return Discovery(source, request, mapping, shape.every or HOUR, definition)
 
     def _fits(self, shapes: Mapping[str, EachShape]) -> bool:
         """Whether what stands beside something does."""

@@ -49,6 +49,7 @@ from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.labels import MAX_LENGTH
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
 from timepoint.model import Temporality
+from timepoint.request.each.lanes import least_lanes
 from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import SourceSpec
 
@@ -146,7 +147,8 @@ class _Loader:
         for source in self.sources.values():
             plans = {part.name: part.plan for part in parts if part.shape and part.shape.source == source.name}
             check_shared_interval(source, {name: plan.period for name, plan in plans.items() if plan}, self.findings)
-            uses = {name: (plan.period, plan.request.cost) for name, plan in plans.items() if plan}
+            lanes = {part.name: least_lanes(part.each) for part in parts}
+            uses = {name: (plan.period, plan.request.cost * lanes[name]) for name, plan in plans.items() if plan}
             check_quotas(source, uses, self.findings)
         jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
         assert len(jobs) == len(parts) or self.findings.problems(warnings=False), "BUG: a job is lost without a word"

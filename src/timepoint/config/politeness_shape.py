@@ -128,7 +128,7 @@ def check_cost(request: RequestSpec, source: SourceSpec, where: Path, findings: 
 def check_quotas(source: SourceSpec, uses: Mapping[str, tuple[int, int]], findings: Findings) -> None:
     """Warns of quotas that the schedules of the jobs use up. ``uses`` is by job its period (ms) and the cost of a run.
 
-    One request per run is counted, which is the least: more windows, pages, lanes and attempts come on top.
+    One request per run and lane is counted, which is the least: more windows, pages and attempts come on top.
     """
     for number, quota in enumerate(source.quotas):
         length = _LENGTHS[quota.per]

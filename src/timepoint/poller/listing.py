@@ -103,7 +103,7 @@ class Listing:
         return self._lanes, trouble
 
     def _is_due(self, discovery: Discovery, kept: KeptList) -> bool:
-        if kept.listed_at is None or kept.empty:
+        if kept.listed_at is None or kept.empty or read_written(kept.text)[1] != discovery.definition:
             return True
         age = self._clock.now() - kept.listed_at
         return not 0 <= age < discovery.every  # a list from the future was read under a wrong clock
@@ -160,8 +160,8 @@ class Listing:
             then = f": the {len(known)} values of before stay until it comes again" if known else ""
             return f"{where} gives no values{then}"
         self._lists[values.name] = entries
-        text = written(entries)
         is_file = isinstance(values.origin, ListFile)
+        text = written(entries, values.origin.definition if isinstance(values.origin, Discovery) else "")
         if not (is_file and text == kept.text and kept.listed_at is not None and not kept.empty):
             self._keep(values.name, dataclasses.replace(kept, listed_at=now, empty=0, text=text))
         return ""
@@ -219,7 +219,7 @@ def known_lists(each: EachSpec, kept: Mapping[str, KeptList]) -> Lists:
         if isinstance(values.origin, tuple):
             lists[values.name] = values.origin
         elif values.name in kept and kept[values.name].listed_at is not None:
-            lists[values.name] = read_written(kept[values.name].text)
+            lists[values.name] = read_written(kept[values.name].text)[0]
     return lists
 
 

@@ -55,6 +55,12 @@ def lanes_of(each: EachSpec, lists: Mapping[str, Sequence[Entry]]) -> tuple[Lane
     return tuple(_lane(each, cells) for cells in itertools.product(*axes))
 
 
+def least_lanes(each: EachSpec | None) -> int:
+    """How many lanes there are at least, as far as the config tells."""
+    axes = [values for values in each.values if not values.beside] if each is not None else []
+    return math.prod(len(axis.origin) for axis in axes if isinstance(axis.origin, tuple))
+
+
 Cell = dict[str, Entry]
 """The entries that belong together, by the name of their values."""
 

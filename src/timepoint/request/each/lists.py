@@ -10,7 +10,7 @@ value's own name is the value, and its other labels are what else is known of it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -124,12 +124,14 @@ def as_value(item: Any) -> str:
     return text
 
 
-def written(entries: Iterable[Entry]) -> str:
-    """A list as a text that is kept."""
-    return json.dumps([[entry.value, dict(entry.more)] if entry.more else entry.value for entry in entries])
+def written(entries: Iterable[Entry], definition: str = "") -> str:
+    """A list as a text that is kept, with how it was picked."""
+    values = [[entry.value, dict(entry.more)] if entry.more else entry.value for entry in entries]
+    return json.dumps({"definition": definition, "values": values})
 
 
-def read_written(text: str) -> tuple[Entry, ...]:
-    """The inverse of ``written``. Raises ValueError."""
-    found: Sequence[Any] = json.loads(text)
-    return tuple(Entry(item) if isinstance(item, str) else Entry(*item) for item in found)
+def read_written(text: str) -> tuple[tuple[Entry, ...], str]:
+    """The inverse of ``written``: the list, and how it was picked. Raises ValueError."""
+    found = json.loads(text)
+    entries = (Entry(item) if isinstance(item, str) else Entry(*item) for item in found["values"])
+    return tuple(entries), str(found["definition"])

@@ -35,12 +35,16 @@ class ListFile:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """A request whose answer holds the values, asked again at the first run after ``every`` ms."""
+    """A request whose answer holds the values, asked again at the first run after ``every`` ms.
+
+    ``definition`` changes with how values are picked from the answer: a list that was picked otherwise is too old.
+    """
 
     source: SourceSpec
     request: RequestSpec
     mapping: CompiledMapping
     every: int = HOUR
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
