@@ -378,3 +378,24 @@ def test_a_directory_that_everybody_can_write_to_is_found(scene: Scene) -> None:
     """Whoever may write there may hand the exporter a file of his choice."""
     scene.path.chmod(0o777)
     assert "chmod o-w" in scene.found()["directory"]
+
+
+@pytest.mark.parametrize(
+    ("change", "job", "metric", "reason"),
+    [
+        (("energy_joules_total", "used_joules_total"), "pods", "used_joules_total", "energy_joules_total"),
+        (("temporality: delta", "temporality: cumulative"), "pods", "energy_joules_total", "counter, delta, no unit"),
+        (("  pods:", "  shop:"), "shop", None, "knows pods"),
+    ],
+)
+def test_what_a_new_config_would_begin_anew_is_told_before_it_starts(
+    scene: Scene, change: tuple[str, str], job: str, metric: str | None, reason: str
+) -> None:
+    """Each total that would not go on, with why; and an unchanged config begins nothing anew."""
+    assert scene.report()["begins_anew"] == []
+    scene.config.write_text(scene.config.read_text().replace(*change))
+    [told] = scene.report()["begins_anew"]
+    assert (told["job"], told["metric"]) == (job, metric)
+    assert reason in told["reason"]
+    shown = call("doctor", scene.path, "--config", scene.config).stdout
+    assert f"With this config totals begin anew\n  {job}{f' {metric}' if metric else ''}: {told['reason']}\n" in shown

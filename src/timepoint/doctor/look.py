@@ -17,11 +17,13 @@ from pathlib import Path
 from timepoint.datadir import Layout, foreign_fault, looked_at
 from timepoint.doctor.pages import Beside, Pages, check_pages, read_pages
 from timepoint.doctor.report import JobReport, PageFacts, Report, readable
+from timepoint.errors import StoreError
 from timepoint.job import Job
 from timepoint.ledger.examine import Check, Examination, examine, reading_lanes
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.state import LaneState
 from timepoint.poller.desk import LANE
+from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_metrics
 from timepoint.poller.listing import known_lanes
 
 _BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
@@ -53,6 +55,8 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
             load = partial(_load, read, {name: listed_lanes(job, examination) for name, job in (by_name or {}).items()})
         beside = Beside(_versions(examination), _listed_versions(examination, by_name), load, by_name, in_use)
         pages_checks = check_pages(layout.published, pages, beside)
+        if load is not None and examination.is_sound:
+            report.begins_anew = list(_begun_anew(jobs or (), examination, load))
     report.checks = [_check_directory(layout.path), *examination.checks, *pages_checks]
     report.jobs = _jobs(examination, pages, by_name)
     report.next_steps = list(_next_steps(report))
@@ -61,6 +65,18 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
 
 def _load(read: Callable[[str, str], LaneState], lanes: Mapping[str, Sequence[str]], job: str) -> list[LaneState]:
     return [read(job, lane) for lane in lanes[job]]
+
+
+def _begun_anew(
+    jobs: Sequence[Job], examination: Examination, load: Callable[[str], list[LaneState]]
+) -> Iterator[Anew]:
+    """What a start with this config would begin anew."""
+    yield from changed_jobs(jobs, {lane.job for lane in examination.lanes if lane.version})
+    for job in jobs:
+        known = [lane.lane for lane in examination.lanes if lane.job == job.name]
+        yield from changed_lanes(job, known)
+        with contextlib.suppress(StoreError):  # the checks have said it
+            yield from changed_metrics(job, load(job.name) if known else ())
 
 
 def listed_lanes(job: Job, examination: Examination) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from timepoint.clock import format_instant
 from timepoint.ledger.examine import Check, LaneFacts, LedgerFacts
+from timepoint.poller.edits import Anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Report:
     """A data directory at a moment (ms).
 
     ``in_use`` says by whom, None if nobody holds it. ``trouble`` is why the running poller cannot use the ledger, empty
-    if it can or if none runs. ``next_steps`` are sentences, in the order in which they are to be tried.
+    if it can or if none runs. ``begins_anew`` are totals that the config would make begin anew. ``next_steps`` are
+    sentences, in the order in which they are to be tried.
     """
 
     data_dir: str
@@ -50,6 +52,7 @@ class Report:
     facts: LedgerFacts | None = None
     checks: list[Check] = field(default_factory=list)
     jobs: list[JobReport] = field(default_factory=list)
+    begins_anew: list[Anew] = field(default_factory=list)
     next_steps: list[str] = field(default_factory=list)
 
     @property
@@ -80,6 +83,7 @@ class Report:
                 for check in self.checks
             ],
             "jobs": [_job(job) for job in self.jobs],
+            "begins_anew": [change._asdict() for change in self.begins_anew],
             "next_steps": self.next_steps,
         }
 

@@ -26,6 +26,7 @@ def text_lines(report: Report) -> Iterator[str]:
         yield "Jobs"
         for job in report.jobs:
             yield from _job(job, report.at)
+    yield from _begun_anew(report)
     yield ""
     yield "Checks"
     for check in report.checks:
@@ -43,6 +44,14 @@ def text_lines(report: Report) -> Iterator[str]:
         yield f"All {len(report.checks)} checks are well."
     if all(job.configured is None for job in report.jobs):
         yield "Without --config jobs and pages were not compared with what is configured."
+
+
+def _begun_anew(report: Report) -> Iterator[str]:
+    if report.begins_anew:
+        yield ""
+        yield "With this config totals begin anew"
+    for job, metric, reason in report.begins_anew:
+        yield f"  {job}{f' {metric}' if metric else ''}: {reason}"
 
 
 def _ledger(report: Report) -> Iterator[str]:
