@@ -379,8 +379,9 @@ async def test_a_status_behind_the_last_page_does_not_excuse_a_gap() -> None:
 
 
 async def test_no_rows_where_the_total_is_0() -> None:
-    """An API that leaves its list out where nothing is in it."""
+    """An API may leave its list out where nothing is in it, and the number of its rows with it."""
     assert len(await fetch(saying(Reply({"total": 0})), get("/x"), replace(OFFSET, total="$.total"))) == 1
+    assert len(await fetch(saying(Reply({"kind": "report"})), get("/x"), replace(OFFSET, total="$.total"))) == 1
 
 
 async def test_an_answer_that_is_no_list_and_no_path_to_its_rows() -> None:

@@ -162,6 +162,8 @@ class Reading:
         if node is NOTHING and self._total is not None:
             return  # some say it once
         total = whole_number(node)
+        if node is NOTHING and page.rows_path and page.document.node(page.rows_path) is NOTHING:
+            total = 0  # neither rows nor their number: so protobuf's JSON, which leaves out what is 0 or empty
         if total is None:
             raise paging_error(f"{self.spec.total} (total) is not the number of rows")
         if self.spec.kind.by_position and self._total is not None and total < self._total:
