@@ -1,4 +1,4 @@
-"""The page that tells the rules of mappings."""
+"""The pages that tell the rules of mappings, and how each shape of answers is mapped."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from tests.config.mapping_page import PAGE, Example, examples, reasons
+from tests.config.mapping_page import PAGE, PAGES, Example, examples, reasons
 
 EXAMPLES = list(examples())
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line-{example.line}")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.page}-{example.line}")
 def test_examples(example: Example) -> None:
     """An example gives what the page says it gives."""
     assert example.comes_out() == example.outcome
@@ -19,7 +19,7 @@ def test_examples(example: Example) -> None:
 
 def test_every_block_is_an_example() -> None:
     """No example of a mapping escapes the tests by its layout."""
-    assert PAGE.read_text(encoding="utf-8").count("```yaml\n") == len(EXAMPLES)
+    assert sum(page.read_text(encoding="utf-8").count("```yaml\n") for page in PAGES) == len(EXAMPLES)
 
 
 def test_every_reason_is_told() -> None:
