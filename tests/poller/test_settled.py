@@ -15,6 +15,7 @@ from tests.poller.bench import Bench
 from timepoint.clock import HOUR, MINUTE
 from timepoint.config import load_config
 from timepoint.model import Outcome, Window
+from timepoint.poller.tally import JobTally
 from timepoint.request.answer import Answer
 from timepoint.testing import FakeClock
 
@@ -115,6 +116,20 @@ async def test_a_boundary_behind_the_window_leaves_it_open(tmp_path: Path) -> No
     report = await b.run()
     assert report.outcome is Outcome.OK
     assert b.samples() == {TOTAL: (api.until - api.asked[0].start) / STEP, WATTS: 1}
+
+
+async def test_a_person_sees_why_nothing_comes(tmp_path: Path) -> None:
+    """The status tells of the newest run, though it is no failure, until one is accepted; a job is ready all the same."""
+    b = bench(tmp_path)
+    tally = JobTally("pods")
+    b.source.answer = Api(b.clock, lag=2 * HOUR)
+    tally.add(await b.run())
+    assert (tally.is_known, tally.consecutive_failures, tally.failures) == (True, 0, {})
+    assert tally.status()["outcome"] == "skipped"
+    assert tally.status()["reason"].startswith("not_settled: the answer says that its data are final only until 20")
+    b.source.answer = Api(b.clock)
+    tally.add(await b.run())
+    assert (tally.status()["outcome"], tally.status()["reason"]) == ("ok", "")
 
 
 async def test_a_boundary_between_two_steps_is_floored(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ class JobTally:
     ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job. A fire
     time that is skipped while the first run is under way does not end it.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
-    it is newer. ``due`` is the newest fire time whose run should have begun, ``accepted`` that of the newest accepted
-    run, over restarts. ``refusals`` counts answers in a row that held too few series to be believed, by lane,
-    ``lanes`` says how those of a fan-out stand (None without one),
+    it is newer; ``unsettled`` of one whose answer held nothing final. ``due`` is the newest fire time whose run should
+    have begun, ``accepted`` that of the newest accepted run, over restarts. ``refusals`` counts answers in a row that
+    held too few series to be believed, by lane, ``lanes`` says how those of a fan-out stand (None without one),
     ``clock_corrections`` how often the lane was brought back from a time that had not come. ``next_begin``,
     ``last_success`` and ``running_since`` are in milliseconds.
     """
@@ -44,6 +44,7 @@ class JobTally:
     accepted: int | None = None
     last: RunReport | None = None
     skip: RunReport | None = None
+    unsettled: RunReport | None = None
     consecutive_failures: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     lanes: LanesStanding | None = None
@@ -80,8 +81,10 @@ class JobTally:
         if report.outcome is Outcome.SKIPPED:
             if report.failed:
                 self.skip = report
+            elif report.reason == NOT_SETTLED:
+                self.unsettled = report
             return
-        self.last, self.skip = report, None
+        self.last, self.skip, self.unsettled = report, None, None
         if report.failed:
             self.consecutive_failures += 1
         else:
@@ -147,7 +150,7 @@ class JobTally:
 
     def status(self) -> dict[str, Any]:
         """The entry of the job in the status of the poller. Instants in milliseconds."""
-        closing = self.skip or self.last
+        closing = self.skip or self.unsettled or self.last
         newest = [metric.newest for metric in self.standing.values() if metric.newest is not None]
         return {
             "ready": self.is_known,
