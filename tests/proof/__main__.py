@@ -1,6 +1,6 @@
 """The proof at any length, by command.
 
-    python -m tests.proof kills 10000 [--seed N] [--workers N] [--dir DIR]
+    python -m tests.proof kills 10000 [--minutes N] [--seed N] [--workers N] [--dir DIR]
     python -m tests.proof mutants [--seed N]
     python -m tests.proof soak --minutes 30 [--seed N] [--dir DIR]
 
@@ -11,6 +11,7 @@ variables TIMEPOINT_PROOF_* of ``docs/proof.md`` make them longer.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     kills = commands.add_parser("kills", help="kill the poller so many times")
     kills.add_argument("kills", type=int)
+    kills.add_argument("--minutes", type=float, default=math.inf, help="no longer than so many minutes, then peace")
     kills.add_argument(
         "--workers", type=int, default=1, help="so many loops at a time, each with its part of the kills"
     )
@@ -49,7 +51,9 @@ def _kill(options: argparse.Namespace, directory: Path) -> bool:
     share = -(-options.kills // options.workers)
 
     def loop(number: int) -> campaign.Report:
-        return campaign.run(directory / f"{number}" / "data", options.seed + number, share, say=_say)
+        return campaign.run(
+            directory / f"{number}" / "data", options.seed + number, share, minutes=options.minutes, say=_say
+        )
 
     with ThreadPoolExecutor(options.workers) as pool:
         reports = list(pool.map(loop, range(options.workers)))

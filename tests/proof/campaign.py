@@ -7,6 +7,7 @@ Owns: the processes, when the poller dies, what the loop must have met to prove 
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import select
@@ -347,16 +348,24 @@ class Campaign:
 
 
 def run(
-    directory: Path, seed: int, kills: int, *, mutant: str = "", say: Callable[[str], Any] = lambda _: None
+    directory: Path,
+    seed: int,
+    kills: int,
+    *,
+    mutant: str = "",
+    minutes: float = math.inf,
+    say: Callable[[str], Any] = lambda _: None,
 ) -> Report:
-    """Kills the poller so many times, then makes peace; ends at the first finding.
+    """Kills the poller so many times, or for so long, then makes peace; ends at the first finding.
 
     It goes on, for as many kills again, while it has not met all that it must have met: on a slow machine a life holds
     fewer runs.
     """
+    begun = time.monotonic()
     with Campaign(directory, seed, mutant=mutant) as campaign:
         for kill in range(1, 2 * kills + 1):
-            if kill > kills and not not_met(campaign.report()):
+            is_over = time.monotonic() - begun > 60 * minutes
+            if is_over or (kill > kills and not not_met(campaign.report())):
                 break
             if campaign.chance.random() < YOUNG:
                 campaign.die_young(campaign.chance.uniform(0.0, 0.03))
