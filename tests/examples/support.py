@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.conftest import ROOT
+from timepoint.clock import MINUTE
 from timepoint.config.load import Config, load_config
 from timepoint.job import HttpPolling, Job
 from timepoint.mapping.engine import RunContext
@@ -41,6 +42,9 @@ ENVIRON = {
     "TESLA_SITE": "1",
     "TWILIO_ACCOUNT": "AC1",
 }
+
+IMPLIED = {"pod_energy": Window(FIRE_TIME - 40 * MINUTE, FIRE_TIME - 10 * MINUTE)}
+"""The windows that the values of a body without times fill."""
 
 PAYLOADS = {
     "alphavantage_intraday": "alphavantage_intraday",
@@ -118,10 +122,11 @@ def own_body(name: str) -> Path:
 
 
 def run(name: str, body: bytes, window: Window | None = None) -> MappedRun:
-    """The only job of an example, on one body; without a window on one that holds all there is."""
+    """The only job of an example, on one body; without a window on one that holds all there is, or that it implies."""
     (job,) = load(name).jobs
     assert isinstance(job.polling, HttpPolling)
-    return mapped(job.polling, Answer(200, "application/json", body, "https://api.example/"), window)
+    answer = Answer(200, "application/json", body, "https://api.example/")
+    return mapped(job.polling, answer, window or IMPLIED.get(name))
 
 
 def mapped(polling: HttpPolling, answer: Answer, window: Window | None = None) -> MappedRun:
