@@ -119,7 +119,7 @@ async def test_a_boundary_behind_the_window_leaves_it_open(tmp_path: Path) -> No
 
 
 async def test_a_person_sees_why_nothing_comes(tmp_path: Path) -> None:
-    """The status tells of the newest run, though it is no failure, until one is accepted; a job is ready all the same."""
+    """The status tells of the newest run, though it is no failure, until one is accepted; the job is ready."""
     b = bench(tmp_path)
     tally = JobTally("pods")
     b.source.answer = Api(b.clock, lag=2 * HOUR)

@@ -78,12 +78,14 @@ class JobTally:
             self.refusals = dict(report.refusals)
         if report.lanes_standing is not None:
             self.lanes = report.lanes_standing
-        if report.outcome is Outcome.SKIPPED:
-            if report.failed:
-                self.skip = report
-            elif report.reason == NOT_SETTLED:
-                self.unsettled = report
-            return
+        if report.outcome is not Outcome.SKIPPED:
+            self._end(report)
+        elif report.failed:
+            self.skip = report
+        elif report.reason == NOT_SETTLED:
+            self.unsettled = report
+
+    def _end(self, report: RunReport) -> None:
         self.last, self.skip, self.unsettled = report, None, None
         if report.failed:
             self.consecutive_failures += 1
