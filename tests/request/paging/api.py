@@ -169,14 +169,17 @@ class PagedApi:
 
     def _offset(self, ask: Ask) -> Reply:
         begin = int(ask.query["offset"])
-        return Reply({"data": self._cut(begin), "meta": {"total": len(self.rows)}})
+        more = begin + self.size < len(self.rows)
+        return Reply({"data": self._cut(begin), "meta": {"total": len(self.rows)}, "more": more})
 
     def _page(self, ask: Ask) -> Reply:
         number = int(ask.query["page"])
         if number < 1:
             return Reply({"error": "pages begin at 1"}, 400)
         pages = max(1, -(-len(self.rows) // self.size))
-        return Reply({"data": self._cut((number - 1) * self.size), "pages": pages, "total": str(len(self.rows))})
+        begin = (number - 1) * self.size
+        more = {"more": True} if begin + self.size < len(self.rows) else {}  # left out where it is false
+        return Reply({"data": self._cut(begin), "pages": pages, "total": str(len(self.rows)), **more})
 
     def _page0(self, ask: Ask) -> Reply:
         return Reply(self._cut(int(ask.query["page"]) * self.size))

@@ -71,6 +71,8 @@ CASES: dict[str, Case] = {
         PagingSpec(PageNumber(param="page"), rows="$.data", total="$.total"),
         ("data",),
     ),
+    "page with a flag": (get("/page"), PagingSpec(PageNumber(param="page", more="$.more"), rows="$.data"), ("data",)),
+    "offset with a flag": (get("/offset"), PagingSpec(Offset(param="offset", more="$.more"), rows="$.data"), ("data",)),
     "page from 0": (get("/page0"), PagingSpec(PageNumber(param="page", begin=0)), ()),
     "last_id": (
         get("/after"),

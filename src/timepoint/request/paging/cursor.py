@@ -8,16 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from timepoint.mapping.nodes import NOTHING
+from timepoint.request.paging.flag import Flagged
 from timepoint.request.paging.keys import key
 from timepoint.request.paging.nodes import is_absent
 from timepoint.request.paging.pager import Kind, Page, paging_error
-from timepoint.request.paging.places import Sent
 from timepoint.request.prepare import PreparedRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor(Sent, Kind):
+class Cursor(Flagged, Kind):
     """Sends the mark of each page, until there is none or a flag says that nothing is left."""
 
     says: ClassVar[str] = (
@@ -26,21 +25,15 @@ class Cursor(Sent, Kind):
     )
 
     path: str = key("path", "The path to the mark in the answer.", "$.next_page")
-    more: str = key(
-        "path",
-        "The path to a flag that is false on the last page. Default: the mark alone decides.",
-        "$.has_more",
-        default="",
-    )
 
     def following(self, page: Page) -> PreparedRequest | None:
-        flag = page.document.node(self.more) if self.more else NOTHING
-        if flag is not NOTHING and is_absent(flag):
+        has_more = self.has_more(page)
+        if has_more is False:
             return None
         mark = page.document.node(self.path)  # decides where the flag is left out
         if not is_absent(mark):
             return self.send(page.asked, mark)
-        if flag is not NOTHING:
+        if has_more:
             raise paging_error(
                 f"{self.more} says that there are more pages, and {self.path} holds no mark to go on from"
             )

@@ -24,12 +24,6 @@ class LastId(Cursor):
     )
 
     path: str = key("path", "The path to the id of the last row.", "$.data[-1].id")
-    more: str = key(
-        "path",
-        "The path to a flag that is false on the last page. Default: pages are asked for until one has no rows.",
-        "$.has_more",
-        default="",
-    )
 
     def following(self, page: Page) -> PreparedRequest | None:
         following = Cursor.following(self, page)

@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from timepoint.request.paging.flag import Flagged
 from timepoint.request.paging.keys import key
 from timepoint.request.paging.nodes import whole_number
 from timepoint.request.paging.pager import Kind, Page, paging_error
-from timepoint.request.paging.places import Sent
 from timepoint.request.prepare import PreparedRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageNumber(Sent, Kind):
+class PageNumber(Flagged, Kind):
     """Counts pages."""
 
     says: ClassVar[str] = (
-        "The number of a page asks for it. The last page is the one that `pages` says, or the one that makes up the "
-        "`total`, or the one without rows, or the one with fewer rows than `limit`."
+        "The number of a page asks for it. The last page is the one that `pages` or `more` says, or the one that makes "
+        "up the `total`, or the one without rows, or the one with fewer rows than `limit`."
     )
     by_position: ClassVar[bool] = True
 
@@ -39,7 +39,7 @@ class PageNumber(Sent, Kind):
 
     @property
     def ends_short(self) -> bool:
-        return not self.pages
+        return not (self.pages or self.more)
 
     def first(self, asked: PreparedRequest) -> PreparedRequest:
         return self.send(asked, self.begin, is_own=True)
@@ -51,5 +51,6 @@ class PageNumber(Sent, Kind):
                 raise paging_error(f"{self.pages} (pages) is not the number of pages")
             is_last = page.number >= pages
         else:
-            is_last = not page.rows
+            has_more = self.has_more(page)
+            is_last = not page.rows if has_more is None else not has_more
         return None if is_last else self.send(page.asked, self.begin + page.number, is_own=True)
