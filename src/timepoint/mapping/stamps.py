@@ -38,6 +38,7 @@ _ISO = re.compile(
     r" ?(?:([Zz]|UTC|GMT)|([+\-\u2212])(\d\d)(?::?(\d\d))?)?",
     re.ASCII,
 )
+_PERIOD = re.compile(r"(\d{4})(?:-?[QK]([1-4])|-?M(\d\d)|-(\d\d)|-?W(\d\d))", re.ASCII)
 _SECONDS = re.compile(r"(\d{9,10})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
@@ -96,6 +97,9 @@ def _parse_unknown(text: str) -> Stamp:
     match = _ISO.fullmatch(stripped)
     if match is not None:
         return _from_iso(match)
+    match = _PERIOD.fullmatch(stripped)
+    if match is not None:
+        return _from_period(match)
     match = _SECONDS.fullmatch(stripped)
     if match is None:
         raise _not_a_time(text)
@@ -133,6 +137,17 @@ def _from_iso(match: re.Match[str]) -> Stamp:
             raise _not_a_time(match[0], "there is no such offset")
         return _instant(local - offset if sign == "+" else local + offset, match[0])
     return _naive(_instant(local, match[0]))
+
+
+def _from_period(match: re.Match[str]) -> Stamp:
+    """The local begin of a month, quarter or week, as statistics offices name it: ``2024-05``, ``2024Q1``, ``2024W09``."""
+    year, quarter, month, month_, week = (int(part or 0) for part in match.groups())
+    try:
+        if week:
+            return datetime.fromisocalendar(year, week, 1)
+        return datetime(year, quarter * 3 - 2 if quarter else month or month_, 1)  # noqa: DTZ001 (R6c: a local time)
+    except ValueError as error:
+        raise _not_a_time(match[0], str(error)) from error
 
 
 def _naive(milliseconds: int) -> datetime:
