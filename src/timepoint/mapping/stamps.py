@@ -140,7 +140,7 @@ def _from_iso(match: re.Match[str]) -> Stamp:
 
 
 def _from_period(match: re.Match[str]) -> Stamp:
-    """The local begin of a month, quarter or week, as statistics offices name it: ``2024-05``, ``2024Q1``, ``2024W09``."""
+    """The local begin of a month, quarter or week: ``2024-05``, ``2024Q1``, ``2024W09``."""
     year, quarter, month, month_, week = (int(part or 0) for part in match.groups())
     try:
         if week:
