@@ -150,6 +150,15 @@ def config_of(vault: Vault, url: str, folder: Path) -> str:
     return json.dumps({"sources": all_sources, "jobs": jobs}, indent=1)
 
 
+WAYS = ("client", "basic", "refresh", "password", "login_json", "login_query", "signature", "sigv4", "profile", "query")
+
+
+def shows_all(page: bytes | str) -> bool:
+    """Whether a page has data that came by each way."""
+    text = page if isinstance(page, str) else page.decode()
+    return all(f'canary_watts{{case="{way}_good_good"' in text for way in WAYS)
+
+
 Seen = tuple[Vault, dict[str, bytes | str], HostileApi]
 
 
@@ -175,6 +184,7 @@ def seen_by_all(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         try:
             wait_for("all jobs to have run", exporter.ready, 90)
             wait_for("all texts to be echoed", partial(api.has_answered, enough), 90)
+            wait_for("data by each way", lambda: shows_all(get(exporter.url + "/metrics")[1]), 90)
             for page in PAGES:
                 seen[page] = get(exporter.url + page)[1]
             seen["command lines"] = command_lines()
@@ -226,8 +236,7 @@ def test_the_outputs_of_a_login_are_there(seen_by_all: Seen) -> None:
     """The outputs that are searched are those that are meant: data came, and each kind of failure is told."""
     _, outputs, api = seen_by_all
     texts = {name: text if isinstance(text, str) else text.decode(errors="replace") for name, text in outputs.items()}
-    for way in ("client", "basic", "refresh", "password", "login_json", "login_query", "signature", "sigv4", "query"):
-        assert f'canary_watts{{case="{way}_good_good"' in texts["/metrics"]
+    assert shows_all(outputs["/metrics"])
     assert '"reason":"token"' in texts["log"]
     assert "/give/password/refused: status 401" in texts["preview password_refused_good"]
     assert "rejected: " in texts["preview client_good_value"]

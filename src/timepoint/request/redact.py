@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote, quote_plus
@@ -20,7 +19,7 @@ EXCERPT = 200  # characters of a body that an error may show
 
 
 class Redactor:
-    """Masks texts that must not be shown, as they are and as an API may echo them: in a URL, JSON, HTML or Base64.
+    """Masks texts that must not be shown, as they are and as an API may echo them (in a URL, in JSON, in HTML).
 
     Texts of less than four characters are not masked: they are guessed in no time, and without them every text would
     be garbled.
@@ -89,4 +88,3 @@ def _writings(text: str) -> Iterable[str]:
     yield escape(text)
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
