@@ -22,6 +22,7 @@ from timepoint.config.kinds import (
     Span,
     Step,
     Text,
+    TextOrNull,
     Texts,
     described,
     required,
@@ -270,7 +271,7 @@ class EachShape(Shape):
         "label.",
         {"site_name": "$site.name"},
     )
-    label: Text | None = described(
+    label: TextOrNull = described(
         "The name of the label that the value becomes, `null` for none: then the answers themselves must tell lanes "
         "apart. Default: the name of the values.",
         "country",

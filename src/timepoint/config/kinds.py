@@ -224,6 +224,11 @@ _TEXT_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 _DURATION_SCHEMA: dict[str, Any] = {"type": ["string", "integer"], "pattern": DURATION_PATTERN}
 
 Text = Annotated[str, BeforeValidator(as_text), WithJsonSchema(_TEXT_SCHEMA)]
+TextOrNull = Annotated[  # for a key whose null says something else than its absence
+    str | None,
+    BeforeValidator(lambda value: None if value is None else as_text(value)),
+    WithJsonSchema({"type": [*_TEXT_SCHEMA["type"], "null"]}),
+]
 FilledText = Annotated[str, BeforeValidator(_as_pattern), WithJsonSchema({**_TEXT_SCHEMA, "minLength": 1})]
 Texts = Annotated[
     list[str],
