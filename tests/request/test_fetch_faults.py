@@ -7,15 +7,18 @@ import gzip
 import socket
 import struct
 import threading
+import time
 import tracemalloc
 import zlib
 from typing import Any
 
+import aiohttp.connector
 import pytest
 
-from tests.request.wire import Client, reply, serving
+from tests.request.wire import WINDOW, Client, reply, serving
 from timepoint.errors import TransportError
-from timepoint.request.spec import SourceSpec
+from timepoint.request.fetch import HttpFetcher
+from timepoint.request.spec import RequestSpec, SourceSpec
 
 MIB = 1 << 20
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -57,7 +60,7 @@ async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.mark.parametrize("behaviour", [hang, drip])
-async def test_the_total_time_is_bounded(behaviour: object) -> None:
+async def test_n3_n4_the_total_time_is_bounded(behaviour: object) -> None:
     """An API that hangs, or sends a byte now and then, is given up when the timeout of the source is over."""
     async with serving(behaviour) as wire:  # type: ignore[arg-type] # parametrised functions lose their type
         error = await Client(source(wire.url, timeout=150)).fail()
@@ -74,7 +77,7 @@ async def test_the_deadline_of_the_run_bounds_an_attempt() -> None:
     assert "no complete answer within the deadline of the run" in str(error)
 
 
-async def test_a_refused_connection() -> None:
+async def test_n1_a_refused_connection() -> None:
     """A refused connection names the address and what the system said."""
     port = free_port()
     error = await Client(source(f"http://127.0.0.1:{port}")).fail()
@@ -84,7 +87,7 @@ async def test_a_refused_connection() -> None:
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
-async def test_a_connection_that_is_not_answered() -> None:
+async def test_n2_a_connection_that_is_not_answered() -> None:
     """A full backlog, which answers no connection, ends after the connect timeout and not after the total one."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -104,14 +107,14 @@ async def test_a_connection_that_is_not_answered() -> None:
     assert "no connection within 150ms (connect_timeout)" in str(error)
 
 
-async def test_a_name_that_does_not_exist() -> None:
+async def test_n8_a_name_that_does_not_exist() -> None:
     """A name that cannot be resolved is named."""
     error = await Client(source("http://api.invalid/")).fail()
     assert error.reason == "connect"
     assert str(error).endswith("the name api.invalid cannot be resolved: Name or service not known")
 
 
-async def test_a_name_that_is_not_answered() -> None:
+async def test_n8_a_name_that_is_not_answered() -> None:
     """A name server that does not answer costs the connect timeout, and the exit does not wait for it."""
     release = threading.Event()
 
@@ -128,7 +131,7 @@ async def test_a_name_that_is_not_answered() -> None:
     assert "no connection within 100ms (connect_timeout)" in str(error)
 
 
-async def test_the_next_address_of_a_name() -> None:
+async def test_n9_the_next_address_of_a_name() -> None:
     """Where the first address of a name refuses, the next one is taken within the attempt."""
     dead = free_port()
     async with serving(reply(body=b"[1]")) as wire:
@@ -138,6 +141,25 @@ async def test_the_next_address_of_a_name() -> None:
 
         answer = await Client(source(f"http://api.invalid:{dead}"), lookup=two).fetch()
     assert (answer.body, answer.attempts) == (b"[1]", 1)
+
+
+async def test_n8_a_name_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute after a name has got another address, the next request goes there."""
+    async with serving(reply(body=b"[1]")) as old, serving(reply(body=b"[2]")) as new:
+        port = [old.port]
+
+        def now_at(_host: str, _port: int, _family: int) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port[0]))]
+
+        client = Client(source("http://api.invalid"), lookup=now_at)
+        async with HttpFetcher(client.source, client.clock, lookup=now_at) as fetcher:
+            bodies = []
+            for later in (0, 60):
+                monkeypatch.setattr(aiohttp.connector, "monotonic", lambda later=later: time.monotonic() + later)
+                [answer] = await fetcher.fetch(RequestSpec(), WINDOW, client.clock.monotonic() + 60)
+                bodies.append(bytes(answer.body))
+                port[0] = new.port
+    assert bodies == [b"[1]", b"[2]"]
 
 
 BROKEN = {
@@ -163,7 +185,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN.keys())
-async def test_a_broken_answer_is_no_answer(behaviour: object) -> None:
+async def test_n5_n6_a_broken_answer_is_no_answer(behaviour: object) -> None:
     """Nothing of an answer that is not complete and well framed is used; for a GET it is asked for again."""
     async with serving(behaviour) as wire:  # type: ignore[arg-type] # parametrised values lose their type
         error = await Client(source(wire.url, attempts=2)).fail()

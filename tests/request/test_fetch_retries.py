@@ -31,7 +31,7 @@ async def test_a_status_that_may_pass(status: int) -> None:
     assert it.clock.slept == [0.5, 1.0]
 
 
-async def test_back_off_doubles_to_a_limit() -> None:
+async def test_u1_back_off_doubles_to_a_limit() -> None:
     """The longest pause doubles from half a second to 30 seconds."""
     async with serving(reply(500)) as wire:
         it = client(wire, attempts=9)
@@ -39,7 +39,7 @@ async def test_back_off_doubles_to_a_limit() -> None:
     assert it.clock.slept == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
-async def test_back_off_has_full_jitter() -> None:
+async def test_u1_back_off_has_full_jitter() -> None:
     """A pause is the share of the longest one that chance gives, down to none."""
     async with serving(reply(500)) as wire:
         it = client(wire)
