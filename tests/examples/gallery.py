@@ -10,7 +10,8 @@ writes the pages; read the difference.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -163,12 +164,13 @@ shows for each a body and the metrics that come of it.
 [python_api.py](python_api.py) is a job whose points come from a Python function."""
 
 
-def metrics_of(recipe: Recipe) -> tuple[str, str]:
+@cache
+def metrics_of(name: str) -> tuple[str, str]:
     """What the page of metrics shows after one run on the recipe's own body, and what is told about the run."""
-    arguments = ["preview", str(EXAMPLES / f"{recipe.name}.yaml"), "--response", str(own_body(recipe.name))]
+    arguments = ["preview", str(EXAMPLES / f"{name}.yaml"), "--response", str(own_body(name))]
     with patch.dict(os.environ, ENVIRON):
         result = CliRunner().invoke(main, [*arguments, "--at", FIRE_TIME])
-    assert result.exit_code == 0, (recipe.name, result.output)
+    assert result.exit_code == 0, (name, result.output)
     lines = [line for line in result.stdout.splitlines() if not line.startswith("#")]
     return "".join(f"{line}\n" for line in lines), result.stderr
 
@@ -186,7 +188,7 @@ def section(recipe: Recipe) -> str:
         f"<details><summary>Body, config and metrics</summary>\n\n"
         f"```{_FENCES[body.suffix]}\n{body.read_text('utf-8')}```\n\n"
         f"```yaml\n{config}```\n\n"
-        f"```text\n{metrics_of(recipe)[0]}```\n\n</details>\n"
+        f"```text\n{metrics_of(recipe.name)[0]}```\n\n</details>\n"
     )
 
 
@@ -218,6 +220,8 @@ def index_page(recipes: list[Recipe]) -> str:
     """The index: recipes by topic, by the shape of the answer and by what the request needs."""
     where = {recipe.name: topic for topic in TOPICS for recipe in _of_topic(topic, recipes)}
 
+    used = {recipe.name: recipe.uses() for recipe in recipes}
+
     def link(recipe: Recipe) -> str:
         return f"[{recipe.name}]({where[recipe.name]}.md#{recipe.name})"
 
@@ -226,7 +230,7 @@ def index_page(recipes: list[Recipe]) -> str:
         "## By the shape of the answer",
         _table("shape", "is", SHAPES, {shape: [link(r) for r in recipes if shape in r.shapes] for shape in SHAPES}),
         "## By what the request needs",
-        _table("need", "is", _USES, {use: [link(r) for r in recipes if use in r.uses()] for use in _USES}),
+        _table("need", "is", _USES, {use: [link(r) for r in recipes if use in used[r.name]] for use in _USES}),
     ]
     for topic, (heading, _) in TOPICS.items():
         parts += [f"## {heading}", _list(f"{link(recipe)}: {recipe.shows}" for recipe in _of_topic(topic, recipes))]
@@ -247,16 +251,18 @@ def list_page(recipes: list[Recipe]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pages() -> Iterator[tuple[Path, str]]:
-    """Every page with its text."""
+PATHS = (LIST, PAGES / "README.md", *(PAGES / f"{topic}.md" for topic in TOPICS))
+
+
+def page(path: Path) -> str:
+    """The text of one of the pages."""
     recipes = all_recipes()
-    yield LIST, list_page(recipes)
-    yield PAGES / "README.md", index_page(recipes)
-    for topic in TOPICS:
-        yield PAGES / f"{topic}.md", topic_page(topic, recipes)
+    if path == LIST:
+        return list_page(recipes)
+    return index_page(recipes) if path.stem == "README" else topic_page(path.stem, recipes)
 
 
 if __name__ == "__main__":
     PAGES.mkdir(exist_ok=True)
-    for path, text in pages():
-        path.write_text(text, encoding="utf-8")
+    for path in PATHS:
+        path.write_text(page(path), encoding="utf-8")
