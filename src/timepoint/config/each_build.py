@@ -44,7 +44,7 @@ class EachBuilder:
         """The fan-out; None if there is none, or it cannot be used."""
         if shape.each is None:
             if shape.max_lanes is not None:
-                self._add((), "max_lanes", Check.NO_EFFECT, "has no effect without each", of_job=True)
+                self.findings.add(Check.NO_EFFECT, (*self.job.where, "max_lanes"), "has no effect without each")
             return None
         if not shape.each:
             self._add((), "", Check.EMPTY, "names no values: write each: {zone: [DE, FR]}")
@@ -60,9 +60,8 @@ class EachBuilder:
         self._check_count(spec, shape, source)
         return spec
 
-    def _add(self, inside: Where, key: str, check: Check, message: str, *, of_job: bool = False) -> None:
-        base = self.job.where if of_job else self.where
-        self.findings.add(check, (*base, *inside, *((key,) if key else ())), message)
+    def _add(self, inside: Where, key: str, check: Check, message: str) -> None:
+        self.findings.add(check, (*self.where, *inside, *((key,) if key else ())), message)
 
     def _values(self, name: str, shape: EachShape, source: SourceSpec | None) -> Values | None:
         if LABEL_NAME.fullmatch(name) is None:
