@@ -19,7 +19,12 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")  # what the standard allows and a header ca
 
 
 class BearerScheme(Scheme):
-    """A token in the ``Authorization`` header, of which ``ask`` gets a new one."""
+    """A token in the ``Authorization`` header, of which ``ask`` gets a new one.
+
+    ``patience``: how many seconds a request for one may still take when all ends.
+    """
+
+    patience = 0.0
 
     def __init__(self, endpoint: EndpointSpec, around: Around) -> None:
         self.endpoint = Endpoint("token endpoint", endpoint, around)
@@ -38,7 +43,7 @@ class BearerScheme(Scheme):
         return status == _UNAUTHORIZED and isinstance(added.token, Token) and self._keeper.refused(added.token)
 
     async def close(self) -> None:
-        await self._keeper.close()
+        await self._keeper.close(self.patience)
         await self.endpoint.close()
 
     def token_of(self, answer: Any, hidden: tuple[Secret, ...]) -> Token:

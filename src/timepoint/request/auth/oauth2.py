@@ -31,6 +31,8 @@ LOGGER = logging.getLogger(__name__)
 CLIENT_CREDENTIALS, REFRESH_TOKEN, PASSWORD = GRANTS = ("client_credentials", "refresh_token", "password")
 BASIC, POST = METHODS = ("client_secret_basic", "client_secret_post")
 
+LAST_WISH = 2.0  # seconds: a refresh token that is spent when all ends would be lost without its successor
+
 
 @dataclass(frozen=True, slots=True)
 class OAuth2Spec(AuthSpec):
@@ -58,6 +60,7 @@ class OAuth2(BearerScheme):
         self._source = around.source.name
         self._methods = [spec.method] if spec.method else list(METHODS)
         self._refresh = RefreshTokens(spec.refresh_token, spec.rotated_file) if spec.refresh_token else None
+        self.patience = LAST_WISH if self._refresh is not None else 0.0
         self._warned = False
 
     async def ask(self) -> Token:

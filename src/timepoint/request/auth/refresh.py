@@ -115,6 +115,8 @@ class RefreshTokens:
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 await asyncio.sleep(_TURN)
+            except OSError as error:  # a file system without locks
+                raise self._unready(error) from None
             else:
                 return
         raise TokenError(f"another process is refreshing {self._shown} and does not end", 0.0, may_pass=True)

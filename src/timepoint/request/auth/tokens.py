@@ -24,7 +24,6 @@ LOGGER = logging.getLogger(__name__)
 AHEAD = 60.0  # seconds before its end in which a token is not used, or a tenth of its life if that is less
 QUIET = 30.0  # seconds between two tokens that are asked for since the one before was refused, or after a flat no
 FIRST_PAUSE = 0.5
-_LAST_WISH = 2.0  # seconds for a request under way at the end: a refresh token that it used up would be lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,10 +78,10 @@ class TokenKeeper:
         self._token = None
         return True
 
-    async def close(self) -> None:
-        """Waits a little for a request under way, and ends it."""
+    async def close(self, patience: float = 0.0) -> None:
+        """Ends a request that is under way, after it had so many seconds to end well."""
         if self._asking is not None and not self._asking.done():
-            await asyncio.wait((self._asking,), timeout=_LAST_WISH)
+            await asyncio.wait((self._asking,), timeout=patience)
             self._asking.cancel()
             await asyncio.wait((self._asking,))
 
