@@ -27,7 +27,7 @@ from timepoint.config.names import plain_name_complaint
 from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
-from timepoint.config.politeness_shape import check_quotas
+from timepoint.config.politeness_shape import check_quotas, check_second_request
 from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.signal_shape import signal_spec
@@ -252,6 +252,7 @@ class _Loader:
         source = self.sources.get(shape.source)
         if mapping is None or source is None:
             return None
+        check_second_request(source, plan.request, plan.timeout, parts.where, self.findings)
         return Job(
             name=parts.name,
             schedule=plan.schedule,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
 
-from timepoint.clock import DAY, HOUR, parse_duration
+from timepoint.clock import DAY, HOUR, format_duration, parse_duration
 from timepoint.config.checks import Check
 from timepoint.config.kinds import FilledText, PositiveDuration, Shape, as_text, described, refuse, required
 from timepoint.config.places import Findings, Path
@@ -123,6 +123,21 @@ def check_cost(request: RequestSpec, source: SourceSpec, where: Path, findings: 
         if request.cost > most:
             message = f"{request.cost} is more than {what} of the source {source.name} ever allows, {most}"
             findings.add(Check.LIMIT, (*where, "cost"), message)
+
+
+def check_second_request(
+    source: SourceSpec, request: RequestSpec, timeout: int, where: Path, findings: Findings
+) -> None:
+    """Warns of answers in several requests whose second one can never be made within a run (``timeout``, ms)."""
+    pages = request.paging is not None and request.paging.kind.is_paging
+    several = "pages" if pages else "report" if request.report is not None else ""
+    if several and source.min_interval >= timeout:
+        message = (
+            f"an answer of {several} takes several requests, and the source {source.name} allows one every "
+            f"{format_duration(source.min_interval)}, longer than a run: it is never read to its end. Bound them by "
+            "rate or quota of the source instead of min_interval"
+        )
+        findings.add(Check.TIMEOUT, (*where, "request", "paging" if pages else "report"), message, key=True)
 
 
 def check_quotas(source: SourceSpec, uses: Mapping[str, tuple[int, int]], findings: Findings) -> None:
