@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.poller.fanned import fan_job
 from tests.poller.jobs import TOTAL, function_job, http_job, ones
 from timepoint import log
 from timepoint.job import HttpPolling
@@ -17,6 +18,7 @@ from timepoint.ledger.change import ChangeSet
 from timepoint.poller.main import poll_once
 from timepoint.poller.runner import Runner
 from timepoint.poller.worker import ThreadWorker
+from timepoint.request.each.spec import Discovery
 from timepoint.request.spec import Authorization, BasicAuth, SecretSource
 from timepoint.secret import Secret
 from timepoint.testing import (
@@ -70,6 +72,29 @@ def test_credentials_of_the_config_are_masked_in_the_log(tmp_path: Path, written
     logging.getLogger().error(" ".join(f"canary-{number}" for number in range(5)))
     assert "canary" not in written.getvalue()
     assert written.getvalue().count("<secret>") == 5
+
+
+def test_credentials_of_a_discovery_are_masked_in_the_log(tmp_path: Path, written: io.StringIO) -> None:
+    """It may have a source of its own, and headers."""
+    given = [SecretSource(Secret(f"canary-{number}")) for number in range(2)]
+    job = fan_job(tmp_path, '{zone: {request: {get: /zones}, values: "$[*]"}}')
+    assert job.each is not None
+    [values] = job.each.values
+    assert isinstance(values.origin, Discovery)
+    discovery = replace(
+        values.origin,
+        source=replace(
+            values.origin.source,
+            url="http://127.0.0.1:9",  # nobody listens there
+            attempts=1,
+            headers={"X-Key": given[0]},
+        ),
+        request=replace(values.origin.request, headers={"X-Other": given[1]}),
+    )
+    listed = replace(job, each=replace(job.each, values=(replace(values, origin=discovery),)))
+    poll_once([listed], tmp_path / "ledger.sqlite", tmp_path / "published")
+    log.event(logging.getLogger("test"), logging.INFO, "told", secrets="canary-0 canary-1")
+    assert "canary" not in written.getvalue()
 
 
 class SlowStore(MemoryStore):

@@ -65,9 +65,10 @@ def _surroundings(jobs: Iterable[Job], ledger: Path, published: Path) -> Surroun
 def _given_secrets(jobs: Iterable[Job]) -> Iterator[Secret]:
     """The credentials that the config itself holds; those in files are masked where they are read."""
     for job in jobs:
+        said: list[object] = [job.each]
         if isinstance(job.polling, HttpPolling):
-            given = (*secrets_in(job.polling.source), *secrets_in(job.polling.request))
-            yield from (secret.text for secret in given if secret.text is not None)
+            said += (job.polling.source, job.polling.request)
+        yield from (secret.text for secret in secrets_in(tuple(said)) if secret.text is not None)
 
 
 def _run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
