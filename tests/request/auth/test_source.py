@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from yarl import URL
 
 from tests.request.auth.authority import Authority, answering
@@ -36,6 +39,20 @@ from timepoint.secret import Secret
 def test_parameters_of_a_source(url: str, after: str) -> None:
     """A parameter is encoded, stands behind the others and takes the place of one of its name."""
     assert str(with_query(URL(url, encoded=True), (("k+", Secret("a b&")),))) == after
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(others=st.lists(st.tuples(TEXTS, TEXTS)), name=TEXTS, value=TEXTS)
+def test_any_parameter_of_a_source(others: list[tuple[str, str]], name: str, value: str) -> None:
+    """Whatever characters it has, a parameter arrives as it is, once, and the others of the request stay."""
+    url = URL("http://h/p?" + urlencode(others, quote_via=quote), encoded=True)
+    sent = with_query(url, ((name, Secret(value)),))
+    arrived = parse_qsl(sent.raw_query_string, keep_blank_values=True)
+    assert arrived == [*(pair for pair in others if pair[0] != name), (name, value)]
+    assert sent.raw_path == "/p"
 
 
 async def test_a_key_in_the_query(tmp_path: Path) -> None:
