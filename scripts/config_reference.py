@@ -142,6 +142,7 @@ _PLACES = {
     "Transform": "`transform`",
     "Settled": "`settled_until`",
     "Expect": "`expect`",
+    "EmptyStatus": "An item of `empty_status`",
     "Signal": "`empty` and `partial`",
     "Walk": "A walk: `rows.NAME`",
     "Metric": "A metric: `metrics.NAME`",

@@ -104,6 +104,10 @@ class Schema:
         if isinstance(value, list) and len(value) < rule:
             yield f"{where} has too few items"
 
+    def _minproperties(self, rule: int, value: Any, where: str, _schema: Any) -> Iterator[str]:
+        if isinstance(value, Mapping) and len(value) < rule:
+            yield f"{where}: fewer than {rule} keys"
+
     def _maxitems(self, rule: int, value: Any, where: str, _schema: Any) -> Iterator[str]:
         if isinstance(value, list) and len(value) > rule:
             yield f"{where} has too many items"

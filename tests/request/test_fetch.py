@@ -185,6 +185,26 @@ async def test_empty_status(status: int) -> None:
     assert len(wire.received) == 1
 
 
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_a_status_with_a_text_that_means_nothing_yet(status: int) -> None:
+    """Where a text must stand in the body, the status alone does not say that there is nothing."""
+    request = RequestSpec(empty_bodies=((status, "No Data found"),))
+    async with serving(reply(status, b'{"message": "No Data found for this day"}')) as wire:
+        answer = await Client(SourceSpec("s", wire.url)).fetch(request)
+    assert (answer.status, answer.empty, answer.body) == (status, True, b"")
+    async with serving(reply(400, b'{"message": "no such zone"}')) as wire:
+        error = await Client(SourceSpec("s", wire.url)).fail(request)
+    assert "status 400" in str(error)
+    assert "no such zone" in str(error)
+
+
+async def test_a_status_that_means_that_something_is_missing() -> None:
+    """A status that is said to go with an answer in which something is missing comes with its body."""
+    async with serving(reply(416, b'{"data": []}')) as wire:
+        answer = await Client(SourceSpec("s", wire.url)).fetch(RequestSpec(partial_status=(416,)))
+    assert (answer.status, answer.empty, bytes(answer.body)) == (416, False, b'{"data": []}')
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 501])
 async def test_other_statuses_are_final(status: int) -> None:
     """A status that no further attempt can heal is a StatusError after one attempt."""

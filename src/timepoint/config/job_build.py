@@ -85,9 +85,14 @@ class JobBuilder:
         if shape.timeout is not None and shape.timeout > gaps.longest:
             message = f"is longer than the period, {format_duration(gaps.longest)}: a slow run makes the next one late"
             self._add(Check.TIMEOUT, "timeout", message)
-        empty_status = shape.expect.empty_status if shape.expect else None
-        request = self.request(shape.request, source, empty_status or (), each)
-        request = replace(request, partial_status=tuple((shape.expect.partial_status if shape.expect else None) or ()))
+        empty = (shape.expect.empty_status if shape.expect else None) or []
+        alone = [item.status for item in empty if item.body is None]
+        request = self.request(shape.request, source, alone, each)
+        request = replace(
+            request,
+            empty_bodies=tuple((item.status, item.body) for item in empty if item.body is not None),
+            partial_status=tuple((shape.expect.partial_status if shape.expect else None) or ()),
+        )
         return Plan(
             schedule=schedule,
             window=self._window(shape.window, shape.request.timezone),

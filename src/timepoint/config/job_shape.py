@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from timepoint.config.auth_shape import HeaderShape
+from timepoint.config.checks import Check
 from timepoint.config.kinds import (
     Duration,
     FilledText,
@@ -25,6 +26,8 @@ from timepoint.config.kinds import (
     TextOrNull,
     Texts,
     described,
+    kind_of,
+    refuse,
     required,
 )
 from timepoint.config.metric_shape import MetricShape, RulesShape
@@ -180,6 +183,27 @@ class WindowShape(Shape):
     )
 
 
+class EmptyStatusShape(Shape):
+    """A status that means that there is nothing, if a text stands in the beginning of the body."""
+
+    place: ClassVar[str] = "an item of empty_status"
+
+    status: Annotated[int, Field(ge=100, le=599)] = required("The status.", 400)
+    body: FilledText | None = described("A text in the first 4 KiB of the body. Default: any body.", "No Data found")
+
+
+def _as_empty_status(value: Any) -> Any:
+    if isinstance(value, str):
+        refuse(Check.WRONG_KIND, f"must be a status such as 404, or {{status, body}}, not {kind_of(value)}")
+    return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Status = Annotated[int, Field(ge=100, le=599)]
+EmptyStatus = Annotated[
+    EmptyStatusShape, BeforeValidator(_as_empty_status, json_schema_input_type=Status | EmptyStatusShape)
+]
+
+
 class ExpectShape(Shape):
     """What a usable answer looks like. Any other answer fails the run, and nothing of it is used."""
 
@@ -188,8 +212,11 @@ class ExpectShape(Shape):
     equal: dict[str, Json] | None = described("Path and the value that it must have.", {"$.status": "success"})
     present: list[JsonPath] | None = described("Paths that must be there and not be empty.", ["$.data"])
     absent: list[JsonPath] | None = described("Paths that must not be there, or be empty.", ["$.error"])
-    empty_status: list[Annotated[int, Field(ge=100, le=599)]] | None = described(
-        "Statuses that mean: nothing there yet. Such an answer counts as an accepted answer without rows.", [404]
+    empty_status: list[EmptyStatus] | None = described(
+        "Statuses that mean: nothing there yet. Such an answer counts as an accepted answer without rows. Where a "
+        "status means other things too, say a text that stands in the body then.",
+        [404],
+        [{"status": 400, "body": "No Data found"}],
     )
 
     empty: SignalShape | None = described(

@@ -37,7 +37,7 @@ from timepoint.request.resolve import Lookup, system_lookup
 from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, pause
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
-from timepoint.request.transport import Exchange, Response, Transport
+from timepoint.request.transport import MAX_ERROR_BODY, Exchange, Response, Transport
 
 MAX_REDIRECTS = 3
 _GIVES_WAY = frozenset({429, 503})  # with these a source asks for time, for all that it is asked
@@ -249,11 +249,17 @@ class HttpFetcher:
             return Answer(response.status, content_type, b"", prepared.shown, empty=True)
         if response.status == NOT_MODIFIED and request.conditional:
             return Answer(response.status, content_type, b"", prepared.shown, mask=redactor.mask_quoted)
-        is_accepted = 200 <= response.status <= 299 or response.status in request.partial_status  # noqa: PLR2004 - the class
+        is_accepted = 200 <= response.status <= 299 or response.status in request.partial_status  # noqa: PLR2004
+        texts = [text.encode() for status, text in request.empty_bodies if status == response.status]
         if not is_accepted:
-            raise await self._refused(response, redactor)
+            start, cut = await self._beginning(response, is_asked=bool(texts))
+            if any(text in start for text in texts):
+                return Answer(response.status, content_type, b"", prepared.shown, empty=True)
+            raise self._refused(response, redactor, start, cut=cut)
         check_type(content_type, request.decode, request.charset)
         body = await response.read(self._source.max_body if prepared.most is None else prepared.most)
+        if any(text in body[:MAX_ERROR_BODY] for text in texts):
+            return Answer(response.status, content_type, b"", prepared.shown, empty=True)
         return Answer(
             response.status,
             content_type,
@@ -264,12 +270,16 @@ class HttpFetcher:
             mask=redactor.mask_quoted,
         )
 
-    async def _refused(self, response: Response, redactor: Redactor) -> StatusError:
+    async def _beginning(self, response: Response, *, is_asked: bool) -> tuple[bytes, bool]:
+        """The first bytes of a refusal, and whether it goes on; nothing where nobody wants to know."""
+        if is_asked or 400 <= response.status <= 499:  # noqa: PLR2004 - the class that says what is wrong with us
+            return await response.read_some()
+        return b"", False
+
+    def _refused(self, response: Response, redactor: Redactor, start: bytes, *, cut: bool) -> StatusError:
         text = f"status {response.status} {redactor.excerpt(response.reason.encode(), cut=False)}".rstrip()
-        if 400 <= response.status <= 499:  # noqa: PLR2004 - the class in which the body says what is wrong with us
-            start, cut = await response.read_some()
-            excerpt = redactor.excerpt(start, cut=cut)
-            text += f": {excerpt}" if excerpt else ""
+        excerpt = redactor.excerpt(start, cut=cut)
+        text += f": {excerpt}" if excerpt else ""
         told = self._told(response)
         failure = StatusError(response.status, text, told.wait or None)
         if response.status == _FORBIDDEN:  # GitHub and others refuse with it what is too much

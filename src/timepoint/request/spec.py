@@ -146,6 +146,7 @@ class RequestSpec:
     ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
     at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
     Content-Type decides, ``charset`` when header and body do; ``member`` is a pattern for the files of a zip.
+    ``empty_status`` mean that there is nothing yet, ``empty_bodies`` are statuses that do if a text stands in the body.
     ``hidden`` is as in the source. ``cost`` is what one request takes of the rate and the quotas of its source;
     ``conditional`` asks the API to send nothing if its answer has not changed.
     """
@@ -164,6 +165,7 @@ class RequestSpec:
     paging: PagingSpec | None = None
     report: ReportSpec | None = None
     empty_status: tuple[int, ...] = ()
+    empty_bodies: tuple[tuple[int, str], ...] = ()
     partial_status: tuple[int, ...] = ()
     cost: int = 1
     conditional: bool = False
