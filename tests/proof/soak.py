@@ -3,6 +3,8 @@
 Owns: the processes of a soak, what is read of them, what must be flat. Must not know: how a trend is judged (``flat``),
 what is right (``oracle``).
 
+A poll asks for no more at once than it always does, however much is missing: the API, too, lives in fast time.
+
 Pods come and go, data come late and are revised, a quarter of the answers is spoiled, every ten hours the API is gone
 for 50 minutes, and both formats are scraped the whole time. The ledger forgets pods twelve hours after they left: what
 it must hold is the same on each day, and so must be what it takes.
@@ -41,18 +43,18 @@ LOOK_EVERY = 30.0
 
 CONFIG = """
 sources:
-  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 2m, connect_timeout: 2m}
+  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 5m, connect_timeout: 5m}
 jobs:
   late_pods:
     source: api
-    every: 5m
+    every: 10m
     jitter: 0s
-    timeout: 4m
+    timeout: 9m
     max_age: 6h
     zero_first: 10m
     forget_after: 12h
     request: {get: /late, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
-    window: {step: 1m, delay: 4m, overlap: 20m, initial: 1h, catch_up: 7d, max_span: 3h}
+    window: {step: 1m, delay: 4m, overlap: 20m, initial: 1h, catch_up: 7d, max_span: 30m}
     expect: {present: [$.pods], absent: [$.error]}
     rows: {p: "$.pods[*]", t: "$p.points[*]"}
     time: {at: $t.t, format: unix_ms, interval: 1m, labelled: start}
@@ -62,14 +64,14 @@ jobs:
       late_doubled_joules_total: {type: counter, temporality: delta, help: Twice the amounts., value: $t.w}
   firm_pods:
     source: api
-    every: 5m
+    every: 10m
     jitter: 0s
-    timeout: 4m
+    timeout: 9m
     max_age: 6h
     zero_first: 0s
     forget_after: 12h
     request: {get: /firm, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
-    window: {step: 1m, delay: 4m, initial: 1h, catch_up: 7d, max_span: 3h}
+    window: {step: 1m, delay: 4m, initial: 1h, catch_up: 7d, max_span: 30m}
     expect: {present: [$.pods], absent: [$.error]}
     rows: {p: "$.pods[*]", t: "$p.points[*]"}
     time: {at: $t.t, format: unix_ms, interval: 1m, labelled: start}
