@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from timepoint.request.auth.base import Added, Around, Draft, with_query
+from timepoint.request.auth.base import Added, Around, Draft, Query, with_query
 from timepoint.request.auth.registry import open_scheme
 from timepoint.request.auth.secrets import checked_header, read_secret
 from timepoint.request.prepare import PreparedRequest
@@ -24,10 +24,11 @@ _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-a
 class Credentials:
     """A request with all that authenticates it, and every text that must be masked in what comes back.
 
-    ``bound``: they hold for this very URL alone.
+    ``bound``: they hold for this very URL alone. ``query`` are the parameters among them.
     """
 
     url: URL
+    query: Query
     headers: Mapping[str, Secret]
     hidden: tuple[Secret, ...]
     bound: bool
@@ -35,6 +36,10 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials()"
+
+    def moved(self, url: URL) -> URL:
+        """Where a redirect inside the origin leads, with the parameters that it may have left behind."""
+        return with_query(url, self.query)
 
 
 class SourceAuthenticator:
@@ -59,7 +64,7 @@ class SourceAuthenticator:
         headers = {name: value for name, value in headers.items() if name.lower() not in taken}
         headers |= {name: checked_header(name, value) for name, value in added.headers.items()}
         url = with_query(draft.url, added.query)
-        return Credentials(url, headers, (*hidden, *added.hidden), added.bound, added)
+        return Credentials(url, (*query, *added.query), headers, (*hidden, *added.hidden), added.bound, added)
 
     def refused(self, credentials: Credentials, status: int) -> bool:
         """Whether another attempt would have other credentials than those that the API refused with a status."""
