@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from aiohttp import web
 
 from tests.request.wire import FakeClock, lookup
-from timepoint.errors import SourceError
+from timepoint.errors import SourceError, StatusError
 from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.fetch import HttpFetcher
@@ -263,7 +263,8 @@ async def read_without_server(api: PagedApi, request: RequestSpec, paging: Pagin
         reply = api.answer(
             Ask(asked.method, parts.path, query, asked.body or b"", {}, f"{parts.scheme}://{parts.netloc}{parts.path}")
         )
-        assert reply.status == 200, reply
+        if reply.status != 200:
+            raise StatusError(reply.status, f"status {reply.status}")
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return Answer(200, "application/json", reply.body, asked.shown, headers=headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.request.paging.api import Ask, PagedApi, Reply, fail, fetch, found, read_without_server, rows
 from tests.request.paging.kinds import CASES, SINCE, get, post
+from timepoint.errors import SourceError
+from timepoint.request.answer import Answer
 from timepoint.request.paging.continue_at import ContinueAt
 from timepoint.request.paging.cursor import Cursor
 from timepoint.request.paging.kinds import KINDS
@@ -53,6 +56,31 @@ async def test_any_list_in_any_pages(name: str, count: int, size: int) -> None:
     pages = await read_without_server(api, request, paging)
     assert once(found(pages, *keys)) == api.rows
     assert len(pages) <= count // (size - 1) + 2
+
+
+BROKEN = [
+    Reply(status=500),
+    Reply(status=410),
+    Reply(raw=b"<html>log in</html>"),
+    Reply(raw=b'{"data": [{"id": "r'),
+    Reply(raw=b""),
+    Reply(raw=b"\xff\xfe\x00"),
+]
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "link"])
+@given(count=st.integers(0, 20), page=st.integers(1, 8), reply=st.sampled_from(BROKEN))
+@settings(max_examples=15, deadline=None)
+async def test_a_broken_page_gives_nothing(name: str, count: int, page: int, reply: Reply) -> None:
+    """Whichever page is broken and however: an error, or the page was not needed; never a part of the list."""
+    request, paging, keys = CASES[name]
+    api = PagedApi(rows(count), plan=lambda number, _ask: reply if number == page else None)
+    pages: tuple[Answer, ...] | None = None
+    with suppress(SourceError):
+        pages = await read_without_server(api, request, paging)
+    assert len(api.asked) == (page if pages is None else len(pages))
+    assert pages is None or once(found(pages, *keys)) == api.rows
+    assert (pages is None) == (len(api.asked) == page)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "continue_at" not in name])
