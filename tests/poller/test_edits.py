@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.poller.bench import Bench
 from tests.poller.stage import Stage
 from timepoint.clock import HOUR, MINUTE
 from timepoint.config import load_config
+from timepoint.errors import StatusError
 from timepoint.job import Job
+from timepoint.ledger.state import metric_shape
 from timepoint.log import _FIELDS
 from timepoint.model import Window
 from timepoint.poller.edits import changed_lanes
@@ -47,7 +52,7 @@ TOTAL = 'energy_joules_total{pod="a"}'
 def job(directory: Path, **changes: str) -> Job:
     """A half-hourly job on intervals of 1 for each five minutes, with changes."""
     text = CONFIG
-    for word, value in (BEFORE | changes).items():
+    for word, value in (changes | BEFORE | changes).items():
         text = text.replace(word, value)
     path = directory / "config.yaml"
     path.write_text(text)
@@ -209,3 +214,50 @@ def test_a_fan_out_that_is_added_or_taken_away_is_told(tmp_path: Path) -> None:
     spread = replace(alone, each=EachSpec(()))
     assert [len(changed_lanes(alone, known)) for known in ([], [""], ["DE", "FR"], ["", "DE"])] == [0, 0, 1, 0]
     assert [len(changed_lanes(spread, known)) for known in ([], [""], ["DE", "FR"], ["", "DE"])] == [0, 1, 0, 0]
+
+
+NAMES = st.sampled_from(["energy_joules_total", "used_joules_total"])
+LABELS = st.sampled_from(["{pod: $r.pod}", "{pod: $r.pod, app: $r.app}", "{}"])
+DECLARED = st.sampled_from([("delta", BEFORE["UNIT"]), ("delta", ""), ("cumulative", "")])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    story=st.lists(st.tuples(NAMES, LABELS, DECLARED, st.sampled_from([30, 30, 60, 300]), st.booleans()), max_size=9),
+    window=st.sampled_from(["5m", "5m, overlap: 30m", "5m, max_span: 20m", "5m, overlap: 1h, delay: 10m"]),
+)
+async def test_no_edit_mixes_totals(
+    tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, str, tuple[str, str], int, bool]], window: str
+) -> None:
+    """Whatever is renamed, declared or labelled otherwise, and taken back: each total has what came in its own time."""
+    directory = tmp_path_factory.mktemp("edits")
+    book: dict[tuple[str, str, str], dict[int, float]] = {}
+    b: Bench | None = None
+    for name, labels, (temporality, unit), pause, fails in story:
+        changes = {"NAME": name, "LABELS": labels, "TEMPORALITY": temporality, "UNIT": unit}
+        one = job(directory, **changes, **{"step: STEP": f"step: {window}", "STEP": "5m"})
+        if b is None:
+            b = Bench(directory, one, answer(5 * MINUTE))
+        b.job = one
+        b.restart()
+        good = b.source.answer
+        if fails:
+            b.source.answer = lambda _: StatusError(500, "the API is broken")
+        report = await b.run()
+        b.source.answer = good
+        if report.committed:
+            labelled = {"{pod: $r.pod}": '{pod="a"}', "{}": ""}.get(labels, '{app="x",pod="a"}')
+            shape = metric_shape(one.metrics[name])
+            counted = book.setdefault((name, shape, labelled), {})
+            for asked in report.windows[: report.committed]:
+                counted.update(dict.fromkeys(range(asked.start, asked.end, 5 * MINUTE), 1.0))
+        lane = b.store.load("pods", "")
+        held = {
+            (metric.name, metric.shape, text): state.value
+            for metric in lane.metrics.values()
+            for text, state in {**metric.series, **metric.absent}.items()
+        }
+        assert held == {
+            key: 1.0 if "cumulative" in key[1] else sum(counted.values()) for key, counted in book.items() if counted
+        }
+        await b.clock.advance(minutes=pause)
