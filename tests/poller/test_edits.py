@@ -221,7 +221,7 @@ LABELS = st.sampled_from(["{pod: $r.pod}", "{pod: $r.pod, app: $r.app}", "{}"])
 DECLARED = st.sampled_from([("delta", BEFORE["UNIT"]), ("delta", ""), ("cumulative", "")])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     story=st.lists(st.tuples(NAMES, LABELS, DECLARED, st.sampled_from([30, 30, 60, 300]), st.booleans()), max_size=9),
     window=st.sampled_from(["5m", "5m, overlap: 30m", "5m, max_span: 20m", "5m, overlap: 1h, delay: 10m"]),
