@@ -219,7 +219,7 @@ class HttpFetcher:
                     finally:
                         self._gate.tally.response_bytes += response.wire_bytes
                     return self._dated(answer, response, prepared, request)
-                url = _redirected(url, response, prepared.method, redactor)
+                url = credentials.moved(_redirected(url, response, prepared.method, redactor))
             if credentials.bound:
                 raise SourceError("redirect", "a signed request was redirected, and its signature is for its URL alone")
         raise SourceError("redirect", f"more than {MAX_REDIRECTS} redirects")

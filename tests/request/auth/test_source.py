@@ -66,6 +66,13 @@ async def test_a_key_in_the_query(tmp_path: Path) -> None:
     assert_no_canary(error)
 
 
+async def test_a_key_goes_with_a_redirect() -> None:
+    """A redirect inside the origin that leaves the query behind takes the key of the source along."""
+    async with serving(reply(301, headers={"Location": "/v2/data?a=b"}), reply()) as wire:
+        await Client(SourceSpec("s", wire.url, params={"k": secret("1")})).fetch(RequestSpec(path="/data"))
+    assert [received.target for received in wire.received] == ["/data?k=1", "/v2/data?a=b&k=1"]
+
+
 async def test_words_in_the_query_are_not_masked() -> None:
     """A plain word among the parameters of a source is no secret: masking it would garble what the API says."""
     async with serving(reply(400, b"format json is unknown")) as wire:
