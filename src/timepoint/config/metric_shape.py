@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from timepoint.config.checks import Check
 from timepoint.config.kinds import (
     Bounds,
     Duration,
@@ -24,6 +25,7 @@ from timepoint.config.kinds import (
     Text,
     as_different,
     described,
+    refuse,
     required,
 )
 
@@ -116,6 +118,14 @@ Combine = Literal["sum", "min", "max", "mean", "first", "last"]
 PointsWord = Literal["last", "sum", "mean", "min", "max", "count"]
 
 
+def _without_paths(values: list[Any]) -> list[Any]:
+    """Values as they are; a path would be taken for the text that it is."""
+    for value in values:
+        if isinstance(value, str) and value.startswith("$") and not value.startswith("$$"):
+            refuse(Check.LITERAL, f"{value!r} would be a path, and missing holds values: write the value, or ${value}")
+    return [value[1:] if isinstance(value, str) and value.startswith("$$") else value for value in values]
+
+
 class RulesShape(Shape):
     """What may stand at a job as the default of its metrics, and at a metric."""
 
@@ -135,7 +145,7 @@ class RulesShape(Shape):
         "the metric.",
         [{"source_labels": ["pod_name"], "regex": "(.+)-[a-z0-9]+", "target_label": "deployment"}],
     )
-    missing: list[Json] | None = described(
+    missing: Annotated[list[Json], AfterValidator(_without_paths)] | None = described(
         "Values that mean: no value. They give no sample, and never 0. `null` always does.", ["", "ND", -999999]
     )
     unit: UnitShape | None = described("Conversion of units.", {"from": "Wh", "to": "joules"})
