@@ -156,6 +156,11 @@ def test_who_says_what_is_good_is_believed(expect: dict[str, Any]) -> None:
     assert run(mapping(**expect), {"status": "ok"}).rows == 0
 
 
+def test_who_says_what_is_empty_has_not_said_what_is_good() -> None:
+    """An error document is refused beside documents that mean that there are no data."""
+    assert "no place for $.data[*]" in refusal({"Ack": {"code": "401"}}, empty=SignalSpec(equal={"$.Ack.code": "999"}))
+
+
 def test_the_sentence_for_a_strange_document() -> None:
     """The sentence names what was looked for, what is there, and what to write."""
     assert refusal({"Note": "5 calls a minute"}) == (

@@ -134,7 +134,7 @@ class ExpectSpec:
     @property
     def tells(self) -> bool:
         """Whether it says how a good answer is told from others."""
-        return bool(self.equal or self.present or self.absent or self.empty)
+        return bool(self.equal or self.present or self.absent)
 
 
 @dataclass(frozen=True, slots=True)
