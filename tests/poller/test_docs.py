@@ -4,7 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
-from timepoint.errors import SourceError
+from timepoint.errors import HeldBackError, SourceError
 from timepoint.model import Outcome
 from timepoint.poller import job_loop, lane, listing, pipeline
 
@@ -26,6 +26,6 @@ def test_every_reason_is_explained() -> None:
     source = "".join(map(inspect.getsource, (pipeline, lane, listing, job_loop)))
     given = set(re.findall(r'(?:closing|Failed)\(Outcome\.\w+, "(\w+)"', source))
     given |= set(re.findall(r'skipped\([^"]*?"(\w+)"', source)) | {"nothing_new", "not_settled", "bug"}
-    documented = inspect.getdoc(SourceError) or ""
+    documented = f"{inspect.getdoc(SourceError)} {inspect.getdoc(HeldBackError)}"
     given |= set(re.findall(r"``(\w+)``", documented)) - {"reason", "attempts"}
     assert explained == given | {"publish"}

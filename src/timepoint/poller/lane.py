@@ -103,7 +103,7 @@ class LaneStages:
         """The answer for a window. Raises Failed."""
         report = self.report
         report.asks(window)
-        with taking(report, "fetch", self.timing.clock), closing(Outcome.SOURCE_ERROR, "bug"):
+        with taking(report, "fetch", self.timing.clock), closing(Outcome.SOURCE_ERROR, "note_request"):
             try:
                 asking = self.origin.ask(window, report.fire_time, deadline, turn.lane.values)
                 material = await self.timing.within(deadline + _GRACE, asking)
