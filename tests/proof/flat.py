@@ -2,12 +2,15 @@
 
 Owns: the trend of a series of readings, and when it is growth. Pure. Must not know: what was read.
 
-The slope is that of Theil and Sen (the median of the slopes of all pairs): a page that is written, a collector that
-comes late or a machine that is busy for a while move single readings, and not the trend.
+The slope of a size is that of Theil and Sen (the median of the slopes of all pairs): a page that is written, a
+collector that comes late or a machine that is busy for a while move single readings, and not the trend. Growth is what
+goes on: the line must rise over the whole span, and as steeply over its second half. A heap that became larger once, in
+a run that had more to do than those before it, and stays so, is none.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -41,16 +44,31 @@ class Trend:
 def trend(name: str, times: Sequence[float], values: Sequence[float], *, share: float, least: float) -> Trend:
     """The trend of readings. Allowed is a ``share`` of the median, but not less than ``least``.
 
-    Raises ValueError for fewer than three readings: nothing can be said of them.
+    Raises ValueError for fewer than four readings: nothing can be said of them.
     """
-    if len(times) < 3:
+    if len(times) < 4:
         raise ValueError(f"{name}: {len(times)} readings say nothing")
-    slopes = [
-        (values[j] - values[i]) / (times[j] - times[i])
-        for i in range(len(times))
-        for j in range(i + 1, len(times))
-        if times[j] > times[i]
-    ]
-    growth = median(slopes) * (times[-1] - times[0])
+    half = len(times) // 2
+    slope = min(_slope(times, values), _slope(times[half:], values[half:]))
+    growth = slope * (times[-1] - times[0])
     middle = median(values)
     return Trend(name, middle, min(values), max(values), growth, max(share * middle, least))
+
+
+def change(name: str, values: Sequence[float]) -> Trend:
+    """For what is counted, of which one more for good is too many: the median of the last quarter less the first.
+
+    Raises ValueError for fewer than four readings: nothing can be said of them.
+    """
+    if len(values) < 4:
+        raise ValueError(f"{name}: {len(values)} readings say nothing")
+    quarter = len(values) // 4
+    growth = median(values[-quarter:]) - median(values[:quarter])
+    return Trend(name, median(values), min(values), max(values), growth, 0.0)
+
+
+def _slope(times: Sequence[float], values: Sequence[float]) -> float:
+    """The median of the slopes of all pairs."""
+    points = list(zip(times, values, strict=True))
+    pairs = itertools.combinations(points, 2)
+    return median((later - earlier) / (end - begin) for (begin, earlier), (end, later) in pairs if end > begin)

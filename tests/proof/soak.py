@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.proof.campaign import Api, looking
 from tests.proof.fasttime import FastTime
-from tests.proof.flat import Trend, trend
+from tests.proof.flat import Trend, change, trend
 from tests.proof.oracle import FIRM_AMOUNT, Oracle
 from tests.proof.world import DELAY, OVERLAP
 from tests.system.support import Exporter, get, wait_for
@@ -117,14 +117,14 @@ class Readings:
         """The trends of all quantities from an instant of data time on."""
         first = next((number for number, at in enumerate(self.data) if at >= since), len(self.data))
         times = self.times[first:]
-        return [trend(name, times, values[first:], **_allowed(name)) for name, values in self.values.items()]
+        return [_judged(name, times, values[first:]) for name, values in self.values.items()]
 
 
-def _allowed(name: str) -> dict[str, float]:
-    """How much may be growth by chance: of memory an arena of the allocator, of a file some pages, else nothing."""
+def _judged(name: str, times: list[float], values: list[float]) -> Trend:
+    """By chance may grow: memory by half a megabyte or 2 %, files by some pages or 2 %, what is counted not at all."""
     if name.endswith("kB"):
-        return {"share": 0.02, "least": 512.0}
-    return {"share": 0.02, "least": 64 * 1024.0} if name.endswith("bytes") else {"share": 0.0, "least": 0.5}
+        return trend(name, times, values, share=0.02, least=512)
+    return trend(name, times, values, share=0.02, least=65_536) if name.endswith("bytes") else change(name, values)
 
 
 @dataclass(frozen=True, slots=True)

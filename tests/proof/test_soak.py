@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.proof import soak
-from tests.proof.flat import trend
+from tests.proof.flat import change, trend
 from tests.proof.soak import Readings
 from timepoint.clock import HOUR
 
@@ -49,9 +49,19 @@ def test_what_only_swings_is_flat() -> None:
     assert readings(0, 3000).trends(0)[0].is_flat
 
 
+def test_what_grew_once_and_stays_is_flat() -> None:
+    """A heap that a larger run has widened is no leak, whenever that was; one that widens with each run is."""
+    times = [float(number) for number in range(200)]
+
+    def is_flat(values: list[float]) -> bool:
+        return trend("poller memory kB", times, values, share=0.02, least=512).is_flat
+
+    assert all(is_flat([60_000.0 + 3000 * (number >= step) for number in range(200)]) for step in range(0, 200, 10))
+    assert not is_flat([60_000.0 + 500 * (number // 20) for number in range(200)])
+
+
 def test_one_more_descriptor_is_found() -> None:
     """A descriptor that stays open is growth, one that is open now and then is none."""
-    times = [float(number) for number in range(100)]
-    leak = trend("poller descriptors", times, [9.0 + number // 50 for number in range(100)], share=0, least=0.5)
-    flicker = trend("poller descriptors", times, [9.0 + (number % 7 == 0) for number in range(100)], share=0, least=0.5)
+    leak = change("poller descriptors", [9.0 + (number > 60) for number in range(100)])
+    flicker = change("poller descriptors", [9.0 + (number % 7 == 0) for number in range(100)])
     assert (leak.is_flat, flicker.is_flat) == (False, True)
