@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.poller.fanned import fan_bench, total
+from tests.poller.jobs import ones
 from timepoint.clock import MINUTE
 from timepoint.errors import HeldBackError, StatusError
 from timepoint.model import Outcome, Window
@@ -60,7 +63,8 @@ async def test_of_many_failures_the_first_few_are_told(tmp_path: Path) -> None:
     assert report.error.endswith("; and 35 more")
 
 
-async def test_what_was_not_reached_comes_first_in_the_next_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_what_was_not_reached_comes_first_in_the_next_run(tmp_path: Path, *, is_restarted: bool) -> None:
     """A run whose time is over keeps what it has, and the next goes on with the lanes that had no turn."""
     b, zones = fan_bench(tmp_path, "{zone: [A, B, C, D]}", more="timeout: 25s", concurrency=1)
     answer = b.source.answer
@@ -75,6 +79,8 @@ async def test_what_was_not_reached_comes_first_in_the_next_run(tmp_path: Path) 
         running = asyncio.create_task(b.run())
         await b.clock.advance(minutes=30)
         reports.append(await running)
+        if is_restarted:  # as with each call of poll --once
+            b.restart()
     assert [report.outcome for report in reports] == [Outcome.PARTIAL, Outcome.PARTIAL]
     assert reports[0].reason == "timeout"
     assert "1 of 4 lanes were not reached: the next run begins with them" in reports[0].error
@@ -157,6 +163,20 @@ async def test_a_series_of_two_lanes_is_a_reject(tmp_path: Path) -> None:
     await b.clock.advance(minutes=30)
     await b.run()
     assert b.samples() == {'energy_joules_total{pod="a"}': 12}
+
+
+async def test_a_series_that_left_one_lane_may_go_on_in_another(tmp_path: Path) -> None:
+    """A pod that has moved begins anew where it is now; nothing of it is refused."""
+    b, _ = fan_bench(tmp_path, "{zone: {values: [DE, FR], label: null}}", concurrency=1)
+    pods = {"DE": ["a", "b"], "FR": ["c"]}
+    b.source.answer = lambda window, zone: [{**row, "pod": pod} for pod in pods[zone] for row in ones(window)]
+    await b.run()
+    pods = {"DE": ["b"], "FR": ["a", "c"]}
+    await b.clock.advance(minutes=30)
+    report = await b.run()
+    assert report.rejects.counts == {}
+    samples = {name.split('"')[1]: value for name, value in b.samples().items()}
+    assert samples == {"a": 6, "b": 12, "c": 12}
 
 
 async def test_the_budget_of_series_is_that_of_the_job(tmp_path: Path) -> None:
