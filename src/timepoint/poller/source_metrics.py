@@ -19,6 +19,9 @@ from timepoint.request.politeness.quota import QuotaFacts
 Read = Callable[[GateFacts], Iterable[tuple[tuple[str, ...], float]]]
 
 _GAUGE, _COUNTER = MetricType.GAUGE, MetricType.COUNTER
+# From the start at 0, so that increase() sees the first one.
+_NO_FAILURES = dict.fromkeys(("connect", "timeout", "transport", "status"), 0)
+_NONE_HELD_BACK = dict.fromkeys(("min_interval", "rate", "quota", "rate_limit", "circuit_open"), 0)
 
 
 def _one(value: Callable[[GateFacts], float | None]) -> Read:
@@ -79,7 +82,7 @@ OF_SOURCES: tuple[tuple[FamilySpec, tuple[str, ...], Read], ...] = (
             "Exchanges with the source that gave no usable answer, by reason.",
         ),
         ("reason",),
-        _by_word(lambda facts: facts.tally.failures),
+        _by_word(lambda facts: {**_NO_FAILURES, **facts.tally.failures}),
     ),
     (
         FamilySpec(
@@ -108,7 +111,7 @@ OF_SOURCES: tuple[tuple[FamilySpec, tuple[str, ...], Read], ...] = (
             "circuit_open.",
         ),
         ("reason",),
-        _by_word(lambda facts: facts.tally.held_back),
+        _by_word(lambda facts: {**_NONE_HELD_BACK, **facts.tally.held_back}),
     ),
     (
         FamilySpec(
