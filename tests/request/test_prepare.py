@@ -6,8 +6,9 @@ import pytest
 
 from tests.request.wire import START, WINDOW
 from timepoint.request.prepare import check_url, prepare, userinfo
-from timepoint.request.spec import RequestSpec, SourceSpec
-from timepoint.request.template import Moment
+from timepoint.request.spec import RequestSpec, SecretSource, SourceSpec
+from timepoint.request.template import Moment, template_doubts, uses_window
+from timepoint.secret import Secret
 
 MOMENT = Moment(WINDOW, START)
 
@@ -113,3 +114,20 @@ def test_userinfo(url: str, pair: tuple[str, str] | None) -> None:
     """User name and password of a URL are decoded."""
     found = userinfo(url)
     assert (found and tuple(secret.reveal() for secret in found)) == pair
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": SecretSource(text=Secret("application/soap+xml"))}])
+def test_text_is_sent_as_it_stands(headers: dict[str, SecretSource]) -> None:
+    """A text keeps its quotes, braces and line ends, its templates are filled, and a header says what it is."""
+    text = '<day from="{window.start:%Y-%m-%d}">\n{ é }</day>'
+    prepared = prepare(SourceSpec("s", "http://h"), RequestSpec(method="POST", text=text, headers=headers), MOMENT)
+    assert prepared.body == '<day from="2026-01-01">\n{ é }</day>'.encode()
+    told = prepared.headers["Content-Type"].text
+    assert told is not None
+    assert told.reveal() == ("application/soap+xml" if headers else "text/plain; charset=utf-8")
+
+
+def test_text_may_name_the_window() -> None:
+    """A window in a text is one that is asked for, and a template that was misspelt is doubted."""
+    assert uses_window(RequestSpec(method="POST", text="since {window.start}"))
+    assert template_doubts(RequestSpec(method="POST", text="since {windw.start}"))

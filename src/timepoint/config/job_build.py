@@ -172,8 +172,9 @@ class JobBuilder:
         key = "post" if shape.get is None else "get"
         path = shape.get or shape.post or ""
         self._check_path(path, key)
-        if key == "get" and (shape.json_ is not None or shape.form is not None):
-            body = "json" if shape.json_ is not None else "form"
+        bodies = {"json": shape.json_, "form": shape.form, "text": shape.text}
+        body = next((name for name, given in bodies.items() if given is not None), None)
+        if key == "get" and body is not None:
             self._add(Check.REQUEST, f"request.{body}", "a GET request has no body: write post instead of get")
         zone = shape.timezone or "UTC"
         request = RequestSpec(
@@ -185,6 +186,7 @@ class JobBuilder:
             ),
             body=shape.json_,
             form=_pairs(shape.form),
+            text=shape.text,
             timezone=zone,
             decode=shape.decode,
             charset=self._charset(shape),

@@ -70,7 +70,7 @@ class RequestShape(Shape):
     place: ClassVar[str] = "the request of a job"
     groups: ClassVar[tuple[OneOf, ...]] = (
         OneOf("get", "post", required=True),
-        OneOf("json", "form"),
+        OneOf("json", "form", "text"),
         OneOf("paging", "report"),
     )
 
@@ -92,6 +92,11 @@ class RequestShape(Shape):
     )
     form: dict[str, Texts] | None = described(
         "The body of a POST request as a form. A list repeats the name.", {"query": "energy", "from": "{window.start}"}
+    )
+    text: FilledText | None = described(
+        "The body of a POST request as it stands: SOAP, SQL, Flux, lines of JSON. Say what it is with the header "
+        "`Content-Type`, which else is `text/plain`. Values of templates stand in it unescaped.",
+        "SELECT * FROM energy WHERE time >= '{window.start}' FORMAT JSONEachRow",
     )
     timezone: FilledText | None = described(
         "The time zone in which templates are written. Default: `UTC`.", "Europe/Berlin"

@@ -167,4 +167,7 @@ def _body(request: RequestSpec, moment: Moment) -> tuple[bytes | None, dict[str,
         )
         content_type = SecretSource(text=Secret("application/x-www-form-urlencoded"))
         return "&".join(pairs).encode(), {"Content-Type": content_type}
+    if request.text is not None:
+        data = compile_template(request.text, request.timezone).render(moment).encode()
+        return data, {"Content-Type": SecretSource(text=Secret("text/plain; charset=utf-8"))}
     return None, {}

@@ -143,9 +143,10 @@ class CsvSpec:
 class RequestSpec:
     """The request of a job. Path, params, headers and body may hold window templates (``{window.start:unix}``).
 
-    ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs;
-    at most one of them is set. ``timezone`` is the zone in which templates are written. ``decode`` is None when the
-    Content-Type decides, ``charset`` when header and body do; ``member`` is a pattern for the files of a zip.
+    ``params`` keeps the order of the config and allows a name more than once. ``body`` is JSON data, ``form`` pairs,
+    ``text`` a body that is sent as it stands; at most one of them is set. ``timezone`` is the zone in which templates
+    are written. ``decode`` is None when the Content-Type decides, ``charset`` when header and body do; ``member`` is a
+    pattern for the files of a zip.
     ``empty_status`` mean that there is nothing yet, ``empty_bodies`` are statuses that do if a text stands in the body.
     ``hidden`` is as in the source. ``cost`` is what one request takes of the rate and the quotas of its source;
     ``conditional`` asks the API to send nothing if its answer has not changed.
@@ -157,6 +158,7 @@ class RequestSpec:
     headers: Mapping[str, SecretSource] = field(default_factory=dict)
     body: Any = field(default=None, repr=False)
     form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    text: str | None = field(default=None, repr=False)
     timezone: str = "UTC"
     decode: str | None = None
     charset: str | None = None

@@ -143,6 +143,8 @@ def _templates(request: RequestSpec) -> Iterator[tuple[Where, Callable[[], Templ
         yield ("headers", name), partial(compile_header, source, zone)
     for where, text in strings(request.body):
         yield ("body", *where), partial(compile_template, text, zone)
+    if request.text is not None:
+        yield ("text",), partial(compile_template, request.text, zone)
     if request.report is not None:
         for key, place in (("poll", request.report.poll), ("download", request.report.download)):
             if place is not None:
@@ -184,7 +186,7 @@ def template_problems(request: RequestSpec, each: Collection[str] = ()) -> list[
 def template_doubts(request: RequestSpec) -> list[tuple[Where, str]]:
     """Braces that are sent as they are, although they look like a template that was misspelt."""
     doubts = []
-    texts: list[tuple[Where, str]] = [(("path",), request.path)]
+    texts: list[tuple[Where, str]] = [(("path",), request.path), (("text",), request.text or "")]
     texts += [((key, name), text) for key in ("params", "form") for name, text in getattr(request, key)]
     texts += [(("body", *where), text) for where, text in strings(request.body)]
     for where, text in texts:
