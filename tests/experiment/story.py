@@ -16,12 +16,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
 from tests.experiment.extrapolation import Samples
-from tests.experiment.feed import PERIOD, SETTLE, Feed
+from tests.experiment.feed import PERIOD, PODS, SETTLE, Feed
 from tests.system.support import PATIENCE, Exporter, Prometheus, free_port, get, milliseconds, wait_for
 from timepoint.clock import SystemClock
 
@@ -96,8 +97,17 @@ class Story:
         inside = [at for at in self.page_at if self.begin <= at <= self.end]
         return self.page_at[min(inside)].watermark, self.page_at[max(inside)].watermark
 
+    def returns(self, pod: str) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+        """The last sample before and the first after each time that scrapes found the pod away."""
+        scrapes = sorted(self.page_at)
+        pairs = pairwise(self.counters.get(pod, ()))
+        return [(before, after) for before, after in pairs if any(before[0] < at < after[0] for at in scrapes)]
+
     def trouble(self) -> str:
-        """Why the story says nothing about the exporter: a page that no scrape saw while its new series showed 0."""
+        """Why the story says nothing about the exporter: what the machine was too slow for."""
+        for pod in PODS:
+            if len(self.returns(pod.name)) != len(pod.lives) - 1:
+                return f"{pod.name} was away {len(self.returns(pod.name))} times for the scrapes"
         for page in self.pages:
             scrapes = [at for at, seen in self.page_at.items() if seen == page]
             if not scrapes or min(scrapes) > page.rendered + self.zero_first:

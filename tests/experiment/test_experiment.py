@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 
@@ -14,6 +13,8 @@ from tests.experiment.story import Story, told
 from tests.experiment.table import HEAD, Line, lines
 
 pytestmark = pytest.mark.system
+
+RETURNS = "cart-1"
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +62,8 @@ def test_all_kinds_of_pods_were_counted(story: Story) -> None:
     assert "source_error" in story.failures
     gone = {pod.name for pod in PODS if pod.story in {"goes", "lives for one step", "lives for two steps"}}
     assert not gone & story.shown
-    period = 5 * story.pace
-    (returned,) = (pod for pod in PODS if pod.story == "goes, and returns")
-    assert max(b - a for (a, _), (b, _) in pairwise(story.counters[returned.name])) > period
-    assert returned.name in story.shown
+    assert {pod.name for pod in PODS if story.returns(pod.name)} == {RETURNS}
+    assert RETURNS in story.shown
 
 
 def test_last_minus_first_is_the_sum_of_the_api(table: list[Line]) -> None:
@@ -84,11 +83,9 @@ def test_increase_is_that_times_a_factor_that_the_samples_explain(table: list[Li
 
 def test_who_returns_shows_the_total_of_before_and_of_since_at_once(story: Story) -> None:
     """A range that begins while the pod is away does not see the growth of its first run after that."""
-    (pod,) = (pod for pod in PODS if pod.story == "goes, and returns")
-    samples = story.counters[pod.name]
-    _, number = max((after[0] - before[0], number) for number, (before, after) in enumerate(pairwise(samples), 1))
-    before, after = samples[number - 1], samples[number]
-    assert after[1] == counted(story, pod, after[0]) > before[1] > 0
+    (pod,) = (pod for pod in PODS if pod.name == RETURNS)
+    ((_, before), (at, after)) = story.returns(RETURNS)[0]
+    assert after == counted(story, pod, at) > before > 0
 
 
 def test_the_script_loses_a_tenth_and_more(story: Story, table: list[Line]) -> None:
