@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     from timepoint.poller.origin import Material
     from timepoint.request.each.lanes import Lane
 
-_CONTENT_TYPES = {
-    ".ndjson": "application/x-ndjson",
-    ".jsonl": "application/x-ndjson",
-    ".js": "application/javascript",
-    ".jsonp": "application/javascript",
-    ".csv": "text/csv",
-    ".xml": "application/xml",
-}
-
-
 _NAMES = 12
 _SEVERAL = 2
 _PAGES, _LAST_PAGES = 10, 2  # of many pages, those that are shown
@@ -305,8 +295,10 @@ def _deadline(job: Job) -> float:
 def _from_file(path: Path) -> Material:
     from timepoint.poller.origin import Material
     from timepoint.request.answer import Answer
+    from timepoint.request.decoders.registry import by_file
 
-    content_type = _CONTENT_TYPES.get(path.suffix.lower(), "application/json")
+    decoder = by_file(path.name)
+    content_type = max(decoder.types, default="") if decoder is not None else ""
     return Material((Answer(200, content_type, path.read_bytes(), str(path)),))
 
 
