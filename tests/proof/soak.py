@@ -207,8 +207,8 @@ class Soak:
     def _scrape(self) -> None:
         """One scrape of the text, which the oracle reads, and one of another page, whose status it reads."""
         try:
-            status, body = get(f"{self.exporter.url}/metrics", timeout=30)
-            other, _ = get(f"{self.exporter.url}/metrics", self._chance.choice(ACCEPT), timeout=30)
+            status, body = get(f"{self.exporter.url}/metrics")
+            other, _ = get(f"{self.exporter.url}/metrics", self._chance.choice(ACCEPT))
         except (OSError, http.client.HTTPException) as error:
             self.oracle.blame(f"a scrape failed: {error!r}")
             return
@@ -234,7 +234,7 @@ class Soak:
     def _shown(self, series: str) -> float:
         from timepoint.testing import read_samples
 
-        return read_samples(get(f"{self.exporter.url}/metrics", timeout=30)[1].decode()).get(series, 0.0)
+        return read_samples(get(f"{self.exporter.url}/metrics")[1].decode()).get(series, 0.0)
 
     def _look_at_the_end(self) -> None:
         """The ledger; and of each pod that is gone the last value that was scraped, which is its whole life."""
