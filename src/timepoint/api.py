@@ -23,7 +23,7 @@ from __future__ import annotations
 import inspect
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,9 +43,13 @@ from timepoint.config.names import (
 )
 from timepoint.config.zones import zone_complaint
 from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec
+from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.stamps import Length
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
 from timepoint.poller.points import Point
+from timepoint.request.each.lanes import lanes_of
+from timepoint.request.each.lists import as_value
+from timepoint.request.each.spec import EachSpec, Entry, Values
 from timepoint.request.spec import WindowSpec
 
 __all__ = ["Counter", "Exporter", "Gauge", "JobWindow", "Point"]
@@ -135,7 +139,7 @@ class Gauge:
         )
 
 
-Function = TypeVar("Function", bound=Callable[[JobWindow], Iterable[Any]])
+Function = TypeVar("Function", bound=Callable[..., Iterable[Any]])
 
 
 class Exporter:
@@ -163,6 +167,7 @@ class Exporter:
         name: str | None = None,
         min_series_ratio: float | None = None,
         max_series: int = MAX_SERIES,
+        each: Mapping[str, Sequence[str]] | None = None,
     ) -> Callable[[Function], Function]:
         """Makes a job of a function, which is called with a ``JobWindow`` and yields or returns ``Point`` objects.
 
@@ -175,7 +180,9 @@ class Exporter:
         run, and the next one asks for the same window and its own. ``name`` is the function's unless given. A call
         without any point, where ten series or more are on the page, must come twice before it is believed;
         ``min_series_ratio`` asks for a share of them, three times, and 0 believes everything. New series beyond
-        ``max_series`` are rejects. Raises ValueError for what cannot work.
+        ``max_series`` are rejects. With ``each`` the function is called for each value, or combination of values, which
+        it is given by name; the values become labels, a call that fails fails alone, and the default of ``timeout``
+        is nine tenths of the period. Raises ValueError for what cannot work.
         """
         schedule, longest = _schedule(every, cron, timezone, jitter)
         window = WindowSpec(
@@ -202,6 +209,8 @@ class Exporter:
                 )
             job_name = name or str(getattr(function, "__name__", ""))
             how = f"polled {polled} by {job_name}{delayed}"
+            fan_out = _fan_out(each, function)
+            longest_run = longest * 9 // 10 if fan_out else min(_TIMEOUT, longest * 9 // 10)
             rhythm = max(longest, window.longest_step)
             specs = [_complete(metric.spec(), rhythm, window.delay, how) for metric in metrics]
             self._add(
@@ -211,9 +220,10 @@ class Exporter:
                     window=window,
                     polling=FunctionPolling(_with_datetimes(function)),
                     metrics={spec.family.name: spec for spec in specs},
-                    timeout=_duration("timeout", timeout) if timeout else min(_TIMEOUT, longest * 9 // 10),
+                    timeout=_duration("timeout", timeout) if timeout else longest_run,
                     max_series=max_series,
                     guard=guard,
+                    each=fan_out,
                 )
             )
             return function
@@ -286,11 +296,32 @@ class Exporter:
         self._jobs[job.name] = job
 
 
-def _with_datetimes(function: Callable[[JobWindow], Iterable[Any]]) -> Callable[[Window], Iterable[Any]]:
-    def call(window: Window) -> Iterable[Any]:
-        return function(JobWindow(_moment(window.start), _moment(window.end)))
+def _with_datetimes(function: Callable[..., Iterable[Any]]) -> Callable[..., Iterable[Any]]:
+    def call(window: Window, **values: str) -> Iterable[Any]:
+        return function(JobWindow(_moment(window.start), _moment(window.end)), **values)
 
     return call
+
+
+def _fan_out(each: Mapping[str, Sequence[str]] | None, function: Callable[..., Any]) -> EachSpec | None:
+    """The fan-out of a function. Raises ValueError."""
+    if each is None:
+        return None
+    if not each:
+        raise ValueError('each names no values: write each={"zone": ["DE", "FR"]}')
+    for name, values in each.items():
+        check_label_name(name)
+        if isinstance(values, str) or not values:
+            raise ValueError(f"each: {name} needs a list of values")
+        if len(set(values)) < len(values):
+            raise ValueError(f"each: {name} holds a value twice")
+    try:
+        inspect.signature(function).bind(None, **dict.fromkeys(each))
+    except TypeError as error:
+        raise ValueError(f"the function must take a window and {', '.join(each)}: {error}") from None
+    spec = EachSpec(tuple(Values(name, tuple(Entry(as_value(v)) for v in each[name]), name) for name in each))
+    lanes_of(spec, {name: tuple(map(Entry, each[name])) for name in each})
+    return spec
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -12,7 +12,7 @@ from typing import Any
 
 from timepoint.clock import MINUTE
 from timepoint.mapping.engine import Mapping as CompiledMapping
-from timepoint.model import MetricSpec, Window
+from timepoint.model import MetricSpec
 from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.transform.chain import Step
@@ -59,9 +59,12 @@ class HttpPolling:
 
 @dataclass(frozen=True, slots=True)
 class FunctionPolling:
-    """Points that a user's function yields. It is given the window, and runs in a thread of its own."""
+    """Points that a user's function yields. It is given the window, and by name the values of the lane.
 
-    function: Callable[[Window], Iterable[Any]]
+    It runs in a thread of its own.
+    """
+
+    function: Callable[..., Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from timepoint.errors import ContentError, MappingError, SourceError
@@ -175,9 +176,9 @@ class FunctionOrigin:
         window: Window,
         fire_time: int,  # noqa: ARG002 - the protocol's
         deadline: float,  # noqa: ARG002 - the protocol's
-        values: Mapping[str, str],  # noqa: ARG002 - a function has no fan-out: it may ask for what it likes
+        values: Mapping[str, str],
     ) -> Material:
-        call = _Call(self._function, window)
+        call = _Call(partial(self._function, **values), window)
         self._thread = threading.Thread(target=call.run, name=f"job {self._name}", daemon=True)
         self._thread.start()
         try:
@@ -186,7 +187,7 @@ class FunctionOrigin:
             call.is_wanted = False
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
-        return collect(material.content, self._metrics, context.fire_time, context.window)
+        return collect(material.content, self._metrics, context.fire_time, context.window, context.labels)
 
 
 class _Call:

@@ -45,11 +45,17 @@ class Point:
 Interval = tuple[int, int]
 
 
-def collect(points: Iterable[object], metrics: Mapping[str, MetricSpec], fire_time: int, window: Window) -> MappedRun:
-    """The points of one call as columns. Never raises for a bad point."""
+def collect(
+    points: Iterable[object],
+    metrics: Mapping[str, MetricSpec],
+    fire_time: int,
+    window: Window,
+    labels: Mapping[str, str] | None = None,
+) -> MappedRun:
+    """The points of one call as columns; ``labels`` are those of its lane. Never raises for a bad point."""
     found: dict[str, dict[str, dict[Interval, float]]] = {name: {} for name in metrics}
     rejects = Rejects()
-    texts = _SeriesTexts()
+    texts = _SeriesTexts(labels or {})
     rows = 0
     for rows, point in enumerate(points, 1):
         try:
@@ -91,7 +97,8 @@ def _read(
 class _SeriesTexts:
     """Series texts by labels; a function mostly yields the same labels again."""
 
-    def __init__(self) -> None:
+    def __init__(self, lane: Mapping[str, str]) -> None:
+        self._lane = {name: label_value(value) for name, value in lane.items()}
         self._known: dict[frozenset[tuple[str, str]], str] = {}
 
     def of(self, labels: Mapping[str, str]) -> str:
@@ -103,7 +110,8 @@ class _SeriesTexts:
                 "not_a_label", f"{show(type(labels).__name__)} is not a mapping of label names to texts"
             ) from (error)
         if text is None:
-            text = self._known[key] = series_text({_name(name): label_value(value) for name, value in labels.items()})
+            own = {_name(name): label_value(value) for name, value in labels.items()}
+            text = self._known[key] = series_text(self._lane | own)
         return text
 
 
