@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ async def test_a_function_is_called_for_each_value(tmp_path: Path) -> None:
             yield Point("x_joules_total", 1, {"pod": "p"}, start=start, end=end)
 
     clock = FakeClock()
-    around = fake_surroundings(tmp_path, clock)
+    around = replace(fake_surroundings(tmp_path, clock), heartbeat=3600.0)
     runner, stop = Runner(exporter.jobs(), around), asyncio.Event()
     task = asyncio.create_task(runner.run(stop))
     await until(runner, clock, 1)
