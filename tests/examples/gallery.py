@@ -68,9 +68,10 @@ TOPICS = {
     "grids": (
         "Grids and markets",
         """
-        awattar cenace eia electricity_maps electricity_maps_mix elia energidataservice energy_charts enercal
-        entsoe_prices ercot_fuel_mix jao miso_solar_forecast moldelectrica nordpool_exchanges openelectricity taipower
-        uk_carbon_intensity uk_carbon_intensity_regional watttime_forecast watttime_forecast_historical""",
+        awattar cenace ceps_load eia electricity_maps electricity_maps_mix elia energidataservice energy_charts enercal
+        entsoe_prices ercot_fuel_mix hydro_quebec jao miso_solar_forecast moldelectrica nordpool_exchanges
+        nyiso_fuel_mix openelectricity taipower uk_carbon_intensity uk_carbon_intensity_regional watttime_forecast
+        watttime_forecast_historical""",
     ),
     "homes": (
         "Homes and sensors",
@@ -81,7 +82,7 @@ TOPICS = {
     "monitoring": (
         "Monitoring systems",
         """
-        azure_app_insights azure_log_analytics azure_monitor cloudwatch datadog elasticsearch gcp_monitoring
+        azure_app_insights azure_log_analytics azure_monitor clickhouse cloudwatch datadog elasticsearch gcp_monitoring
         grafana_frames graphite graphite_raw influxdb_v1 influxdb_v2 new_relic prometheus victoriametrics_export""",
     ),
     "services": (
@@ -123,6 +124,7 @@ _USES = {
     "quota": "a budget of requests, kept over restarts",
     "POST": "a JSON body or a form",
     "GraphQL": "a query with variables",
+    "text as the body": "SOAP, SQL, lines of JSON",
     "XML": "attributes, namespaces",
     "CSV": "headers, annotations, dialects",
     "NDJSON": "one JSON value to a line",

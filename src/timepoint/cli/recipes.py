@@ -111,12 +111,19 @@ def _asking(job: Mapping[str, Any]) -> Iterator[str]:
         yield "fan-out"
     yield from (word for kind, word in _PAGING.items() if kind in (request.get("paging") or {}))
     if "post" in request:
-        query = (request.get("json") or {}).get("query", "") if isinstance(request.get("json"), dict) else ""
-        yield "GraphQL" if isinstance(query, str) and "{ " in query else "POST"
+        yield _posting(request)
     decode = request.get("decode")
     if decode in _BODIES:
         yield _BODIES[decode]
     yield from (f"transform by {kind}" for kind in ("jq", "python") if kind in (job.get("transform") or {}))
+
+
+def _posting(request: Mapping[str, Any]) -> str:
+    if "text" in request:
+        return "text as the body"
+    body = request.get("json")
+    query = body.get("query") if isinstance(body, dict) else None
+    return "GraphQL" if isinstance(query, str) and "{ " in query else "POST"
 
 
 def directory() -> Traversable:
