@@ -88,7 +88,7 @@ def test_a_sound_directory_is_well(scene: Scene) -> None:
     assert "data up to 2026-01-01T10:50:00Z" in result.stdout
     assert "1 series on the page, 0 kept" in result.stdout
     assert "Next steps" not in result.stdout
-    assert result.stdout.endswith("All 25 checks are well.\n")
+    assert result.stdout.endswith("All 26 checks are well.\n")
 
 
 def test_a_check_changes_nothing(scene: Scene) -> None:
