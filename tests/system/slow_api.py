@@ -39,7 +39,7 @@ class SlowApi:
                 kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(self.body)
                 writer.write(b"HTTP/1.1 200 OK\r\n" + kind + self.body)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):  # its client, or it, has ended
             writer.close()
 
 

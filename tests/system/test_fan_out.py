@@ -57,6 +57,12 @@ class Story:
     report: dict[str, object]
 
 
+def all_lanes(exporter: Exporter) -> list[float] | None:
+    """The series on the page once they are all there: a long run shows some of them before."""
+    series = shown(exporter.samples(), "energy_joules_total")
+    return series if len(series) == LANES else None
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """One run of all lanes, scraped all the while."""
