@@ -46,6 +46,7 @@ jobs:
     source: energy
     every: EVERY
     jitter: 0s
+    max_age: 1h
     request:
       get: /pods
       params: {start: "{window.start}", end: "{window.end}", step: 5s}
@@ -70,7 +71,10 @@ jobs:
 
 
 def config(every: str, zero_first: str) -> str:
-    """The pod-energy job on the demo's API, for timepoints that settle after five seconds."""
+    """The pod-energy job on the demo's API, for timepoints that settle after five seconds.
+
+    Values stay for an hour, or a machine that is slow to start a process would show an empty page by right.
+    """
     return CONFIG.replace("EVERY", every).replace("ZERO_FIRST", zero_first)
 
 
