@@ -176,6 +176,10 @@ async def test_a_file_lists_the_lanes(tmp_path: Path, name: str, content: str) -
     os.utime(file, ns=(1, 1))
     await runs(b, 1)
     assert shown(b) == ["DE", "NO"]
+    now = b.clock.now()
+    [report] = await runs(b, 1)
+    assert report.lanes_standing is not None
+    assert report.lanes_standing.listed_at == now  # a file that nobody changes does not grow old
 
 
 async def test_a_file_of_another_form_is_mapped(tmp_path: Path) -> None:

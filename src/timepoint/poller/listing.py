@@ -40,10 +40,19 @@ Lists = dict[str, tuple[Entry, ...]]
 
 @dataclass(slots=True)
 class _Told:
-    """What is known of a list that others tell. ``stamp`` is that of the file that was read."""
+    """What is known of a list that others tell.
+
+    ``stamp`` is that of the file that was read, ``seen_at`` (ms) when it was last found as it had been read.
+    """
 
     kept: KeptList = field(default_factory=KeptList)
     stamp: tuple[int, int, int] | None = None
+    seen_at: int | None = None
+
+    @property
+    def listed_at(self) -> int | None:
+        """When the list was last known to be what there is."""
+        return self.kept.listed_at if self.seen_at is None else self.seen_at
 
 
 class Listing:
@@ -116,6 +125,7 @@ class Listing:
             found = file.path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp == told.stamp and not told.kept.empty:
+                told.seen_at = self._clock.now()
                 return ""
             entries = read_list_file(file, values.name)
         except OSError as error:
@@ -123,7 +133,10 @@ class Listing:
         except ListError as error:
             return str(error)
         told.stamp = stamp
-        return self._believe(values, entries, str(file.path))
+        complaint = self._believe(values, entries, str(file.path))
+        if not complaint:
+            told.seen_at = self._clock.now()
+        return complaint
 
     async def _discover(self, values: Values, discovery: Discovery, report: RunReport, deadline: float) -> str:
         """Asks for a list; what is wrong with it, empty if nothing is."""
@@ -183,7 +196,7 @@ class Listing:
 
     def standing(self, unreached: Collection[str] = ()) -> LanesStanding:
         """How the lanes stand; ``unreached`` are those that had no turn in the newest run. Raises StoreError."""
-        listed = [told.kept.listed_at for told in self._told.values() if told.kept.listed_at is not None]
+        listed = [told.listed_at for told in self._told.values() if told.listed_at is not None]
         return lanes_standing(self._desk.load_all(), min(listed, default=None), unreached)
 
 
