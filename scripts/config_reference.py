@@ -70,9 +70,9 @@ prints a JSON Schema; an editor with a YAML language server completes and checks
 - **Durations** are Prometheus' own: `250ms`, `15s`, `30m`, `1h30m`, `7d`, `2w`, `1y`, and `0`. A day is 24 hours.
 - **Sizes** are a number with `B`, `KB`, `MB` or `GB`; a KB is 1024 B, as in Prometheus.
 - **Texts** may be numbers: `version: 1.10` is sent as it is written.
-- **`${NAME}`** is a variable of the environment, in `sources`, in the `request` of a job or of a discovery, and nowhere else. One that
-  is not set is a mistake. `$${` is a literal `${`. What comes from the environment is never shown in a message, a log
-  or a metric.
+- **`${NAME}`** is a variable of the environment, in `sources`, in the `request` of a job or of a discovery, and nowhere
+  else. One that is not set is a mistake. `$${` is a literal `${`. In JSON `"${NAME:number}"` is a number instead of a
+  text. What comes from the environment is never shown in a message, a log or a metric.
 - **Files** of credentials and certificates are looked for beside the config if their path is relative. They are read
   when a request is made; `check` warns if one is not there.
 - **Anchors.** `&name`, `*name` and `<<: *name` work. Keys of the top level that begin with `x-` are a place for them.

@@ -135,6 +135,15 @@ def test_secrets_print_masked(tmp_path: Path) -> None:
     assert MASK in repr(config)
 
 
+@pytest.mark.parametrize(("value", "number"), [("12", 12), ("-3", -3), ("0.5", 0.5)])
+def test_environment_as_a_number(tmp_path: Path, value: str, number: float) -> None:
+    """A variable of which a number is wanted is one in the JSON of a request, and is masked as any other."""
+    job = small(tmp_path, {"ID": value}, request='{post: /, json: {id: "${ID:number}", name: "${ID}"}}')
+    request = http_of(job).request
+    assert request.body == {"id": number, "name": value}
+    assert Secret(value) in request.hidden
+
+
 def test_environment_in_the_middle(tmp_path: Path) -> None:
     """A variable may be a part of a text, and its braces are just braces."""
     job = small(tmp_path, {"TENANT": "{shop}"}, request='{get: "/${TENANT}/pods", params: {at: "$TENANT"}}')

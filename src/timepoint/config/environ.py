@@ -1,4 +1,4 @@
-"""``${NAME}``: values from the environment.
+"""``${NAME}``: values from the environment, and ``${NAME:number}`` alone in a text: a number for JSON.
 
 Owns: where the environment may stand (``sources`` and the ``request`` of a job, R16), and which texts came from it.
 Must not know: what the texts mean.
@@ -14,6 +14,9 @@ from timepoint.config.checks import Check
 from timepoint.config.places import Findings, Path
 
 _REFERENCE = re.compile(r"\$(?P<literal>\$)?\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
+
+_NUMBER = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*):number\}")
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?P<fraction>\.[0-9]{1,17})?")
 
 _NOT_A_NAME = (
     "${ begins the name of an environment variable, as in ${NAME}: letters, digits and _, and no digit first. "
@@ -67,7 +70,28 @@ class Environment:
             return {key: self._texts(child, (*path, key)) for key, child in data.items()}
         if isinstance(data, list):
             return [self._texts(child, (*path, index)) for index, child in enumerate(data)]
-        return self._text(data, path) if isinstance(data, str) and "${" in data else data
+        if not isinstance(data, str) or "${" not in data:
+            return data
+        number = _NUMBER.fullmatch(data)
+        return self._text(data, path) if number is None else self._number(number["name"], data, path)
+
+    def _number(self, name: str, written: str, path: Path) -> Any:
+        """The number that a variable holds. A mistake has a finding, and the text stays."""
+        value = self.variables.get(name)
+        if value is None:
+            self._refuse(Check.ENV_MISSING, path, f"the environment variable {name} is not set")
+            return written
+        self.findings.hide(path, value, written)
+        self.findings.variables[path] = (value,)
+        match = _PLAIN_NUMBER.fullmatch(value)
+        if match is None:
+            self._refuse(Check.ENV_SYNTAX, path, f"the environment variable {name} does not hold a plain number")
+            return written
+        return float(value) if match["fraction"] else int(value)
+
+    def _refuse(self, check: Check, path: Path, message: str) -> None:
+        self.findings.add(check, path, message)
+        self.findings.broken.add(path)
 
     def _text(self, text: str, path: Path) -> str:
         complaints: dict[str, Check] = {}
@@ -88,8 +112,7 @@ class Environment:
 
         filled = FromEnvironment(_REFERENCE.sub(replace, text), text)
         for message, check in complaints.items():
-            self.findings.add(check, path, message)
-            self.findings.broken.add(path)
+            self._refuse(check, path, message)
         self.findings.hide(path, filled, text)
         self.findings.variables[path] = tuple(values)
         return filled
