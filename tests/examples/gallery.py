@@ -101,6 +101,9 @@ TOPICS = {
 }
 """The pages by the name of their file: a heading, and the recipes."""
 
+LANES = {"jira_worklogs": "issue=SHOP-1", "netatmo": "device=70:ee:50:00:00:00", "stripe_meters": "customer=cus_1"}
+"""The lanes that are shown of recipes whose lanes only a request would tell."""
+
 _USES = {
     "no credentials": "nothing to sign up for",
     "token": "a token in the `Authorization` header",
@@ -170,6 +173,7 @@ shows for each a body and the metrics that come of it.
 def metrics_of(name: str) -> tuple[str, str]:
     """What the page of metrics shows after one run on the recipe's own body, and what is told about the run."""
     arguments = ["preview", str(EXAMPLES / f"{name}.yaml"), "--response", str(own_body(name))]
+    arguments += ["--lane", LANES[name]] if name in LANES else []
     with patch.dict(os.environ, ENVIRON):
         result = CliRunner().invoke(main, [*arguments, "--at", FIRE_TIME])
     assert result.exit_code == 0, (name, result.output)
