@@ -1,0 +1,260 @@
+"""One receiver is served: what waits for it is sent, slice by slice.
+
+Owns: the order of steps: read, cut, send, make durable, only then go on; one request at a time. Must not know: SQL,
+what an answer means, how samples are encoded, who enqueues them.
+
+A sender may be ended at any instant, by cancelling it or with the process: nothing is decided outside the outbox, and
+the one request that may be in doubt is sent again. Errors of the ledger do not end it: it begins anew from what the
+outbox then holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from timepoint.clock import SECOND, Clock, SystemClock
+from timepoint.errors import StoreError
+from timepoint.remote_write.clock_check import ClockCheck
+from timepoint.remote_write.encode import HEADERS, body
+from timepoint.remote_write.facts import SenderFacts, State
+from timepoint.remote_write.outbox import Letter, Outbox, Settlement, Version
+from timepoint.remote_write.post import Post
+from timepoint.remote_write.reply import Meaning, Reply, meaning
+from timepoint.remote_write.rules import Courier, Learn, Seek, Send, Settle, Step, Steps, Told, Wait
+from timepoint.remote_write.slices import Screen
+from timepoint.remote_write.spec import ReceiverSpec, check_receiver
+
+T = TypeVar("T")
+
+IDLE = 60.0  # seconds after which the outbox is looked at though nobody said that something is in it
+LEDGER_PAUSE = 5.0
+CLOCK_PAUSE = 30.0
+WINDOW = 20_000  # samples among which one of another series is sought
+_BURIED_AT_ONCE = 2000
+_PARKED_AT_ONCE = 10
+
+
+class Worker(Protocol):
+    """Does pieces of work with the outbox, one after the other."""
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """The result of the work; what it raises is raised here."""
+        ...
+
+
+class _CutAgain(Exception):  # noqa: N818 - no error: the slice in hand is not what should be sent now
+    """What was to be sent lies in the future, since the clock was set back: cut anew."""
+
+
+class Sender:
+    """Serves one receiver. ``facts`` may be read at any time; ``tell`` is called with words when the state changes."""
+
+    def __init__(  # noqa: PLR0913 - the seams of time and chance come by name
+        self,
+        spec: ReceiverSpec,
+        outbox: Outbox,
+        worker: Worker,
+        post: Post,
+        clock: Clock | None = None,
+        *,
+        chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        tell: Callable[[State, str], object] = lambda _state, _why: None,
+    ) -> None:
+        check_receiver(spec)
+        self.spec = spec
+        self._outbox = outbox
+        self._worker = worker
+        self._post = post
+        self._clock = clock or SystemClock()
+        self._chance = chance
+        self._sleep = sleep
+        self._tell = tell
+        self._screen = Screen(spec)
+        self._check = ClockCheck()
+        self._courier: Courier | None = None
+        self._has_more = asyncio.Event()
+        self.facts = SenderFacts(limit=spec.max_samples)
+
+    def wake(self) -> None:
+        """Something was enqueued."""
+        self._has_more.set()
+
+    async def run(self) -> None:
+        """Serves the receiver until it is cancelled."""
+        while True:
+            self._has_more.clear()
+            try:
+                pause = await self.turn()
+            except StoreError as error:
+                self._is(State.LEDGER, str(error))
+                pause = LEDGER_PAUSE
+                self._has_more.clear()
+            if pause:
+                await self._rest(pause)
+
+    async def turn(self) -> float:
+        """Sends one slice, and gives the seconds until there is more to do; 0 for at once. Raises StoreError."""
+        name = self.spec.name
+        if self._courier is None:
+            known = await self._worker.do(lambda: self._outbox.version(name))
+            self._courier = Courier(self.spec, self._screen, self._chance, known)
+        await self._count()
+        await self._shed()
+        now, limit = self._clock.now(), self._courier.limit
+        rows = await self._worker.do(lambda: self._outbox.oldest(name, limit + 1))
+        piece = self._screen.cut(rows, now, limit)
+        self.facts.next_at = piece.next_at
+        try:
+            if piece.letters:
+                await self._drive(_bury(piece.letters))
+            if piece.rows:
+                await self._drive(self._courier.deliver(piece.rows, now))
+            elif not piece.letters and not await self._try_parked():
+                self._is(State.IDLE)
+                return self._until(piece.next_at)
+        except _CutAgain:
+            pass
+        return 0.0
+
+    def _until(self, next_at: int | None) -> float:
+        return IDLE if next_at is None else max(0.001, min(IDLE, (next_at - self._clock.now()) / SECOND))
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits; a call of ``wake`` ends it."""
+        waits = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._has_more.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _try_parked(self) -> bool:
+        """Tries some parked samples once more; whether there were any."""
+        assert self._courier is not None
+        now = self._clock.now()
+        due = await self._worker.do(lambda: self._outbox.due(self.spec.name, now, _PARKED_AT_ONCE))
+        for parked in due:
+            await self._drive(self._courier.again(parked, self._clock.now()))
+        return bool(due)
+
+    async def _shed(self) -> None:
+        """Gives up the oldest of what waits beyond the caps."""
+        caps = self.spec.caps
+        while excess := _excess(self.facts.counts.pending, self.facts.counts.size, caps.rows, caps.size):
+            rows = await self._worker.do(partial(self._outbox.oldest, self.spec.name, min(excess, _BURIED_AT_ONCE)))
+            if not rows:
+                return
+            letters = tuple(Letter(row.number, "full", is_kept=caps.keeps) for row in rows)
+            await self._settle(Settle(Settlement(buried=letters)))
+
+    async def _drive(self, steps: Steps) -> None:
+        """Does what the rules say, step by step, and tells them what came of it."""
+        told: Told = None
+        try:
+            while True:
+                told = await self._do(steps.send(told))
+        except StopIteration:
+            return
+        finally:
+            steps.close()
+
+    async def _do(self, step: Step) -> Told:
+        match step:
+            case Send():
+                return await self._send(step)
+            case Wait():
+                self._is(State.HELD if step.is_held else State.RETRYING, step.why)
+                await self._shed()
+                await self._sleep(step.seconds)
+                return self._clock.now()
+            case Settle():
+                await self._settle(step)
+            case Seek():
+                now = self._clock.now()
+                rows = await self._worker.do(lambda: self._outbox.oldest(self.spec.name, WINDOW))
+                return self._screen.witnesses(rows, step.beside, now)
+            case Learn():
+                await self._worker.do(lambda: self._outbox.remember(self.spec.name, step.version))
+        return None
+
+    async def _send(self, step: Send) -> Reply:
+        """One request. Nothing leaves that lies in the future, by this clock or by the receiver's."""
+        while step.rows and self._check.is_due(self._clock.now(), self._clock.monotonic()):
+            reply = await self._exchange(Send((), step.version))
+            if meaning(reply) in (Meaning.FAILED, Meaning.HELD) and reply.said_at is None:
+                return reply  # whatever is wrong, it is wrong for the samples, too
+            if self._check.words:
+                self._is(State.CLOCK, self._check.words)
+                await self._sleep(CLOCK_PAUSE)
+        now = self._clock.now()
+        if any(ready.row.at > now for ready in step.rows):
+            raise _CutAgain
+        return await self._exchange(step)
+
+    async def _exchange(self, step: Send) -> Reply:
+        facts, count = self.facts, len(step.rows)
+        data = body(step.rows, step.version)
+        headers = HEADERS[step.version] | ({"Retry-Attempt": str(step.attempt)} if step.attempt else {})
+        began = self._clock.monotonic()
+        reply = await self._post.send(data, headers)
+        if reply.status is not None:
+            self._check.hear(reply.said_at, self._clock.now(), self._clock.monotonic())
+            facts.skew = self._check.skew
+        facts.exchanges += 1
+        facts.seconds += self._clock.monotonic() - began
+        facts.version = step.version
+        if count:
+            facts.requests += 1
+            facts.attempted += count
+            facts.retried += count if step.attempt else 0
+            facts.sent_bytes += len(data)
+        if meaning(reply) is Meaning.STORED and count:
+            self._is(State.SENDING)
+            if step.version == Version.V2 and reply.written is not None:
+                facts.unwritten += max(0, count - reply.written)
+        return reply
+
+    async def _settle(self, step: Settle) -> None:
+        """Makes durable; only then anything else happens."""
+        now, facts = self._clock.now(), self.facts
+        await self._worker.do(lambda: self._outbox.settle(self.spec.name, step.settlement, now))
+        if step.sent:
+            facts.sent += len(step.sent)
+            facts.last_success = now
+            facts.newest_sent = max(*(ready.row.at for ready in step.sent), facts.newest_sent or 0)
+        for letter in step.settlement.buried:
+            facts.drop(letter.reason)
+        await self._count()
+
+    async def _count(self) -> None:
+        self.facts.counts = await self._worker.do(lambda: self._outbox.counts(self.spec.name))
+        if self._courier is not None:
+            self.facts.limit = self._courier.limit
+
+    def _is(self, state: State, why: str = "") -> None:
+        """Notes what the sender does; whoever listens hears it once."""
+        facts = self.facts
+        if (facts.state, facts.why) == (state, why):
+            return
+        said = facts.state is not state
+        facts.state, facts.why = state, why
+        if said:
+            facts.since = self._clock.now()
+            self._tell(state, why)
+
+
+def _bury(letters: tuple[Letter, ...]) -> Steps:
+    yield Settle(Settlement(buried=letters))
+
+
+def _excess(rows: int, size: int, max_rows: int, max_size: int) -> int:
+    """How many samples are beyond the caps."""
+    beyond = max(0, rows - max_rows) if max_rows else 0
+    if max_size and size > max_size and rows:
+        beyond = max(beyond, -(-(size - max_size) * rows // size))
+    return beyond
