@@ -56,9 +56,8 @@ def test_attempts_are_noted_together(store: Store) -> None:
 def test_a_list_is_kept_as_it_was_told(store: Store) -> None:
     """What is kept last stands, by job and name."""
     kept = KeptList(asked_at=T0, listed_at=T0 - 1, empty=1, text='["DE"]')
-    store.keep_list("job", "zone", KeptList())
-    store.keep_list("job", "zone", kept)
-    store.keep_list("job", "tariff", replace(kept, text="[]"))
+    store.keep_lists("job", {"zone": KeptList()})
+    store.keep_lists("job", {"zone": kept, "tariff": replace(kept, text="[]")})
     assert store.kept_lists("job") == {"zone": kept, "tariff": replace(kept, text="[]")}
     assert store.kept_lists("other") == {}
 
@@ -66,7 +65,7 @@ def test_a_list_is_kept_as_it_was_told(store: Store) -> None:
 def test_a_list_goes_with_the_last_lane_of_its_job(store: Store) -> None:
     """It is kept as long as its job is configured, or as long as the ledger knows a lane of it."""
     for job in ("a", "b", "c"):
-        store.keep_list(job, "zone", KeptList())
+        store.keep_lists(job, {"zone": KeptList()})
     store.note_attempt("b", "zone=DE", T0)
     store.prune([("a", "zone=DE")], T0)
     assert [bool(store.kept_lists(job)) for job in ("a", "b", "c")] == [True, True, False]

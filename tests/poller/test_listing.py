@@ -132,6 +132,45 @@ async def test_more_lanes_than_allowed_are_refused(tmp_path: Path) -> None:
     assert shown(b) == ["DE"]
 
 
+async def test_a_refused_list_is_not_what_a_restart_goes_on_with(tmp_path: Path) -> None:
+    """The list of before stays over a restart, too, and whoever told the other one is asked again."""
+    b, api = fan_bench(tmp_path, DISCOVERY)
+    api.listed = ["DE"]
+    await runs(b, 2)
+    api.listed = [f"Z{number}" for number in range(20_001)]
+    await runs(b, 1)
+    b.restart()
+    assert list(b.pipeline.desk.lanes) == ["zone=DE"]
+    [report] = await runs(b, 1)
+    assert report.lanes is not None
+    assert report.lanes.trouble == "20001 lanes, and max_lanes allows 20000"
+    api.listed = ["DE", "FR"]
+    await runs(b, 1)
+    assert shown(b) == ["DE", "FR"]
+
+
+async def test_lists_that_belong_together_are_taken_over_together(tmp_path: Path) -> None:
+    """While one of two files is longer than the other, the lanes of before stay, over a restart, too."""
+    zones, codes = tmp_path / "zones.txt", tmp_path / "codes.txt"
+    zones.write_text("DE\nFR\n")
+    codes.write_text("1\n2\n")
+    each = "{zone: {file: zones.txt}, code: {file: codes.txt, beside: zone, label: null}}"
+    b, api = fan_bench(tmp_path, each)
+    b.source.answer = lambda window, zone, code: api(window, zone)
+    await runs(b, 1)
+    codes.write_text("1\n2\n3\n")
+    b.restart()
+    assert list(b.pipeline.desk.lanes) == ["zone=DE", "zone=FR"]
+    reports = await runs(b, 2)
+    told = "zone has 2 values and code 3: they belong together one by one"
+    assert [report.lanes.trouble for report in reports if report.lanes] == [told, told]
+    zones.write_text("DE\nFR\nAT\n")
+    await runs(b, 1)
+    assert shown(b) == ["AT", "DE", "FR"]
+    b.restart()
+    assert list(b.pipeline.desk.lanes) == ["zone=DE", "zone=FR", "zone=AT"]
+
+
 async def test_what_a_list_tells_of_a_value_becomes_labels(tmp_path: Path) -> None:
     """Rows of a discovery are mapped as any others; a changed label does not make another lane."""
     each = (

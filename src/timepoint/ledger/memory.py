@@ -79,8 +79,8 @@ class MemoryStore:
     def kept_lists(self, job: str) -> dict[str, KeptList]:
         return {name: kept for (known, name), kept in self._lists.items() if known == job}
 
-    def keep_list(self, job: str, name: str, kept: KeptList) -> None:
-        self._lists[job, name] = kept
+    def keep_lists(self, job: str, lists: Mapping[str, KeptList]) -> None:
+        self._lists |= {(job, name): kept for name, kept in lists.items()}
 
     def last_request(self, source: str) -> int | None:
         return self._requests.get(source)

@@ -107,12 +107,12 @@ class SqliteStore:
             )
             return {name: KeptList(*fields) for name, *fields in rows}
 
-    def keep_list(self, job: str, name: str, kept: KeptList) -> None:
+    def keep_lists(self, job: str, lists: Mapping[str, KeptList]) -> None:
         with self._alone(), self._database.writing() as connection:
-            connection.execute(
+            connection.executemany(
                 "INSERT OR REPLACE INTO kept_list (job, name, asked_at, listed_at, empty, text) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (job, name, kept.asked_at, kept.listed_at, kept.empty, kept.text),
+                [(job, name, kept.asked_at, kept.listed_at, kept.empty, kept.text) for name, kept in lists.items()],
             )
 
     def last_request(self, source: str) -> int | None:

@@ -96,8 +96,8 @@ class Store(Protocol):
         """What is kept of the lists of a job's fan-out, by the name of the value."""
         ...
 
-    def keep_list(self, job: str, name: str, kept: KeptList) -> None:
-        """Makes durable what is known of a list, in place of what was kept of it."""
+    def keep_lists(self, job: str, lists: Mapping[str, KeptList]) -> None:
+        """Makes durable what is known of some lists, all or none, in place of what was kept of them."""
         ...
 
     def last_request(self, source: str) -> int | None:

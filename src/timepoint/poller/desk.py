@@ -158,9 +158,9 @@ class JobDesk:
         """What is kept of the lists of the fan-out. Raises StoreError."""
         return self._store.kept_lists(self._job.name)
 
-    def keep_list(self, name: str, kept: KeptList) -> None:
-        """Makes a list durable. Raises StoreError."""
-        self._store.keep_list(self._job.name, name, kept)
+    def keep_lists(self, lists: Mapping[str, KeptList]) -> None:
+        """Makes lists durable, all at once. Raises StoreError."""
+        self._store.keep_lists(self._job.name, lists)
 
     def budget(self, lane: str = LANE) -> Budget:
         """How many new series the lane may take now: what the others hold counts as well. Raises StoreError."""

@@ -69,6 +69,7 @@ class Listing:
         self._fetchers = fetchers or {}
         self._told: dict[str, _Told] = {}
         self._lists: Lists = {}
+        self._news: Lists = {}  # told, and not taken over: together with the others they make no lanes
         self._lanes: tuple[Lane, ...] | None = (LONE,) if job.each is None else None
 
     def take_up(self) -> int | None:
@@ -82,6 +83,7 @@ class Listing:
         for values in _told_by_others(self._each):
             self._told[values.name] = _Told(kept.get(values.name, KeptList()))
         self._lists = known_lists(self._each, kept)
+        self._settle()  # what was believed before stays, whatever a file says by now
         for values in self._each.values:
             if isinstance(values.origin, ListFile):
                 self._read_file(values)
@@ -105,7 +107,7 @@ class Listing:
                 troubles.append(await self._worker.do(partial(self._read_file, values)))
             elif isinstance(values.origin, Discovery) and self._is_due(values.origin, self._told[values.name].kept):
                 troubles.append(await self._discover(values, values.origin, report, deadline))
-        troubles.append(self._settle())
+        troubles.append(await self._worker.do(self._settle))
         trouble = "; ".join(filter(None, troubles))
         if self._lanes is None:
             raise Failed(Outcome.SOURCE_ERROR, "list", trouble or "no list of lanes is known yet")
@@ -125,7 +127,8 @@ class Listing:
             found = file.path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp == told.stamp and not told.kept.empty:
-                told.seen_at = self._clock.now()
+                if values.name not in self._news:
+                    told.seen_at = self._clock.now()
                 return ""
             entries = read_list_file(file, values.name)
         except OSError as error:
@@ -133,17 +136,14 @@ class Listing:
         except ListError as error:
             return str(error)
         told.stamp = stamp
-        complaint = self._believe(values, entries, str(file.path))
-        if not complaint:
-            told.seen_at = self._clock.now()
-        return complaint
+        return self._believe(values, entries, str(file.path))
 
     async def _discover(self, values: Values, discovery: Discovery, report: RunReport, deadline: float) -> str:
         """Asks for a list; what is wrong with it, empty if nothing is."""
         fire_time = report.fire_time
         told = self._told[values.name]
         kept = dataclasses.replace(told.kept, asked_at=self._clock.now())
-        await self._worker.do(lambda: self._keep(values.name, kept))
+        await self._worker.do(lambda: self._keep({values.name: kept}))
         polling = HttpPolling(discovery.source, discovery.request, discovery.mapping)
         origin = HttpOrigin(polling, {LISTED.family.name: LISTED}, self._fetchers[discovery.source.name])
         window = Window(fire_time - discovery.every, fire_time)
@@ -164,35 +164,58 @@ class Listing:
             return f"the discovery of {values.name} cannot be used: {error}"
 
     def _believe(self, values: Values, entries: tuple[Entry, ...], where: str) -> str:
-        """Takes a list over, unless it is empty for the first time."""
+        """Makes a list one of the news, unless it is empty for the first time."""
         kept = self._told[values.name].kept
         known = self._lists.get(values.name)
-        now = self._clock.now()
         if not entries and kept.empty + 1 < _BELIEVED_EMPTY and known != ():
-            self._keep(values.name, dataclasses.replace(kept, empty=kept.empty + 1))
+            self._keep({values.name: dataclasses.replace(kept, empty=kept.empty + 1)})
             then = f": the {len(known)} values of before stay until it comes again" if known else ""
             return f"{where} gives no values{then}"
-        self._lists[values.name] = entries
-        is_file = isinstance(values.origin, ListFile)
-        text = written(entries, values.origin.definition if isinstance(values.origin, Discovery) else "")
-        if not (is_file and text == kept.text and kept.listed_at is not None and not kept.empty):
-            self._keep(values.name, dataclasses.replace(kept, listed_at=now, empty=0, text=text))
+        if entries and kept.empty:
+            self._keep({values.name: dataclasses.replace(kept, empty=0)})
+        self._news[values.name] = entries
         return ""
 
-    def _keep(self, name: str, kept: KeptList) -> None:
-        self._desk.keep_list(name, kept)
-        self._told[name].kept = kept
+    def _keep(self, lists: Mapping[str, KeptList]) -> None:
+        self._desk.keep_lists(lists)
+        for name, kept in lists.items():
+            self._told[name].kept = kept
 
     def _settle(self) -> str:
-        """Makes lanes of the lists; why it cannot, empty if it can."""
+        """Makes lanes of the lists and takes the news over; why it cannot, empty if it can. Raises StoreError.
+
+        News that make no lanes change nothing, here or in the ledger: a restart goes on with the lists of before.
+        """
         assert self._each is not None, "BUG: a job without a fan-out has no lists"
-        if any(values.name not in self._lists for values in self._each.values):
-            return ""
-        try:
-            self._lanes = lanes_of(self._each, self._lists)
-        except ListError as error:
-            return str(error)
+        lists = {**self._lists, **self._news}
+        lanes = self._lanes
+        if all(values.name in lists for values in self._each.values):
+            try:
+                lanes = lanes_of(self._each, lists)
+            except ListError as error:
+                return str(error)
+        self._take_over()
+        self._lists, self._lanes = lists, lanes
         return ""
+
+    def _take_over(self) -> None:
+        """Keeps the news, all at once: lists that belong together must not be half of one time and half of another."""
+        assert self._each is not None, "BUG: a job without a fan-out has no lists"
+        now = self._clock.now()
+        changed: dict[str, KeptList] = {}
+        for values in self._each.values:
+            if values.name not in self._news:
+                continue
+            told, is_file = self._told[values.name], isinstance(values.origin, ListFile)
+            definition = values.origin.definition if isinstance(values.origin, Discovery) else ""
+            text = written(self._news[values.name], definition)
+            if not (is_file and text == told.kept.text and told.kept.listed_at is not None and not told.kept.empty):
+                changed[values.name] = dataclasses.replace(told.kept, listed_at=now, empty=0, text=text)
+            if is_file:
+                told.seen_at = now
+        if changed:
+            self._keep(changed)
+        self._news.clear()
 
     def standing(self, unreached: Collection[str] = ()) -> LanesStanding:
         """How the lanes stand; ``unreached`` are those that had no turn in the newest run. Raises StoreError."""
