@@ -77,6 +77,9 @@ MUST_HAPPEN = (
 )
 """Ways to spoil an answer, and a window asked again after its run was lost: all of them must have been met."""
 
+ENDS = 20
+"""So many orderly ends in a row are no coincidence: the failpoint is gone."""
+
 LOOK_EVERY = 0.02
 YOUNG = 0.15
 USUAL_START = 0.05
@@ -287,15 +290,23 @@ class Campaign:
         self.oracle.look_at_rest()
 
     def die_at(self, failpoint: str, *, at_the_end: bool = False) -> None:
-        """One life of the poller until it comes to a failpoint; ``at_the_end`` tells it to stop, to get there."""
-        before = self._newest_write()
-        pid = self.nursery.start(failpoint)
-        with looking(self.oracle.look_at_files):
-            if at_the_end:
-                self._wait_for_write(before)
-                os.kill(pid, signal.SIGTERM)
-            self.expect_death(self.nursery.ended())
-        self.oracle.look_at_rest()
+        """One life of the poller until it comes to a failpoint; ``at_the_end`` tells it to stop, to get there.
+
+        On a busy machine the end does not wait for an answer that is still being worked on, and leaves the ledger open:
+        such a life is no death, and another one follows.
+        """
+        for _ in range(ENDS):
+            before = self._newest_write()
+            pid = self.nursery.start(failpoint)
+            with looking(self.oracle.look_at_files):
+                if at_the_end:
+                    self._wait_for_write(before)
+                    os.kill(pid, signal.SIGTERM)
+                code = self.nursery.ended()
+            self.oracle.look_at_rest()
+            if not (at_the_end and code == 0):
+                break
+        self.expect_death(code)
 
     def expect_death(self, code: int) -> None:
         self.kills += 1
