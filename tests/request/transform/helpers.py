@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
@@ -50,3 +51,8 @@ class Namespace:
 
 
 NUMBER = 7
+
+
+def leaving(_document: object) -> object:
+    """Ends the program, as the main function of a script does."""
+    sys.exit(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,6 +38,22 @@ def test_an_exception_names_file_and_line() -> None:
     """A function that raises is an error with the type, the text, and the place in the user's file."""
     with pytest.raises(MappingError, match=r"transform .*:broken raised KeyError: 'canary' \(.*helpers\.py:\d+\)"):
         step("broken")({})
+
+
+def test_a_function_that_ends_the_program_ends_the_run_alone() -> None:
+    """A SystemExit would pass through worker and event loop, and end the poller with all jobs."""
+    with pytest.raises(MappingError, match=r"transform .*:leaving raised SystemExit: 3 \(.*helpers\.py:\d+\)"):
+        step("leaving")({})
+
+
+def test_a_module_that_ends_the_program_is_a_mistake_of_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that was meant to be run and not imported is named, instead of ending ``check`` without a word."""
+    (tmp_path / "script_of_ours.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FunctionError, match="module script_of_ours cannot be imported: SystemExit"):
+        find_function("script_of_ours:rows")
 
 
 def test_a_body_that_is_no_document() -> None:

@@ -41,7 +41,7 @@ class FunctionStep:
             given = self.function(decoded(document), **self.options)
         except ContentError:
             raise
-        except Exception as error:
+        except BaseException as error:  # also a SystemExit costs this run alone, and no KeyboardInterrupt comes here
             frames = traceback.extract_tb(error.__traceback__)[1:]
             where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
             message = f"transform {self.name} raised {type(error).__name__}: {error}{where}"
@@ -59,7 +59,7 @@ def find_function(name: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         hint = "install it, or put it beside the config" if error.name == module_name.partition(".")[0] else ""
         raise FunctionError(f"there is no module {error.name!r}{hint and ': ' + hint}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FunctionError(f"module {module_name} cannot be imported: {type(error).__name__}: {error}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
