@@ -231,3 +231,20 @@ async def test_a_long_run_shows_what_it_has_now_and_then(tmp_path: Path) -> None
     await b.clock.advance(seconds=30)
     assert running.done()
     assert len(b.samples()) == 12
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_lane_that_comes_back_does_not_hide_who_took_its_series(tmp_path: Path, *, is_restarted: bool) -> None:
+    """The larger total of before would stand in the other's place, and the way back would look like a reset."""
+    each = '{zone: {request: {get: /zones}, values: "$[*]", every: 10m, label: null}}'
+    b, zones = fan_bench(tmp_path, each)
+    values = []
+    for listed in (["A"], ["A"], ["A"], ["B"], ["A", "B"], ["A", "B"], ["A", "B"]):
+        zones.listed = listed
+        await b.run()
+        values.append(b.samples())
+        if is_restarted:
+            b.restart()
+        await b.clock.advance(minutes=30)
+    series = 'energy_joules_total{pod="a"}'
+    assert values == [{series: value} for value in (6, 12, 18, 6, 12, 18, 24)]

@@ -91,7 +91,7 @@ class JobDesk:
         self._lanes[name] = state
         self._count(state, 1)
         if self._owners is not None:
-            self._owners.take(state)
+            self._owners.take(state, self._lanes)
 
     def _drop(self, name: str) -> None:
         """Forgets what memory holds of a lane, until it is loaded again."""

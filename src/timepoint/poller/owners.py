@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from timepoint.ledger.change import ChangeSet
-from timepoint.ledger.state import LaneState, metric_key
+from timepoint.ledger.state import LaneState, MetricState, metric_key
 from timepoint.model import MappedRun, MetricSpec
 
 
@@ -24,12 +24,25 @@ class Owners:
         self._metrics = metrics
         self._owners: dict[str, dict[str, str]] = {name: {} for name in metrics}
 
-    def take(self, lane: LaneState) -> None:
-        """A lane was loaded: it keeps what it shows, unless another one has it already."""
+    def take(self, lane: LaneState, others: Mapping[str, LaneState | None]) -> None:
+        """A lane was loaded: what it shows is its own, unless another one has shown it since.
+
+        The series of the one that has it no longer goes among those that left its page: on a page it would stand in
+        place of the other's. ``others`` are all lanes that are looked after, by name.
+        """
         for name, spec in self._metrics.items():
-            metric = lane.metric(spec)
-            for text in metric.series if metric is not None else ():
-                self._owners[name].setdefault(text, lane.lane)
+            metric, owners = lane.metric(spec), self._owners[name]
+            for text in list(metric.series) if metric is not None else ():
+                owner = owners.setdefault(text, lane.lane)
+                if owner != lane.lane and metric is not None:
+                    self._part(name, text, metric, _shown_by(others.get(owner), spec, text), lane.lane)
+
+    def _part(self, name: str, text: str, metric: MetricState, other: MetricState | None, lane: str) -> None:
+        loser = metric
+        if other is not None and other.series[text].seen_at < metric.series[text].seen_at:
+            loser = other
+            self._owners[name][text] = lane
+        loser.absent[text] = loser.series.pop(text)
 
     def leave(self, lane: LaneState) -> None:
         """A lane is no longer looked after here: what it showed is free."""
@@ -64,3 +77,9 @@ class Owners:
         for text in texts:
             if owners.get(text) == lane:
                 del owners[text]
+
+
+def _shown_by(lane: LaneState | None, spec: MetricSpec, text: str) -> MetricState | None:
+    """The metric of a lane, if it shows a series; None for one that only claims it."""
+    metric = None if lane is None else lane.metric(spec)
+    return metric if metric is not None and text in metric.series else None
