@@ -1,7 +1,7 @@
 """Receivers for tests: what a real Prometheus does with a request, as it was measured, and faults on the way.
 
-Owns: the rules R1 to R18, that is those of Prometheus 2.42 without and with an out-of-order window, and those of 3.x for
-2.0. Must not know: the sender.
+Owns: the rules R1 to R18, that is those of Prometheus 2.42 without and with an out-of-order window, and what 3.x does
+with 2.0. Must not know: the sender.
 """
 
 from __future__ import annotations
@@ -106,21 +106,21 @@ class Receiver:
             return 500  # R13
         if self.refuses(series.labels, sample.at):
             return 400
-        if self.window:
-            return 500 if self.head is not None and sample.at < self.head - self.window else 204  # R14
-        if self.head is not None and sample.at < self.head - HOUR:
-            return 400  # R9, R11
-        newest = self.newest.get(series.labels)
-        if newest is not None and sample.at < newest:
-            return 400  # R3
-        if newest == sample.at and self.bits[series.labels, sample.at] != sample.bits:
-            return 400  # R5
-        return 204
+        if self.head is not None and sample.at < self.head - (self.window or HOUR):
+            return 500 if self.window else 400  # R14; R9, R11
+        return self._order(series.labels, sample) if not self.window else 204
+
+    def _order(self, labels: Labels, sample: WireSample) -> int:
+        newest = self.newest.get(labels)
+        is_other = newest == sample.at and self.bits[labels, sample.at] != sample.bits  # R5
+        is_older = newest is not None and sample.at < newest  # R3
+        return 400 if is_older or is_other else 204
 
     def _store(self, labels: Labels, sample: WireSample) -> None:
         if not self.window and sample.at < self.newest.get(labels, sample.at):
             return  # R6: in one request, unsorted
-        if (labels, sample.at) not in self.stored:  # R2, R7, R16
+        # R2, R7: what is stored stays. R16: out of order, a query is given what came later.
+        if (labels, sample.at) not in self.stored or (self.window and sample.at < self.newest[labels]):
             self.stored[labels, sample.at] = sample.value
             self.bits[labels, sample.at] = sample.bits
         self.newest[labels] = max(sample.at, self.newest.get(labels, sample.at))
