@@ -150,6 +150,7 @@ class Nursery:
     def __init__(self, config: Path, data_dir: Path, mutant: str, environ: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "tests.proof.nursery", str(config), str(data_dir)]
         command += [str(config.with_name("poller.log")), mutant]
+        self._pending = b""
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -163,14 +164,24 @@ class Nursery:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"failpoint": failpoint}) + "\n")
         self.process.stdin.flush()
-        return int(_line(self.process.stdout))
+        return int(self._line(LIVENESS))
 
     def ended(self, within: float = LIVENESS) -> int:
         """The exit code of the poller; waits for it. TimeoutError if it lives on."""
+        return int(self._line(within))
+
+    def _line(self, within: float) -> bytes:
+        """The next line. A buffer of Python would hide from ``select`` a line that has come already."""
         assert self.process.stdout is not None
-        if not select.select([self.process.stdout], [], [], within)[0]:
-            raise TimeoutError(f"the poller still lives after {within:.0f} s")
-        return int(_line(self.process.stdout))
+        descriptor = self.process.stdout.fileno()
+        while b"\n" not in self._pending:
+            if not select.select([descriptor], [], [], within)[0]:
+                raise TimeoutError(f"the poller still lives after {within:.0f} s")
+            more = os.read(descriptor, 4096)
+            assert more, "the process that forks pollers ended"
+            self._pending += more
+        line, self._pending = self._pending.split(b"\n", 1)
+        return line
 
     def close(self) -> None:
         _end(self.process)
