@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.support import CONFIG, call, write_answer, write_config
 from tests.system.support import DemoApi, demo_environ
 from timepoint.cli.preview import page_lines
-from timepoint.clock import parse_duration
+from timepoint.clock import SystemClock, parse_duration
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
 from timepoint.model import MappedRun
@@ -364,3 +366,56 @@ def test_what_an_answer_calls_final_is_told_and_kept_to(
         if sample.name == "pod_energy_joules_total"
     }
     assert samples.get("cart-1") == watts
+
+
+@contextmanager
+def serving(answer: Callable[[], object]) -> Iterator[str]:
+    """An API with one answer; gives its host and port."""
+
+    class Api(Paged):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer()).encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_a_value_of_now_is_shown(tmp_path: Path) -> None:
+    """What an API says of the very moment is newer than the last fire time, and no mistake."""
+    text = CONFIG.split("    request:")[0] + (
+        "    request: {get: /now}\n    time: $.at\n"
+        "    metrics: {pod_power_watts: {type: gauge, help: Power drawn by the pod., value: $.power}}\n"
+    )
+
+    def now() -> object:
+        return {"at": SystemClock().now() / 1000, "power": 5}
+
+    with serving(now) as address:
+        result = call("preview", write_config(tmp_path, text.replace("127.0.0.1:9", address)))
+    assert "pod_power_watts 5.0" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ("expect: {partial: {equal: {$.whole: false}}}", "something is missing in it ($.whole is"),
+        ("window: {step: 5m, settled_until: $.until}", "final until 2025-01-01T00:00:00Z"),
+    ],
+)
+def test_a_window_that_stays_open_is_asked_for_by_the_next_run(tmp_path: Path, window: str, said: str) -> None:
+    """Where the answer says that it is not whole, or not final, the next run begins where this one did."""
+    text = CONFIG.replace("window: {step: 5m, delay: 10m}", window)
+    body = {"whole": False, "until": "2025-01-01T00:00:00Z", "shop": []}
+    with serving(lambda: body) as address:
+        result = call("preview", write_config(tmp_path, text.replace("127.0.0.1:9", address)))
+    lines = result.stderr.splitlines()
+    start = lines[1].split()[1].split("..")[0]
+    assert f"would ask for {start}.." in lines[2]
+    assert said in result.stderr

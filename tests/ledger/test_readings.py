@@ -216,3 +216,17 @@ def test_readings_that_are_revised_come_to_what_a_person_notes(story: list[tuple
         book.read(offered, end - overlap)
         meter.restart()
         assert (meter.value(), meter.value() - meter.debt()) == (book.page, book.current)
+
+
+def test_a_reading_may_run_since_long_before_the_lane(meter: Ledger) -> None:
+    """A reading belongs to the window that it ends in, whenever its source began to count."""
+    meter.run(facts(0, 10), {"": series((-10_000, 5, 70))})
+    meter.run(facts(10, 20), {"": series((-10_000, 15, 75))})
+    assert meter.value() == 75
+
+
+def test_of_older_readings_the_newest_counts(meter: Ledger) -> None:
+    """Where a request does not name its window, and nothing of the answer lies in it, its newest reading counts."""
+    change_set = meter.run(facts(0, 10, window_is_asked=False), {"": instants((-30, 9), (-20, 4), (25, 8))})
+    assert meter.value() == 4
+    assert change_set.counts.new == 1

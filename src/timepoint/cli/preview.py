@@ -37,10 +37,12 @@ class Question:
     The run is the first one, or the one after ``watermark``.
 
     ``response`` is a file that stands for the answer, None to ask the API. ``window_given`` says that the window comes
-    from the command line. ``lane`` is the one of ``lanes`` that is asked for.
+    from the command line. ``lane`` is the one of ``lanes`` that is asked for. ``takes_place_now``: the
+    run is not one of another time, so its newest values may be newer than the fire time.
     """
 
     fire_time: int
+    takes_place_now: bool
     windows: Sequence[Window]
     response: Path | None
     watermark: int | None
@@ -151,12 +153,13 @@ def _question(
     from timepoint.poller.schedule import last_fire
 
     fire_time = last_fire(job.schedule, job.name, SystemClock().now()) if at is None else at
+    is_now = at is None and response is None and not isinstance(given, Window)
     lanes = asyncio.run(listed_lanes(job, fire_time, offline=response is not None)) if job.each is not None else ()
     lane = chosen_lane(job, lanes, lane_name)
     if isinstance(given, Window):
-        return Question(fire_time, [given], response, None, lane, lanes, window_given=True)
+        return Question(fire_time, is_now, [given], response, None, lane, lanes, window_given=True)
     windows = windows_of_run(job, fire_time, given)
-    return Question(fire_time, windows, response, given, lane, lanes, window_given=False)
+    return Question(fire_time, is_now, windows, response, given, lane, lanes, window_given=False)
 
 
 def _preview(job: Job, question: Question, format_: str) -> None:
@@ -165,8 +168,12 @@ def _preview(job: Job, question: Question, format_: str) -> None:
     for line in _told(job, question):
         click.echo(line, err=True)
     if not question.windows:
+        click.echo(next_run_line(job, question.fire_time, (), question.watermark), err=True)
         return
     mapped, material = asyncio.run(_run(job, question))
+    if not question.window_given:
+        windows = [*question.windows[:-1], _accepted(job, question, mapped)]
+        click.echo(next_run_line(job, question.fire_time, windows, question.watermark), err=True)
     for line in page_lines(mapped, material, is_paged=_is_paged(job) and question.response is None):
         click.echo(line, err=True)
     if format_ == "points":
@@ -179,7 +186,7 @@ def _preview(job: Job, question: Question, format_: str) -> None:
             click.echo(f"left for other windows: {left} points", err=True)
         for line in _missed(page, mapped, question):
             click.echo(line, err=True)
-    for line in (*_boundary(mapped), *reject_lines(rejects), *_unfound(mapped, material)):
+    for line in (*_said(mapped), *reject_lines(rejects), *_unfound(mapped, material)):
         click.echo(line, err=True)
 
 
@@ -206,8 +213,27 @@ def page_lines(mapped: MappedRun, material: Material, *, is_paged: bool) -> Iter
             yield "    ..."
 
 
-def _boundary(mapped: MappedRun) -> Iterator[str]:
-    """Up to when the answer calls its data final, if it was asked."""
+def _accepted(job: Job, question: Question, mapped: MappedRun) -> Window:
+    """How much of the newest window is done with this answer: what it calls final, nothing if something is missing."""
+    window = question.windows[-1]
+    if question.response is not None:
+        return window
+    part = _final_part(job, question, mapped.settled_until)
+    return Window(window.start, window.start) if mapped.partial else part
+
+
+def _final_part(job: Job, question: Question, boundary: float | None) -> Window:
+    """The part of the newest window up to a boundary; an empty one at its start, if there is none."""
+    from timepoint.poller.settled import settled_window
+
+    window = question.windows[-1]
+    return settled_window(job, window, boundary, question.watermark) or Window(window.start, window.start)
+
+
+def _said(mapped: MappedRun) -> Iterator[str]:
+    """What the answer says of itself: that something is missing, up to when its data are final."""
+    if mapped.partial:
+        yield f"the answer says that something is missing in it ({mapped.partial}): its window is asked for again"
     if mapped.settled_until is not None:
         is_some = mapped.settled_until > NOTHING_SETTLED
         yield (
@@ -249,8 +275,6 @@ def _told(job: Job, question: Question) -> Iterator[str]:
         yield f"  asked for the newest of these {len(question.windows)} windows alone"
     if not question.windows:
         yield "  there is no window to ask for at this fire time"
-    if not question.window_given:
-        yield next_run_line(job, question.fire_time, question.windows, question.watermark)
 
 
 def _missed(page: bytes, mapped: MappedRun, question: Question) -> Iterator[str]:
@@ -310,18 +334,19 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     from timepoint.ledger.decide import decide
     from timepoint.ledger.shown import shown
     from timepoint.ledger.state import LaneState
-    from timepoint.poller.settled import settled_instant, settled_window
+    from timepoint.poller.settled import settled_instant
 
+    now = SystemClock().now() if question.takes_place_now else question.fire_time
     everything = question.response is not None and not question.window_given
     window = question.windows[-1]
     boundary = None if everything else mapped.settled_until
-    part = settled_window(job, window, boundary, question.watermark) or Window(window.start, window.start)
+    part = _final_part(job, question, boundary)
     facts = RunFacts(
         fire_time=question.fire_time,
         window=_hull(mapped, window) if everything else part,
-        now=question.fire_time,
+        now=now,
         window_is_asked=job.window_is_asked and not everything,
-        settled=settled_instant(job, question.fire_time, boundary, question.watermark),
+        settled=settled_instant(job, now, boundary, question.watermark),
         overlap=job.window.overlap,
     )
     lane = LaneState(job.name, question.lane.name)
@@ -330,12 +355,12 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     changes = decide(lane, mapped, metrics, facts)
     changes.commit = 1
     changes.apply(lane)
-    families = shown(metrics, [lane], question.fire_time)
+    families = shown(metrics, [lane], now)
     rejects = Rejects()
     rejects.update(mapped.rejects)
     rejects.update(changes.rejects)
     chosen = OPENMETRICS if format_ == "openmetrics" else TEXT
-    return render_families(families, chosen, question.fire_time), rejects, changes.counts.unused
+    return render_families(families, chosen, now), rejects, changes.counts.unused
 
 
 def _hull(mapped: MappedRun, window: Window) -> Window:

@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from math import fsum, inf, isfinite
 from operator import ne
+from typing import Protocol
 
 from timepoint.ledger.change import Counts
 from timepoint.ledger.interval_plan import Memory, Plan, plan_cumulative, plan_delta
@@ -38,13 +39,20 @@ Amounts = tuple[float, float, float]
 Planner = Callable[[Times, Times, Sequence[int], Memory], Plan]
 
 
+class Chooser(Protocol):
+    """Says which points of a grid may be used, by their indices."""
+
+    def __call__(self, times: Times, *, timed: bool) -> Sequence[int]: ...
+
+
 class _Plans:
     """The plans of one metric in one run, made when first needed."""
 
-    __slots__ = ("_by_grids", "_metric", "_planner")
+    __slots__ = ("_by_grids", "_choose", "_metric", "_planner")
 
-    def __init__(self, metric: MetricRun, planner: Planner) -> None:
+    def __init__(self, metric: MetricRun, planner: Planner, choose: Chooser) -> None:
         self._metric = metric
+        self._choose = choose
         self._planner = planner
         self._by_grids: dict[tuple[Times, Times, bool], Plan] = {}
 
@@ -53,7 +61,7 @@ class _Plans:
         plan = self._by_grids.get(key)
         if plan is None:
             lane = self._metric.lane
-            usable = lane.reach.for_counters(offered, timed=self._metric.spec.timed)
+            usable = self._choose(offered, timed=self._metric.spec.timed)
             plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
             rest = lane.reach.rest(offered, usable)
             plan.unused = rest.unused
@@ -86,7 +94,7 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
     A series that has a usable point is in the run, even if its value is refused: one bad value does not take a counter
     from the page.
     """
-    plans = _Plans(metric, plan_delta)
+    plans = _Plans(metric, plan_delta, metric.lane.reach.for_counters)
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
     append, new = changes.updates.append, changes.new
     created = metric.lane.facts.now
@@ -235,7 +243,7 @@ def count_readings(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> No
     from 0, so the total goes on from the last reading before. A series that is new to the page does not show 0 first:
     its first reading is no increment, and PromQL would take it for one.
     """
-    plans = _Plans(metric, plan_cumulative)
+    plans = _Plans(metric, plan_cumulative, metric.lane.reach.for_readings)
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
     append, new = changes.updates.append, changes.new
     created = metric.lane.facts.now

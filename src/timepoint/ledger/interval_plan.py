@@ -42,7 +42,7 @@ class Reach:
     ends, end included. So of windows that touch each point belongs to one, an interval across their seam too. An
     interval that begins before ``oldest``, the start of all that was ever asked for, belongs to none. An instant at the
     fire time is in for metrics that are not ``timed``: so come points without a time. For all others it is as any
-    stamp, and mostly not settled.
+    stamp.
     """
 
     __slots__ = ("_latest", "_oldest", "_overlapped", "_settled", "asked", "end", "fire_time", "start")
@@ -65,6 +65,24 @@ class Reach:
             i
             for i, (s, e) in enumerate(zip(times.starts, times.ends, strict=True))
             if (s >= oldest and begin < e <= end if s < e else begin <= s < end or s == fire)
+        ]
+
+    def for_readings(self, times: Times, *, timed: bool) -> list[int]:
+        """Indices of the readings that a cumulative counter may use, ascending.
+
+        A reading is about its end: since when it runs says nothing of where it belongs. If the request does not name
+        its window, a reading may be newer than the window, or older: an API that only shows its newest would never be
+        counted otherwise. Of several older ones the newest suffices.
+        """
+        begin, end = self.start, self.end
+        if not self.asked:
+            usable = self.for_gauges(times, timed=timed)
+            return [i for i in usable if times.ends[i] > begin] or usable[-1:]
+        fire = None if timed else self.fire_time
+        return [
+            i
+            for i, (s, e) in enumerate(zip(times.starts, times.ends, strict=True))
+            if (begin < e <= end if s < e else begin <= s < end or s == fire)
         ]
 
     def for_gauges(self, times: Times, *, timed: bool) -> list[int]:

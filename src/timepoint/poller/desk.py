@@ -181,12 +181,13 @@ class JobDesk:
         """What an answer changes. ``window`` is what was asked for, or the part of it that is settled."""
         state = self.load(lane)
         job = self._job
+        now = self._clock.now()
         facts = RunFacts(
             fire_time=fire_time,
             window=window,
-            now=self._clock.now(),
+            now=now,
             window_is_asked=job.window_is_asked,
-            settled=settled_instant(job, fire_time, mapped.settled_until, state.watermark),
+            settled=settled_instant(job, max(fire_time, now), mapped.settled_until, state.watermark),
             overlap=overlap_behind(job.window, window.end),
             ends_run=ends_run and not mapped.partial,
             is_complete=not mapped.partial,

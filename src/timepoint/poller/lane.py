@@ -301,11 +301,14 @@ def _count_points(mapped: MappedRun) -> int:
 def _unused(mapped: MappedRun, window: Window) -> str:
     """A sentence for an answer whose points all lie outside of a window that the request does not name."""
     grids = [points.times for series in mapped.series.values() for points in series.values()]
-    newest = max(times.ends[-1] for times in grids if len(times))
-    away = "before the window" if newest <= window.end else "after the window, which is what has settled,"
+    newest, start = max((times.ends[-1], times.starts[-1]) for times in grids if len(times))
+    if newest > window.end or start == window.end:
+        away, so = "after the window, which is what has settled,", "a later run uses it if its answer still holds it"
+    else:
+        away, so = "before the window", "if data always come that late, say so with delay"
     return (
         f"no point of the answer can be used yet: the newest is of {format_instant(newest)}, {away} "
-        f"{format_instant(window.start)} to {format_instant(window.end)}; the window stays open (see delay and overlap)"
+        f"{format_instant(window.start)} to {format_instant(window.end)}; the window stays open: {so}"
     )
 
 

@@ -34,9 +34,12 @@ def settled_window(job: Job, window: Window, boundary: float | None, watermark: 
     return Window(int(boundary), int(boundary))
 
 
-def settled_instant(job: Job, fire_time: int, boundary: float | None, watermark: int | None) -> float:
-    """Up to when data are final, by the ``delay`` and by the answer. What was final once is not taken back."""
-    settled = fire_time - job.window.delay
+def settled_instant(job: Job, now: int, boundary: float | None, watermark: int | None) -> float:
+    """Up to when data are final, by the ``delay`` and by the answer. What was final once is not taken back.
+
+    ``now`` and not the fire time: a run begins after it, and the newest value of an API is often newer, too.
+    """
+    settled = now - job.window.delay
     if boundary is None:
         return settled
     return min(settled, max(boundary, -inf if watermark is None else watermark))
