@@ -1,0 +1,121 @@
+{{/* Parts of a pod that the StatefulSet and the CronJob have in common. */}}
+
+{{- define "timepoint-exporter.podAnnotations" -}}
+{{- if .Values.config }}
+checksum/config: {{ include "timepoint-exporter.config" . | sha256sum }}
+{{- end }}
+{{- with .Values.podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "timepoint-exporter.podSettings" -}}
+serviceAccountName: {{ include "timepoint-exporter.serviceAccountName" . }}
+automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "timepoint-exporter.containerSettings" -}}
+image: {{ include "timepoint-exporter.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraEnv }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A dict: root, and readOnly for who only serves. Whole directories are mounted, so that changes arrive. */}}
+{{- define "timepoint-exporter.volumeMounts" -}}
+- name: config
+  mountPath: /etc/timepoint
+  readOnly: true
+{{- if or .root.Values.credentials.existingSecret .root.Values.credentials.data }}
+- name: credentials
+  mountPath: /etc/timepoint-credentials
+  readOnly: true
+{{- end }}
+- name: data
+  mountPath: /data
+  {{- if .readOnly }}
+  readOnly: true
+  {{- end }}
+- name: tmp
+  mountPath: /tmp
+{{- with .root.Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "timepoint-exporter.volumes" -}}
+- name: config
+  {{- if .Values.configExistingConfigMapName }}
+  configMap:
+    name: {{ .Values.configExistingConfigMapName }}
+  {{- else if .Values.configExistingSecretName }}
+  secret:
+    secretName: {{ .Values.configExistingSecretName }}
+  {{- else if .Values.secretConfig }}
+  secret:
+    secretName: {{ include "timepoint-exporter.fullname" . }}
+  {{- else }}
+  configMap:
+    name: {{ include "timepoint-exporter.fullname" . }}
+  {{- end }}
+{{- if or .Values.credentials.existingSecret .Values.credentials.data }}
+- name: credentials
+  secret:
+    secretName: {{ include "timepoint-exporter.credentialsName" . }}
+    defaultMode: 0440
+{{- end }}
+- name: data
+  {{- if .Values.persistence.enabled }}
+  persistentVolumeClaim:
+    claimName: {{ include "timepoint-exporter.claimName" . }}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+- name: tmp
+  emptyDir: {}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
