@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -112,15 +112,24 @@ def series(number: int, **labels: str) -> OutSeries:
     return OutSeries(number, pairs, MetricType.COUNTER, "Energy.", "joules")
 
 
+def _nothing() -> None:
+    """What happens after most waits."""
+
+
 @dataclass
 class Scene:
-    """A sender, its outbox and its receiver. ``restart`` is what a crash and a start are."""
+    """A sender, its outbox and its receiver. ``restart`` is what a crash and a start are.
+
+    ``after_waits`` says what happens after so many waits, ``each_wait`` after each.
+    """
 
     spec: ReceiverSpec = field(default_factory=spec)
     receiver: Receiver = field(default_factory=Receiver)
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     clock: WaitingClock = field(default_factory=WaitingClock)
     told: list[tuple[State, str]] = field(default_factory=list)
+    after_waits: dict[int, Callable[[], object]] = field(default_factory=dict)
+    each_wait: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         self.post = Post(self.receiver, self.clock)
@@ -139,8 +148,10 @@ class Scene:
             tell=lambda state, why: self.told.append((state, why)),
         )
 
-    def _sleep(self, seconds: float) -> Awaitable[None]:
-        return self.clock.sleep(seconds)
+    async def _sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+        self.each_wait()
+        self.after_waits.pop(len(self.clock.waits), _nothing)()
 
     def enqueue(self, *samples: tuple[int, int, float]) -> None:
         """Samples as (number of the series, milliseconds before now, value)."""

@@ -50,11 +50,15 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for some seconds. ``is_held``: somebody must do something. Wants the instant then, in ms."""
+    """Do nothing for some seconds. ``is_held``: somebody must do something. Wants the instant then, in ms.
+
+    ``has_samples``: what was to be sent has samples, whose age must be looked at again.
+    """
 
     seconds: float
     why: str
     is_held: bool = False
+    has_samples: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,13 @@ class Courier:
         while parts:
             part = parts.pop()
             parts.extend(reversed((yield from self._part(part, now))))
+
+    def greet(self) -> Steps:
+        """Asks the receiver without any sample, until it gives an answer of whatever kind."""
+        trouble = _Trouble()
+        while (reply := (yield from self._send((), trouble.attempts))).status is None:
+            trouble.note(reply)
+            yield from self._wait(meaning(reply), reply, trouble, has_samples=False)
 
     def again(self, parked: Parked, now: int) -> Steps:
         """Tries a parked sample once more; it is given up when it is too old."""
@@ -226,7 +237,9 @@ class Courier:
             return "too_large"
         return "receiver_window" if ready.row.at < now - self._spec.window else "conflict"
 
-    def _wait(self, found: Meaning, reply: Reply, trouble: _Trouble) -> Generator[Step, Told, int]:
+    def _wait(
+        self, found: Meaning, reply: Reply, trouble: _Trouble, *, has_samples: bool = True
+    ) -> Generator[Step, Told, int]:
         doublings = min(trouble.attempts - 1, _LOGARITHM)
         is_held = found not in (Meaning.FAILED, Meaning.SLOWER)
         if is_held:
@@ -234,7 +247,7 @@ class Courier:
         else:
             seconds = self._chance() * min(MAX_BACKOFF, FIRST_BACKOFF * (1 << doublings))
         asked = min(max(reply.retry_after or 0.0, 0.0), MAX_RETRY_AFTER)
-        now = yield Wait(max(seconds, asked), reply.words, is_held)
+        now = yield Wait(max(seconds, asked), reply.words, is_held, has_samples)
         assert isinstance(now, int), "BUG: waited, and not told until when"
         return now
 

@@ -47,7 +47,7 @@ class Worker(Protocol):
 
 
 class _CutAgain(Exception):  # noqa: N818 - no error: the slice in hand is not what should be sent now
-    """What was to be sent lies in the future, since the clock was set back: cut anew."""
+    """The clock has jumped, or is not the receiver's: what is too old, and what is to come, must be asked anew."""
 
 
 class Sender:
@@ -105,6 +105,7 @@ class Sender:
             self._courier = Courier(self.spec, self._screen, self._chance, known)
         await self._count()
         await self._shed()
+        await self._agree()
         now, limit = self._clock.now(), self._courier.limit
         rows = await self._worker.do(lambda: self._outbox.oldest(name, limit + 1))
         piece = self._screen.cut(rows, now, limit)
@@ -152,6 +153,19 @@ class Sender:
             letters = tuple(Letter(row.number, "full", is_kept=caps.keeps) for row in rows)
             await self._settle(Settle(Settlement(buried=letters)))
 
+    async def _agree(self) -> None:
+        """Waits until this machine's clock is known to be right: by a wrong one, samples are too old, or not yet."""
+        assert self._courier is not None
+        while self.facts.counts.pending and self._is_unsure():
+            await self._drive(self._courier.greet())
+            if self._check.words:
+                self._is(State.CLOCK, self._check.words)
+                await self._shed()
+                await self._sleep(CLOCK_PAUSE)
+
+    def _is_unsure(self) -> bool:
+        return self._check.is_due(self._clock.now(), self._clock.monotonic())
+
     async def _drive(self, steps: Steps) -> None:
         """Does what the rules say, step by step, and tells them what came of it."""
         told: Told = None
@@ -171,6 +185,8 @@ class Sender:
                 self._is(State.HELD if step.is_held else State.RETRYING, step.why)
                 await self._shed()
                 await self._sleep(step.seconds)
+                if step.has_samples and self._is_unsure():
+                    raise _CutAgain
                 return self._clock.now()
             case Settle():
                 await self._settle(step)
@@ -184,15 +200,8 @@ class Sender:
 
     async def _send(self, step: Send) -> Reply:
         """One request. Nothing leaves that lies in the future, by this clock or by the receiver's."""
-        while step.rows and self._check.is_due(self._clock.now(), self._clock.monotonic()):
-            reply = await self._exchange(Send((), step.version))
-            if meaning(reply) in (Meaning.FAILED, Meaning.HELD) and reply.said_at is None:
-                return reply  # whatever is wrong, it is wrong for the samples, too
-            if self._check.words:
-                self._is(State.CLOCK, self._check.words)
-                await self._sleep(CLOCK_PAUSE)
         now = self._clock.now()
-        if any(ready.row.at > now for ready in step.rows):
+        if step.rows and (self._is_unsure() or any(ready.row.at > now for ready in step.rows)):
             raise _CutAgain
         return await self._exchange(step)
 
