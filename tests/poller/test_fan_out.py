@@ -248,3 +248,25 @@ async def test_a_lane_that_comes_back_does_not_hide_who_took_its_series(tmp_path
         await b.clock.advance(minutes=30)
     series = 'energy_joules_total{pod="a"}'
     assert values == [{series: value} for value in (6, 12, 18, 6, 12, 18, 24)]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_no_lane_waits_for_ever_where_a_run_reaches_some(tmp_path: Path, *, is_restarted: bool) -> None:
+    """With a quota of two requests for each run and five lanes all of them come to their turn, one after the other."""
+    b, zones = fan_bench(tmp_path, "{zone: [A, B, C, D, E]}", concurrency=1)
+    left = 0
+
+    def some(window: Window, **values: str) -> object:
+        nonlocal left
+        left -= 1
+        return HeldBackError("quota", "it is used up") if left < 0 else zones(window, **values)
+
+    b.source.answer = some
+    for _ in range(10):
+        left = 2
+        await b.run()
+        if is_restarted:
+            b.restart()
+        await b.clock.advance(minutes=30)
+    assert min(zones.asked.count(zone) for zone in "ABCDE") >= 3
+    assert len(set(zones.asked[:5])) == 5

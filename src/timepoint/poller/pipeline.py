@@ -109,6 +109,7 @@ class _Run:
     unreached: set[str] = field(default_factory=set)
     _stages: LaneStages = field(init=False)
     _answers: Gathering[Answered] = field(init=False)
+    _failures: Gathering[LaneTurn] = field(init=False)
     _plans: dict[tuple[int | None, int | None], list[Window]] = field(default_factory=dict)
     _publish_at: float = 0.0
 
@@ -116,6 +117,7 @@ class _Run:
         of = self.pipeline
         self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused)
         self._answers = Gathering(of.worker, self._stages.absorb)
+        self._failures = Gathering(of.worker, self._note_failed)
         self._publish_at = of.timing.clock.monotonic() + _PUBLISH_EVERY
 
     async def plan(self) -> list[LaneTurn]:
@@ -130,7 +132,7 @@ class _Run:
             report.lanes.trouble, report.lanes.listed = trouble, len(lanes)
         turns: list[LaneTurn] = await of.worker.do(lambda: self._turns(lanes))
         if report.lanes is not None:
-            await of.worker.do(lambda: self._note_all(turns))
+            await of.worker.do(lambda: self._note_begin(turns))
         if report.lanes is None and not turns[0].is_over and not self._windows(turns[0]):
             raise Failed(Outcome.SKIPPED, NOTHING_NEW, "no data time is new since the last run")
         return turns
@@ -143,7 +145,7 @@ class _Run:
         found = []
         for place, lane in enumerate(lanes):
             turn = LaneTurn(lane)
-            order = -1
+            order, was_answered = -1, False
             try:
                 with closing(Outcome.STORE_ERROR, "load"):
                     done = self.pipeline.desk.bring_back(lane.name)
@@ -151,36 +153,43 @@ class _Run:
                 self.report.brought_back = self.report.brought_back or done
                 turn.watermark, turn.asked_from = state.watermark, state.asked_from
                 order = max(state.last_attempt or -1, state.last_accepted or -1)
+                was_answered = order == state.last_accepted
             except Failed as failure:
                 if self.report.lanes is None or failure.ends_run:
                     raise
                 turn.failure = failure.bare()
-            found.append((order, place, turn))
-        found.sort(key=lambda item: item[:2])
-        return [turn for _, _, turn in found]
+            found.append((order, was_answered, place, turn))
+        found.sort(key=lambda item: item[:3])
+        return [turn for *_, turn in found]
 
-    def _note_all(self, turns: list[LaneTurn]) -> None:
-        """Notes that these lanes are about to be asked, in one transaction for all. Runs in the worker. Raises Failed.
+    def _note_begin(self, turns: list[LaneTurn]) -> None:
+        """Notes that a run has begun, in one transaction. Runs in the worker. Raises Failed.
 
-        It keeps what a lane is to be asked for from its very beginning on, and that a run has begun, so that no crash
-        loop burns a quota; what a source allows is counted by its gate, request by request.
+        What a lane is to be asked for is kept from its very beginning on, and an attempt at the lane that comes first,
+        so that no crash loop burns a quota; what a source allows is counted by its gate, request by request. The other
+        lanes have had no turn by that: noted all alike they would lose their order, and where a run reaches some of
+        them only the last ones would never be asked.
         """
-        starts = {
-            turn.lane.name: windows[0].start for turn in turns if not turn.failure and (windows := self._windows(turn))
-        }
-        if starts:
-            with closing(Outcome.STORE_ERROR, "note_attempt"):
+        starts: dict[str, int] = {}
+        with closing(Outcome.STORE_ERROR, "note_attempt"):
+            for turn in turns:
+                if not turn.failure and (windows := self._windows(turn)):
+                    start = windows[0].start
+                    if not starts or turn.asked_from is None or start < turn.asked_from:
+                        starts[turn.lane.name] = start
+            if starts:
                 self.pipeline.desk.note_attempts(starts)
 
     def _note_failed(self, turns: list[LaneTurn]) -> None:
-        """After a run that did not reach all lanes: those that failed have had their turn. Runs in the worker."""
-        with contextlib.suppress(Failed), closing(Outcome.STORE_ERROR, "note_attempt"):
-            failed = {
-                turn.lane.name: self._windows(turn)[turn.next].start
-                for turn in turns
-                if turn.was_asked and turn.failure
-            }
-            self.pipeline.desk.note_attempts(failed)
+        """Notes that lanes have had their turn, which a commit says of the others. Runs in the worker."""
+        failed = {
+            turn.lane.name: self._windows(turn)[turn.next].start
+            for turn in turns
+            if turn.was_asked and turn.failure and not turn.failure.ends_run and not turn.committed
+        }
+        if failed and self.report.lanes is not None:
+            with contextlib.suppress(Failed), closing(Outcome.STORE_ERROR, "note_attempt"):
+                self.pipeline.desk.note_attempts(failed)
 
     def _windows(self, turn: LaneTurn) -> list[Window]:
         key = (turn.watermark, turn.asked_from)
@@ -198,11 +207,10 @@ class _Run:
         held = [turn.held for turn in turns if turn.held is not None]
         if held and self.stopped is None:
             await self._judge(held)
+            await self.pipeline.worker.do(lambda: self._note_failed([answered.turn for answered in held]))
             await self._together(deque(answered.turn for answered in held))
         if self.report.lanes is not None:
             self._sum_up(turns, self.report.lanes)
-            if self.unreached:
-                await self.pipeline.worker.do(lambda: self._note_failed(turns))
 
     async def _together(self, line: deque[LaneTurn]) -> None:
         polling = self.pipeline.job.polling
@@ -229,6 +237,8 @@ class _Run:
             if turn.failure is not None:
                 if turn.failure.ends_run:
                     self.stopped = self.stopped or turn.failure
+                elif turn.was_asked:
+                    await self._failures.do(turn)
             elif not turn.is_over and turn.held is None:
                 line.append(turn)
             if self.report.committed and self.pipeline.timing.clock.monotonic() >= self._publish_at:
