@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tests.remote_write.receiver import Receiver
@@ -103,7 +103,7 @@ class Post:
 
 def spec(**changes: object) -> ReceiverSpec:
     """A strict receiver, named ``central``."""
-    return ReceiverSpec(NAME, SourceSpec(NAME, "http://receiver.example/api/v1/write"), **changes)  # type: ignore[arg-type] # keywords of a dataclass
+    return replace(ReceiverSpec(NAME, SourceSpec(NAME, "http://receiver.example/api/v1/write")), **changes)  # type: ignore[arg-type] # keywords
 
 
 def series(number: int, **labels: str) -> OutSeries:
