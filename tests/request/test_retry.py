@@ -35,6 +35,8 @@ def test_dates_of_http(text: str) -> None:
         ("²", None),
         ("9" * 5000, None),
         ("Sun, 06 Nov 1994 99:99:99 GMT", None),
+        ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:37 +99999999999999999999", None),
     ],
 )
 def test_retry_after(text: str | None, seconds: float | None) -> None:

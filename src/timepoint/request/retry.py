@@ -61,7 +61,7 @@ def parse_http_date(text: str | None) -> int | None:
     """
     try:
         moment = parsedate_to_datetime((text or "").strip())
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of twenty digits
         return None
     if moment.tzinfo is None:  # the asctime form has no zone and means UTC
         moment = moment.replace(tzinfo=UTC)
