@@ -110,6 +110,15 @@ def test_a_bomb_is_refused(body: bytes) -> None:
     assert "the archive holds more than 1048576 bytes (see max_body)" in str(error)
 
 
+def test_gzip_within_gzip_has_an_end() -> None:
+    """There is a file that is its own content: it costs the answer, and not the depth of the stack."""
+    body = b"[1]"
+    for _ in range(1500):
+        body = gzip.compress(body, 1)
+    with pytest.raises(ContentError, match="gzip within gzip, more than 3 times over"):
+        list(documents(Answer(200, "application/gzip", body, ""), RequestSpec(method="GET", path="/")))
+
+
 def test_a_zip_that_says_it_is_small() -> None:
     """A size that a zip only pretends does not let it grow."""
     body = zipped({"a.json": b" " * (4 << 20)})

@@ -30,6 +30,7 @@ _TAIL = 65_557  # a zip ends with its directory's place and a comment of at most
 _DIRECTORY = 1 << 20  # bytes of the directory: some ten thousand files
 _STEP = 1 << 20
 _SHOWN = 5
+_LAYERS = 3  # of gzip around what is meant: an API's own, a proxy's, and one of good measure
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
 
 Buffer = bytes | bytearray
@@ -45,17 +46,22 @@ def is_packed(body: Buffer) -> bool:
     return body.startswith((_ZIP, _EMPTY_ZIP, _GZIP))
 
 
-def unpack(body: Buffer, media_type: str, member: str | None, most: int = MOST) -> Iterator[tuple[Buffer, str]]:
+def unpack(
+    body: Buffer, media_type: str, member: str | None, most: int = MOST, *, layers: int = _LAYERS
+) -> Iterator[tuple[Buffer, str]]:
     """The files of an archive with the type of each, "" where only JSON would be a guess; gzip holds one.
 
     ``member`` is a pattern for names of files in a zip, as in a shell; without it there must be only one file. Together
-    they may hold ``most`` bytes. Raises ContentError.
+    they may hold ``most`` bytes. ``layers``: so often gzip may be within gzip; there is one that holds itself. Raises
+    ContentError.
     """
     kept = "" if is_archive(media_type) else media_type
     if body.startswith(_GZIP):
+        if not layers:
+            raise ContentError("encoding", f"the body is gzip within gzip, more than {_LAYERS} times over")
         inside = _gunzip(body, most)
         if is_packed(inside):  # a zip in gzip: some proxies compress whatever they pass on
-            yield from unpack(inside, media_type, member, most)
+            yield from unpack(inside, media_type, member, most, layers=layers - 1)
         else:
             yield inside, kept
         return
