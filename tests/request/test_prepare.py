@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.request.wire import START, WINDOW
+from timepoint.errors import SourceError
 from timepoint.request.prepare import check_url, prepare, userinfo
 from timepoint.request.spec import RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import Moment, template_doubts, uses_window
@@ -131,3 +132,18 @@ def test_text_may_name_the_window() -> None:
     """A window in a text is one that is asked for, and a template that was misspelt is doubted."""
     assert uses_window(RequestSpec(method="POST", text="since {window.start}"))
     assert template_doubts(RequestSpec(method="POST", text="since {windw.start}"))
+
+
+@pytest.mark.parametrize("value", ["..", ".", "../admin", "a/../../b", "a/.."])
+def test_a_value_does_not_lead_out_of_the_path(value: str) -> None:
+    """A list of values may come from anybody; the slashes of owner/repository are meant, the steps of .. never are."""
+    source = SourceSpec("api", "https://api.example/v1")
+    request = RequestSpec(path="/repos/{each.name}/stats")
+    with pytest.raises(SourceError, match="would lead out of the path"):
+        prepare(source, request, Moment(WINDOW, START, {"name": value}))
+    inside = prepare(source, request, Moment(WINDOW, START, {"name": "owner/re..po/..."}))
+    assert inside.url.raw_path == "/v1/repos/owner/re..po/.../stats"
+    asked = prepare(
+        source, RequestSpec(path="/a", params=(("q", "{each.name}"),)), Moment(WINDOW, START, {"name": ".."})
+    )
+    assert asked.url.raw_query_string == "q=.."

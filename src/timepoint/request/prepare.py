@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from yarl import URL
 
+from timepoint.errors import SourceError
 from timepoint.request.redact import Redactor
 from timepoint.request.spec import HIDDEN_LENGTH, RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import (
@@ -111,9 +112,19 @@ def prepare(source: SourceSpec, request: RequestSpec, moment: Moment) -> Prepare
 
 
 def _path(request: RequestSpec, moment: Moment) -> tuple[str, str]:
-    """The path, and the query that its author wrote behind it. A question mark of an instant is encoded by then."""
+    """The path, and the query that its author wrote behind it. A question mark of an instant is encoded by then.
+
+    Raises SourceError for a value of a fan-out that would lead somewhere else: a list may come from anybody.
+    """
     path, _, inline = compile_template(request.path, request.timezone).render(moment, encode_path).partition("?")
+    if moment.values and _steps(path) > _steps(request.path.partition("?")[0]):
+        raise SourceError("list", "a value with . or .. between slashes would lead out of the path of the request")
     return path, inline
+
+
+def _steps(path: str) -> int:
+    """How many segments of a path do not name anything, but move (RFC 3986, 3.3)."""
+    return sum(segment in (".", "..") for segment in path.split("/"))
 
 
 def _with_query(address: str, queries: list[str]) -> str:
