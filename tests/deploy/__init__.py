@@ -1,0 +1,1 @@
+"""What is shipped to deploy timepoint: the image, the unit, the chart."""

@@ -1,0 +1,314 @@
+"""What the chart renders: objects that Kubernetes takes, a config that timepoint takes, and no more rights than needed.
+
+Reads what is kept of each case, so it needs no helm; test_helm.py holds what is kept to the chart.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.fields import mistakes
+from tests.deploy.rendering import CASES, CHART, ROOT, Rendered, kept, values, values_file
+from tests.docs.pages import blocks
+from tests.docs.test_docs import assert_rules, is_known
+from timepoint.config import load_config
+
+EVERY = pytest.mark.parametrize("case", [kept(case) for case in CASES], ids=lambda case: case.case)
+KEYS = CHART / "values.schema.json"
+
+
+def reference() -> ModuleType:
+    """The script that writes the table of values."""
+    spec = importlib.util.spec_from_file_location("chart_reference", ROOT / "scripts" / "chart_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+chart_reference = reference()
+TEMPLATES = sorted((CHART / "templates").iterdir())
+
+
+@EVERY
+def test_kubernetes_knows_every_field(case: Rendered) -> None:
+    """Each object is of a kind that there is, and has fields of this kind alone, with values of their type."""
+    assert [mistake for found in case.objects for mistake in mistakes(found)] == []
+
+
+def test_a_misspelt_field_would_be_seen() -> None:
+    """The test above can fail: by a name, by a type, and by what is missing."""
+    service = kept("default").one("Service")
+    changed = {**service, "spec": {**service["spec"], "sesionAffinity": "None", "ports": [{"port": "http"}]}}
+    assert mistakes(changed) == [
+        "v1 Service.spec.ports[0].port: 'http' is no int",
+        "v1 Service.spec.sesionAffinity: there is no such field",
+    ]
+    rule = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "spec": {"groups": [{"rules": []}]}}
+    assert mistakes(rule) == ["monitoring.coreos.com/v1 PrometheusRule.spec.groups[0].name: missing"]
+
+
+@EVERY
+def test_the_config_can_run(case: Rendered, tmp_path: Path) -> None:
+    """What the pod finds as its config is one that timepoint takes, and warns of absent files alone."""
+    held = [found for found in case.objects if "timepoint.yaml" in found.get("data", found.get("stringData", {}))]
+    if not held:
+        assert {"configExistingConfigMapName", "configExistingSecretName"} & set(values(case.case))
+        return
+    text = (held[0].get("data") or held[0]["stringData"])["timepoint.yaml"]
+    (tmp_path / "timepoint.yaml").write_text(text)
+    loaded = load_config(tmp_path / "timepoint.yaml", {})
+    assert loaded.jobs
+    assert [str(found) for found in loaded.warnings if "/etc/timepoint-credentials/" not in str(found)] == []
+
+
+@EVERY
+def test_the_command_line_can_be_typed(case: Rendered) -> None:
+    """The arguments of each pod are a command of timepoint with options that it has."""
+    for pod in case.pods:
+        args = pod["spec"]["containers"][0]["args"]
+        assert is_known(args), args
+
+
+@EVERY
+def test_pods_are_of_the_restricted_profile(case: Rendered) -> None:
+    """Each pod keeps Kubernetes' Pod Security Standard "restricted", and can write nothing but its volumes."""
+    for pod in case.pods:
+        spec, container = pod["spec"], pod["spec"]["containers"][0]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"].get("runAsUser", 1) > 0  # a cluster may choose, but never root
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        assert {**container["securityContext"], "privileged": False} == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        }
+        assert not container["securityContext"].get("privileged")
+        assert not any("hostPath" in volume for volume in spec["volumes"])
+
+
+@EVERY
+def test_there_is_one_writer(case: Rendered) -> None:
+    """One pod at a time can write the data directory: that of a StatefulSet, or of a CronJob beside one that reads."""
+    assert case.one("StatefulSet")["spec"]["replicas"] == 1
+    writers = [pod for pod in case.pods for mount in mounts(pod) if mount["name"] == "data" and "readOnly" not in mount]
+    assert len(writers) == 1
+    for job in case.of("CronJob"):
+        assert job["spec"]["concurrencyPolicy"] == "Forbid"
+        assert job["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 0
+
+
+def mounts(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the container of a pod mounts what."""
+    found = pod["spec"]["containers"][0]["volumeMounts"]
+    assert isinstance(found, list)
+    return found
+
+
+@EVERY
+def test_names_that_belong_together_are_the_same(case: Rendered) -> None:
+    """Mounts have volumes, volumes have their objects, and selectors find the pod or the Service that is meant."""
+    names = {(found["kind"], found["metadata"]["name"]) for found in case.objects}
+    given = values(case.case)
+    for pod in case.pods:
+        assert {mount["name"] for mount in mounts(pod)} == {volume["name"] for volume in pod["spec"]["volumes"]}
+    for volume in case.pod["spec"]["volumes"]:
+        if (source := volume.get("configMap")) and volume["name"] == "config":
+            theirs = given.get("configExistingConfigMapName")
+            assert source["name"] == theirs or ("ConfigMap", source["name"]) in names
+        if source := volume.get("secret"):
+            theirs = (given.get("credentials", {}).get("existingSecret"), given.get("configExistingSecretName"))
+            assert source["secretName"] in theirs or ("Secret", source["secretName"]) in names
+        if source := volume.get("persistentVolumeClaim"):
+            theirs = given.get("persistence", {}).get("existingClaim")
+            assert source["claimName"] == theirs or ("PersistentVolumeClaim", source["claimName"]) in names
+    labels = case.pod["metadata"]["labels"]
+    assert selects(case.one("StatefulSet")["spec"]["selector"]["matchLabels"], labels)
+    assert all(selects(found["spec"]["selector"], labels) for found in case.of("Service"))
+    assert all(selects(found["spec"]["selector"]["matchLabels"], labels) for found in case.of("PodMonitor"))
+    for policy in case.of("NetworkPolicy"):
+        assert all(
+            selects(policy["spec"]["podSelector"]["matchLabels"], pod["metadata"]["labels"]) for pod in case.pods
+        )
+    for monitor in case.of("ServiceMonitor"):
+        service = case.one("Service")
+        assert selects(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
+        assert monitor["spec"]["namespaceSelector"]["matchNames"] == [service["metadata"]["namespace"]]
+        assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+
+
+def selects(wanted: dict[str, str], labels: dict[str, str]) -> bool:
+    """Whether labels are selected."""
+    return wanted.items() <= labels.items()
+
+
+def test_a_service_never_selects_the_polling_pod() -> None:
+    """The pod of the CronJob answers no scrapes, and nothing that finds the exporter finds it."""
+    case = kept("cronjob")
+    serving, polling = (pod["metadata"]["labels"] for pod in case.pods)
+    (monitor,) = case.of("PodMonitor")
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    assert selects(wanted, serving)
+    assert not selects(wanted, polling)
+
+
+@EVERY
+def test_scrapes_honor_labels(case: Rendered) -> None:
+    """Each endpoint says ``honorLabels: true``: labels such as ``namespace`` are those of the data."""
+    monitors = [*case.of("ServiceMonitor"), *case.of("PodMonitor")]
+    endpoints = [found for at in monitors for found in at["spec"].get("endpoints") or at["spec"]["podMetricsEndpoints"]]
+    assert len(endpoints) == len(monitors)
+    assert all(endpoint["honorLabels"] is True for endpoint in endpoints)
+
+
+@EVERY
+def test_probes_ask_for_life_and_readiness(case: Rendered) -> None:
+    """Liveness asks ``/-/healthy`` and readiness ``/-/ready``, at the port that the container names."""
+    container = case.pod["spec"]["containers"][0]
+    probes = {name: container[name]["httpGet"] for name in ("livenessProbe", "readinessProbe") if name in container}
+    paths = {name: (get["path"], get["port"]) for name, get in probes.items()}
+    wanted = {"livenessProbe": ("/-/healthy", "http"), "readinessProbe": ("/-/ready", "http")}
+    assert paths == {name: wanted[name] for name in paths}
+    assert "readinessProbe" in paths
+    port = container["ports"][0]["containerPort"]
+    assert f"--web.listen-address=:{port}" in container["args"]
+
+
+def rules(case: Rendered) -> list[dict[str, Any]]:
+    """Every rule of a case."""
+    return [rule for found in case.of("PrometheusRule") for group in found["spec"]["groups"] for rule in group["rules"]]
+
+
+@EVERY
+def test_prometheus_takes_the_rules(case: Rendered, tmp_path: Path, promtool: str) -> None:
+    """``promtool check rules`` accepts what a PrometheusRule says."""
+    for found in case.of("PrometheusRule"):
+        assert_rules(yaml.safe_dump(found["spec"]), tmp_path, promtool)
+
+
+@pytest.mark.parametrize(("case", "job"), [("full", "grid"), ("cronjob", "grid/energy-demo-timepoint-exporter")])
+def test_alerts_are_of_this_release_alone(case: str, job: str) -> None:
+    """Each metric of a default alert is that of the release, by namespace and job, whatever else the selector says."""
+    namespace = kept(case).one("StatefulSet")["metadata"]["namespace"]
+    default = [rule for rule in rules(kept(case)) if rule.get("alert", "").startswith("Timepoint")]
+    found = [
+        selector for rule in default for selector in re.findall(r"\b(?:up|timepoint_\w+)\b(?:\{[^}]*\})?", rule["expr"])
+    ]
+    assert len(found) >= len(default) > 10
+    assert [text for text in found if f'{{namespace="{namespace}",job="{job}"' not in text] == []
+
+
+def test_default_alerts_are_those_of_the_page() -> None:
+    """The chart brings the alerts that docs/operations.md tells, word for word."""
+    (block,) = [block for block in blocks("yaml", [ROOT / "docs" / "operations.md"]) if "TimepointDown" in block.text]
+    assert (CHART / "files" / "alerts.yaml").read_text("utf-8") == block.text
+
+
+def test_an_alert_can_be_left_out() -> None:
+    """What ``disabledAlerts`` names is not there, and everything else is, with the labels that were asked for."""
+    every = {rule["alert"] for rule in rules(kept("cronjob"))}
+    some = {rule["alert"] for rule in rules(kept("full")) if "alert" in rule}
+    assert every - some == {"TimepointRejects"}
+    assert all(rule["labels"]["team"] == "grid" for rule in rules(kept("full")) if "alert" in rule)
+
+
+def test_alerts_fire_for_this_release(tmp_path: Path, promtool: str) -> None:
+    """The alert on the poller fires for the release, and not for another one in the same Prometheus."""
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(kept("full").one("PrometheusRule")["spec"]))
+    alert = {
+        "exp_labels": {"severity": "critical", "team": "grid", "namespace": "monitoring", "job": "grid"},
+        "exp_annotations": {
+            "summary": "The poller of timepoint gives no sign of life; values leave the page at their max_age."
+        },
+    }
+    series = ['{namespace="monitoring",job="grid"}', '{namespace="monitoring",job="another"}']
+    story = {
+        "rule_files": ["rules.yml"],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": f"timepoint_poller_up{of}", "values": "0x10"} for of in series],
+                "alert_rule_test": [{"eval_time": "5m", "alertname": "TimepointPollerDown", "exp_alerts": [alert]}],
+            }
+        ],
+    }
+    (tmp_path / "story.yml").write_text(yaml.safe_dump(story))
+    command = [promtool, "test", "rules", "story.yml"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_readme_tells_every_value() -> None:
+    """The table in the chart's README is what ``scripts/chart_reference.py`` writes today."""
+    readme, text = ((CHART / name).read_text("utf-8") for name in ("README.md", "values.yaml"))
+    assert readme == chart_reference.with_table(readme, text)
+
+
+def leaves(found: Any, path: str = "") -> set[str]:
+    """The paths of all values, without what is empty."""
+    if isinstance(found, dict) and found:
+        return {leaf for key, value in found.items() for leaf in leaves(value, f"{path}.{key}" if path else key)}
+    return {path}
+
+
+def test_every_value_is_told() -> None:
+    """No value of values.yaml is without a comment that tells it; the port of a probe tells itself."""
+    text = (CHART / "values.yaml").read_text("utf-8")
+    told = {path for path, _, _ in chart_reference.rows(text)}
+    assert leaves(yaml.safe_load(text)) - told == {"livenessProbe.httpGet.port", "readinessProbe.httpGet.port"}
+
+
+def described(schema: dict[str, Any], path: str = "") -> set[str]:
+    """The paths that a schema describes."""
+    if "properties" not in schema:
+        return {path}
+    below = schema["properties"].items()
+    return {leaf for key, value in below for leaf in described(value, f"{path}.{key}" if path else key)}
+
+
+def test_the_schema_knows_the_values_and_no_others() -> None:
+    """values.schema.json describes each value of values.yaml, and nothing that is not there but ``global``."""
+    loaded = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    schema = described(json.loads(KEYS.read_text("utf-8")))
+    free = {"livenessProbe", "readinessProbe", "podSecurityContext", "securityContext"}
+    assert schema - {"global"} == {leaf for leaf in leaves(loaded) if leaf.partition(".")[0] not in free} | free
+
+
+def test_every_value_is_used() -> None:
+    """Each value stands in a template, at least by the last part of its name."""
+    text = "\n".join(path.read_text("utf-8") for path in TEMPLATES)
+    values = {
+        leaf.partition(".httpGet")[0] for leaf in leaves(yaml.safe_load((CHART / "values.yaml").read_text("utf-8")))
+    }
+    whole = ("livenessProbe", "readinessProbe", "podSecurityContext", "securityContext")
+    words = {leaf if not leaf.startswith(whole) else leaf.partition(".")[0] for leaf in values}
+    assert {word for word in words if not re.search(rf"\.{word.rpartition('.')[2]}\b", text)} == set()
+
+
+def test_the_chart_is_of_this_release() -> None:
+    """The chart's appVersion is the version of the program, which is the tag of its image."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "src" / "timepoint" / "version.py").read_text("utf-8"))
+    assert version
+    assert chart["appVersion"] == version[1]
+
+
+def test_every_value_is_tried_in_a_case() -> None:
+    """The cases together set each part of the values, so that no part is never rendered."""
+    tried = {key for case in CASES for key in values(case)}
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    assert set(defaults) - tried == set()
+    assert all(values_file(case).read_text("utf-8").startswith("# ") for case in CASES)

@@ -1,0 +1,96 @@
+"""The chart under helm itself: it lints, it renders what is kept, and it refuses what cannot work."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.rendering import CASES, CHART, kept, parsed, template, values_file
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_helm_finds_nothing_to_say(case: str, helm: str) -> None:
+    """``helm lint --strict`` accepts the chart with the values of each case."""
+    command = [helm, "lint", "--strict", str(CHART), "--kube-version", "1.31.0", "--values", str(values_file(case))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    assert "[WARNING]" not in result.stdout
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_kept_is_what_is_rendered(case: str, helm: str) -> None:
+    """The kept objects are those of today; ``python -m tests.deploy.rendering`` writes them anew."""
+    result = template(helm, "--values", str(values_file(case)))
+    assert result.returncode == 0, result.stderr
+    assert parsed(result.stdout) == kept(case).objects
+
+
+def test_the_config_can_come_from_a_file(helm: str, tmp_path: Path) -> None:
+    """``--set-file config=FILE`` brings the file as it is, with its order, its comments and its braces."""
+    text = '# mine\nsources: {}\njobs:\n  b: "{window.start} {{ not a template }}"\n  a: 1\n'
+    (tmp_path / "energy.yaml").write_text(text)
+    result = template(helm, "--set-file", f"config={tmp_path / 'energy.yaml'}")
+    assert result.returncode == 0, result.stderr
+    (found,) = [found for found in parsed(result.stdout) if found["kind"] == "ConfigMap"]
+    assert found["data"]["timepoint.yaml"] == text
+
+
+def test_another_config_starts_the_pod_again(helm: str, tmp_path: Path) -> None:
+    """The annotation with the checksum of the config changes with it, and with nothing else."""
+    sums = []
+    for text, option in [("a: 1", "podLabels.x=y"), ("a: 1", "service.port=80"), ("a: 2", "service.port=80")]:
+        (tmp_path / "energy.yaml").write_text(text)
+        result = template(helm, "--set-file", f"config={tmp_path / 'energy.yaml'}", "--set", option)
+        (pod,) = [found["spec"]["template"] for found in parsed(result.stdout) if found["kind"] == "StatefulSet"]
+        sums.append(pod["metadata"]["annotations"]["checksum/config"])
+    assert sums[0] == sums[1] != sums[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("config=null", "there is no config: give one with --set-file config=FILE"),
+        ("configExistingSecretName=mine", "which is it?"),
+        (
+            "config=null,configExistingSecretName=a,configExistingConfigMapName=b",
+            "exclude each other: where is the config?",
+        ),
+        ("credentials.existingSecret=a,credentials.data.b=c", "exclude each other: put all of them into your Secret"),
+        ("serviceMonitor.enabled=true,service.enabled=false", "a ServiceMonitor needs the Service"),
+        ("serviceMonitor.enabled=true,podMonitor.enabled=true", "together scrape the pod twice"),
+        ("cronJob.enabled=true,persistence.enabled=false", "the two pods meet in the volume"),
+        ("cronJob.enabled=true,persistence.accessModes={ReadWriteOncePod}", "a volume that two pods can mount"),
+        ("replicaCount=2", "additional properties 'replicaCount' not allowed"),
+        ("serviceMonitor.honourLabels=true", "additional properties 'honourLabels' not allowed"),
+        ("service.targetPort=80", "/service/targetPort"),
+        ("persistence.size=big", "/persistence/size"),
+    ],
+)
+def test_what_cannot_work_is_refused(options: str, says: str, helm: str) -> None:
+    """A mistake in the values is told before anything is installed, with what to do."""
+    result = template(helm, "--values", str(values_file("default")), "--set", options)
+    assert result.returncode != 0
+    assert says in result.stderr
+
+
+def test_notes_say_where_to_look(helm: str, tmp_path: Path) -> None:
+    """What is printed after an installation names the objects, and what is not there yet.
+
+    Only a cluster makes helm print it, so a copy of the chart has it as an object.
+    """
+    chart = tmp_path / "timepoint-exporter"
+    shutil.copytree(CHART, chart)
+    notes = (chart / "templates" / "NOTES.txt").read_text("utf-8")
+    (chart / "templates" / "_notes.tpl").write_text('{{- define "notes" -}}' + notes + "{{- end }}")
+    (chart / "templates" / "notes.yaml").write_text('kind: Notes\ntext: {{ include "notes" . | quote }}\n')
+    command = [helm, "template", "energy", str(chart), "--namespace", "grid", "--kube-version", "1.31.0"]
+    command += ["--values", str(values_file("default")), "--set", "persistence.enabled=false"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    (shown,) = [found["text"] for found in parsed(result.stdout) if found["kind"] == "Notes"]
+    assert "--namespace grid port-forward statefulset/energy-timepoint-exporter 8080:8080" in shown
+    assert "serviceMonitor.enabled=true" in shown
+    assert "each new pod begins with counters at 0" in shown
