@@ -11,9 +11,9 @@ from typing import ClassVar
 from timepoint.config.checks import Check
 from timepoint.config.kinds import FilledText, Json, OneOf, PositiveDuration, Shape, described
 from timepoint.config.places import Findings, Path
-from timepoint.request.transform.chain import Step
+from timepoint.request.transform.chain import DEFAULT_TIMEOUT, Step
 from timepoint.request.transform.functions import FunctionError, FunctionStep, find_function, options_complaint
-from timepoint.request.transform.programs import DEFAULT_TIMEOUT, JqStep, program_complaint
+from timepoint.request.transform.programs import JqStep, program_complaint
 
 
 class TransformShape(Shape):
@@ -34,7 +34,7 @@ class TransformShape(Shape):
     )
     options: dict[str, Json] | None = described("Keyword arguments of the Python function.", {"member": "segments"})
     timeout: PositiveDuration | None = described(
-        "How long the jq program may take for one answer. Default: `30s`.", "2m"
+        "How long the program or function may take for one answer. Default: `30s`.", "2m"
     )
 
 
@@ -52,8 +52,6 @@ def build_transform(shape: TransformShape | None, where: Path, directory: str, f
             findings.add(Check.TRANSFORM, (*where, "jq"), complaint)
             return ()
         return (JqStep(shape.jq, shape.timeout or DEFAULT_TIMEOUT),)
-    if shape.timeout is not None:
-        findings.add(Check.NO_EFFECT, (*where, "timeout"), "has no effect: a Python function cannot be interrupted")
     return _function(shape, where, directory, findings)
 
 
@@ -69,4 +67,4 @@ def _function(shape: TransformShape, where: Path, directory: str, findings: Find
     if complaint := options_complaint(function, options):
         findings.add(Check.TRANSFORM, (*where, "options" if options else "python"), complaint)
         return ()
-    return (FunctionStep(name, function, options),)
+    return (FunctionStep(name, function, options, shape.timeout or DEFAULT_TIMEOUT),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 
@@ -56,3 +57,9 @@ NUMBER = 7
 def leaving(_document: object) -> object:
     """Ends the program, as the main function of a script does."""
     sys.exit(3)
+
+
+def waiting(_document: object, *, until: threading.Event) -> object:
+    """Does not come back before it is told to."""
+    until.wait()
+    return []

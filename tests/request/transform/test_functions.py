@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,22 @@ def test_a_function_that_ends_the_program_ends_the_run_alone() -> None:
     """A SystemExit would pass through worker and event loop, and end the poller with all jobs."""
     with pytest.raises(MappingError, match=r"transform .*:leaving raised SystemExit: 3 \(.*helpers\.py:\d+\)"):
         step("leaving")({})
+
+
+def test_a_function_that_does_not_come_back_is_left_behind() -> None:
+    """Nothing else waits for it longer than its time, it runs once and no more, and its job goes on when it ends."""
+    until = threading.Event()
+    function = step("waiting", until=until)
+    hanging = FunctionStep(function.name, function.function, function.options, timeout=20)
+    with pytest.raises(MappingError, match=r"takes longer than 20ms \(see timeout\)"):
+        hanging(1)
+    with pytest.raises(MappingError, match="has not come back yet from an earlier answer"):
+        hanging(2)
+    until.set()
+    for thread in threading.enumerate():
+        if thread.name == "transform":
+            thread.join()
+    assert hanging(3) == []
 
 
 def test_a_module_that_ends_the_program_is_a_mistake_of_the_config(

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from timepoint.clock import SECOND
 from timepoint.errors import ContentError
 from timepoint.mapping.documents import Decoder
 from timepoint.model import Rejects
@@ -19,6 +20,9 @@ Step = Callable[[Any], Any]
 
 Raises MappingError, or ContentError if the document is none.
 """
+
+DEFAULT_TIMEOUT = 30 * SECOND
+"""How long a step may take for one document, in ms, unless the config says otherwise."""
 
 _DECODER = Decoder(None)
 

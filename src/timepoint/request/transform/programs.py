@@ -26,9 +26,8 @@ import msgspec
 from timepoint.clock import SECOND, format_duration
 from timepoint.errors import MappingError
 from timepoint.request.transform import child
-from timepoint.request.transform.chain import decoded
+from timepoint.request.transform.chain import DEFAULT_TIMEOUT, decoded
 
-DEFAULT_TIMEOUT = 30 * SECOND
 _MEMORY = 2 << 30
 _SHOWN = 300
 
