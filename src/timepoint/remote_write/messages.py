@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 STRING, DOUBLE, INT64, UINT32, ENUM = "string", "double", "int64", "uint32", "int32"
 # An enum has the wire format of an int32, and its numbers stand in ``encode``.
+
+MISSING = "remote write needs protobuf and cramjam: pip install 'timepoint-exporter[remote-write]'"
 
 _Fields = tuple[tuple[int, str, str], ...]
 
@@ -43,6 +46,12 @@ class Messages:
 
     write_request: Any
     request_v2: Any
+
+
+def is_installed() -> bool:
+    """Whether the libraries that sending needs are here; ``MISSING`` says what to do if not."""
+    parents = (find_spec("google"), find_spec("cramjam"))
+    return None not in parents and find_spec("google.protobuf") is not None
 
 
 @cache

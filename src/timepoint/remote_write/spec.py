@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from timepoint.clock import HOUR, MINUTE
 from timepoint.model import LABEL_NAME
+from timepoint.remote_write.messages import MISSING, is_installed
 from timepoint.remote_write.outbox import Version
 from timepoint.request.prepare import check_url
 from timepoint.request.spec import SourceSpec
@@ -82,7 +83,9 @@ class ReceiverSpec:
 
 
 def check_receiver(spec: ReceiverSpec) -> None:
-    """Raises ValueError with a sentence for the operator if a receiver cannot be as it is described."""
+    """Raises ValueError with a sentence for the operator if a receiver cannot be as described, or not be served."""
+    if not is_installed():
+        raise ValueError(MISSING)
     check_url(spec.http.url)
     reserved = sorted(name for name in spec.http.headers if name.lower() in RESERVED_HEADERS)
     if reserved:
