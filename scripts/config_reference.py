@@ -107,7 +107,7 @@ now; a refresh token whose successor nobody would keep; credentials over `http` 
 config itself; a `timeout` longer than the period; a `max_age` shorter than the time until new values come; `labelled`
 and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; keys of
 `window` without effect because the request does not name the window; braces in a request that look like a misspelt
-template.
+template, or stand around one; a label that is a text and looks like a path without its `$`.
 """
 _PLACES = {
     "": "Top level",

@@ -98,6 +98,7 @@ class Check(StrEnum):
     TIMEOUT = "timeout"
     WINDOW_UNUSED = "window_unused"
     TEMPLATE_DOUBT = "template_doubt"
+    LITERAL_DOUBT = "literal_doubt"
     MAX_AGE = "max_age"
     NO_EFFECT = "no_effect"
     QUOTA = "quota"
@@ -118,6 +119,7 @@ _WARNINGS = frozenset(
         Check.TIMEOUT,
         Check.WINDOW_UNUSED,
         Check.TEMPLATE_DOUBT,
+        Check.LITERAL_DOUBT,
         Check.MAX_AGE,
         Check.NO_EFFECT,
         Check.QUOTA,

@@ -301,6 +301,9 @@ class Shape(BaseModel):
         fields = type(self).model_fields
         given = {field.alias or name for name, field in fields.items() if getattr(self, name) is not None}
         complaints = [complaint for group in self.groups if (complaint := group.complaint(given))]
+        empty = sorted(self.model_fields_set - {name for name in fields if getattr(self, name) is not None})
+        if complaints and empty and not given:
+            complaints[0] += f"; {empty[0]} has nothing in it: write {empty[0]}: {{}} if it needs nothing"
         if complaints:
             refuse(Check.ONE_OF, "; ".join(complaints))
         return self

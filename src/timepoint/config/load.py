@@ -21,7 +21,7 @@ from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
 from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
-from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, rules
+from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, check_walks_named, rules
 from timepoint.config.metric_shape import MetricShape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.paging_build import check_paged
@@ -184,6 +184,7 @@ class _Loader:
             parts.each = EachBuilder(builder, self.sources).build(shape, source, parts.plan.request)
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
+            check_walks_named(shape, shape.rows or {}, where, self.findings)
         if metrics == {}:
             self.findings.add(
                 Check.EMPTY, (*where, "metrics"), "there is no metric: the job would make nothing", key=True
@@ -203,6 +204,7 @@ class _Loader:
         if shape is None:
             return
         builder = MetricBuilder(self.findings, where, shape)
+        check_walks_named(shape, (parts.shape.rows if parts.shape else None) or {}, where, self.findings)
         if builder.check(parts.shape):
             parts.metrics[name] = builder
         polled = _polled(parts.shape, parts.plan) if parts.shape and parts.plan else ""

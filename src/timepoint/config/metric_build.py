@@ -6,7 +6,7 @@ Owns: the checks of names, types, units and labels of one metric. Must not know:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,7 @@ NEEDED: Mapping[MetricType, tuple[str, ...]] = {
 }
 _CAPTURE = re.compile(r"\{(\w+)[}=!]")
 _DOLLAR = re.compile(r"\$(?![$.\[\w]|$)|\$\d")
+_NO_DOLLAR = re.compile(r"(\w+)[.\[]")
 _ZERO_FIRST = 2 * MINUTE
 _FORGET_AFTER = 7 * DAY
 
@@ -209,8 +210,9 @@ def check_labels(shape: RulesShape, where: Path, findings: Findings) -> None:
         at = (*where, "labels", name)
         if name == "*":
             continue
-        if (text or "").startswith(("{window.", "{fire_time")):
+        if (text or "").startswith(("{window.", "{fire_time", "{each.")):
             message = "a label is a path or a text: templates are for requests and times"
+            message += ", and a value of each is a label by itself" if (text or "").startswith("{each.") else ""
             findings.add(Check.TEMPLATE, at, message)
         if _DOLLAR.match(text or ""):
             findings.add(Check.LITERAL, at, f"is no path: a text that begins with $ is written with $$, as in ${text}")
@@ -223,6 +225,15 @@ def check_labels(shape: RulesShape, where: Path, findings: Findings) -> None:
         except ValueError as error:
             check = Check.LABEL_RESERVED if name.isidentifier() else Check.LABEL_NAME
             findings.add(check, at, str(error), key=True)
+
+
+def check_walks_named(shape: RulesShape, walks: Iterable[str], where: Path, findings: Findings) -> None:
+    """Warns of labels that are texts, and look like paths that begin at a walk."""
+    for name, text in (shape.labels or {}).items():
+        match = _NO_DOLLAR.match(text or "")
+        if match and match[1] in walks:
+            message = f"{text!r} is a text and no path: write ${text}, if the value stands in the answer"
+            findings.add(Check.LITERAL_DOUBT, (*where, "labels", name), message)
 
 
 def check_captures(shape: JobShape, where: Path, findings: Findings) -> None:

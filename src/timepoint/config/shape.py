@@ -36,7 +36,7 @@ class ConfigShape(Shape):
     )
 
 
-# Words of other tools for keys of ours, where the spelling alone does not lead there.
+# Words of other tools for keys of ours, where the spelling alone does not lead there. Of several the first that fits.
 OTHER_WORDS = {
     "api_key": "params",
     "aws": "sigv4",
@@ -48,16 +48,19 @@ OTHER_WORDS = {
     "headers": "http_headers",
     "hmac": "signature",
     "interval": "every",
+    "lag": "delay",
     "max_concurrency": "concurrency",
     "max_retries": "attempts",
     "method": "get",
     "metric_type": "type",
     "oauth": "oauth2",
-    "path": "value",
+    "pagination": "paging",
+    "path": "value get",
     "query": "params",
     "rate_limit": "rate",
     "retries": "attempts",
     "schedule": "cron",
+    "status": "equal",
     "scrape_interval": "every",
     "scrape_timeout": "timeout",
     "target": "source",
@@ -78,7 +81,8 @@ _KINDS = {
     "list_type": "a list",
 }
 _SHORT = 60
-_FEW = 12  # so many words fit a line
+_FEW = 13  # so many words fit a line
+_PLACES = 3
 _COLLECTIONS = ("dict_type", "model_type", "list_type")
 _QUOTED = re.compile(r"'([^']*)'")
 _CHECKS = {check.value: check for check in Check}
@@ -128,12 +132,24 @@ def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: F
 
 def _example(model: type[Shape], loc: Path) -> str:
     """How the key at a path is written, if an example of it is short."""
-    here = _model_at(model, loc[:-1])
-    for name, field in here.model_fields.items() if loc else ():
-        if (field.alias or name) == loc[-1] and field.examples:
-            text = yaml.safe_dump(field.examples[0], default_flow_style=True, width=1000).strip()
-            return f": write it like {text}" if len(text) <= _SHORT else ""
-    return ""
+    while loc and isinstance(
+        loc[-1], int
+    ):  # an item of a list, and what may also stand alone, is written like the list
+        loc = loc[:-1]
+    example = _example_at(model, loc)
+    if example is None and len(loc) > 1:  # a name that the author chose: it is written like the example's only one
+        named = _example_at(model, loc[:-1])
+        example = next(iter(named.values())) if isinstance(named, dict) and len(named) == 1 else None
+    if example is None:
+        return ""
+    text = yaml.safe_dump(example, default_flow_style=True, width=1000).strip()
+    return f": write it like {text}" if len(text) <= _SHORT else ""
+
+
+def _example_at(model: type[Shape], loc: Path) -> Any:
+    """The first example of the key at the end of a path, None if there is none."""
+    fields = _model_at(model, loc[:-1]).model_fields if loc else {}
+    return next((f.examples[0] for name, f in fields.items() if (f.alias or name) == loc[-1] and f.examples), None)
 
 
 def _bound(context: dict[str, Any]) -> str:
@@ -153,15 +169,16 @@ def _unknown_key(model: type[Shape], loc: Path) -> str:
     here = _model_at(model, loc[:-1])
     known = keys_of(here)
     start = f"unknown key {word!r}"
-    other = OTHER_WORDS.get(word)
+    other = next((other for other in OTHER_WORDS.get(word, "").split() if other in known), None)
     elsewhere = [shape.place for shape in all_shapes() if word in keys_of(shape) and shape.place]
-    if other in known:
+    if other is not None:
         return f"{start}, did you mean {other!r}?"
     if close := get_close_matches(word, known, 1, 0.75):
         return f"{start}, did you mean {close[0]!r}?"
-    if elsewhere:
-        return f"{start} in {here.place}: it belongs to {' or '.join(elsewhere)}"
-    return f"{start} in {here.place}" + (f": there is {', '.join(known)}" if len(known) <= _FEW else "")
+    hints = [f"there is {', '.join(known)}"] if len(known) <= _FEW else []
+    if 0 < len(elsewhere) <= _PLACES:
+        hints.append(f"it belongs to {' or '.join(elsewhere)}")
+    return f"{start} in {here.place}" + (f": {'; '.join(hints)}" if hints else "")
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:

@@ -53,6 +53,9 @@ def explain(error: yaml.YAMLError, text: str, *, in_flow: bool) -> tuple[Check, 
         return Check.YAML_SYNTAX, found, f"not valid YAML: {error.problem}"
     if error.problem in _AT_BEGINNING and error.context_mark is not None:
         found = Mark(began, error.context_mark.column + 1)
+    if error.problem == "did not find expected node content" and not line[found.column - 1 :]:
+        message = "not valid YAML: the line ends where a value belongs, and braces or brackets are not closed"
+        return Check.YAML_SYNTAX, found, message
     character = line[found.column - 1 : found.column + 1].lstrip("\\")[:1]
     return Check.YAML_SYNTAX, found, f"not valid YAML: {words.format(line=began, character=character)}"
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from functools import lru_cache
+from re import compile as regex
 from zoneinfo import ZoneInfo, available_timezones
+
+_ABBREVIATION = regex("[A-Z]{3,5}")
+"""CEST: what is nearest to it in letters is mostly far from it on the map."""
 
 
 @lru_cache(1024)
@@ -16,6 +20,8 @@ def zone_complaint(name: str) -> str | None:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, LookupError):  # a missing name, a folder of names, a path that leaves the data
+        if _ABBREVIATION.fullmatch(name):
+            return f"{name!r} is not a time zone: zones are named after places, as in Europe/Berlin"
         close = get_close_matches(name, available_timezones(), 1)
         hint = f"did you mean {close[0]}?" if close else "write a name such as UTC or Europe/Berlin"
         return f"{name!r} is not a time zone, {hint}" if close else f"{name!r} is not a time zone: {hint}"

@@ -192,7 +192,10 @@ def template_doubts(request: RequestSpec) -> list[tuple[Where, str]]:
     for where, text in texts:
         for match in _NEARLY.finditer(text):
             close = get_close_matches(match[1], NAMES[:-1], 1, _NEAR)
-            if close and not _TOKEN.match(match[0]):
+            begin, end = match.span()
+            if text[begin - 1 : begin] == "{" and text[end : end + 1] == "}" and _TOKEN.match(match[0]):
+                doubts.append((where, f"{{{match[0]}}} is sent with braces around its value: write {match[0]}"))
+            elif close and not _TOKEN.match(match[0]):
                 doubts.append((where, f"{match[0]} is sent as it stands, did you mean {{{close[0]}}}?"))
     return doubts
 
