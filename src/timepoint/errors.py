@@ -7,6 +7,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |-- DataDirectoryError      the operator: the data directory is foreign, damaged or not writable
     |   `-- InUseError          another process works with it
     |-- ListenError             the operator: the address cannot be listened on, for instance a taken port
+    |-- MissingExtraError       the operator: a command needs a package that is not installed
     |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
@@ -149,3 +150,10 @@ class StoreError(TimepointError):
 
 class PublishError(TimepointError):
     """A snapshot could not be published or read back."""
+
+
+class MissingExtraError(TimepointError):
+    """A command needs an optional extra of timepoint, which brings a package."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'timepoint-exporter[{extra}]'")

@@ -182,12 +182,15 @@ class _Unset(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return self._placeholder
 
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - dict's signature; no variable lacks a value
+        return self[name]
+
 
 def load_offline(path: Path) -> Config:
     """As ``load``, for a command that asks no API: variables that are not set are no reason to refuse it."""
     from timepoint.config import load_config
 
-    for placeholder in ("unset", "https://unset.invalid"):  # the second for a URL that is a variable as a whole
+    for placeholder in ("unset", "https://unset.invalid", "1"):  # a URL, or a number, may be a variable as a whole
         with contextlib.suppress(ConfigError):
             return load_config(path, _Unset(os.environ, placeholder))
     return load(path)

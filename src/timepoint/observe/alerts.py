@@ -1,0 +1,336 @@
+"""Alerting rules, and the values in them that follow from each job.
+
+Owns: which alerts there are, their expressions, how long each waits, what they tell a person to do. Must not know: how
+a file of rules is written. Durations in milliseconds.
+
+A rule for many jobs is written once for each value that its jobs need, so a config whose jobs are alike has as many
+rules as there are alerts. Gauges are looked at over ``STEADY``: one failed scrape must not set an alert's wait back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from timepoint.clock import DAY, HOUR, MINUTE
+from timepoint.observe.facts import JobFacts, SourceFacts, Watched
+from timepoint.observe.promql import by_value, duration, one_of, quoted, selector
+
+STEADY = "5m"
+PAGE = "operations.md"
+
+_QUOTA_LEFT = {"hour": 15 * MINUTE, "day": HOUR, "week": 12 * HOUR, "month": DAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alerting rule. ``see`` is the heading of the operations page that says what to do."""
+
+    name: str
+    expr: str
+    severity: str
+    summary: str
+    description: str
+    see: str
+    wait: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The alerts of one scrape job: ``select`` makes a selector of its series."""
+
+    scrape_job: str
+    watched: Watched
+
+    def select(self, metric: str, *matchers: str) -> str:
+        return selector(metric, f"job={quoted(self.scrape_job)}", *matchers)
+
+    def groups(
+        self, jobs: Sequence[JobFacts], value: Callable[[JobFacts], int]
+    ) -> Iterator[tuple[int, Callable[..., str]]]:
+        """Per value of some jobs a maker of selectors; it names the jobs only where there are several values."""
+        return self._selectors("job_name", by_value(jobs, value))
+
+    def source_groups(
+        self, sources: Sequence[SourceFacts], value: Callable[[SourceFacts], int]
+    ) -> Iterator[tuple[int, Callable[..., str]]]:
+        return self._selectors("source", by_value(sources, value))
+
+    def _selectors(
+        self, label: str, groups: Sequence[tuple[int, Sequence[JobFacts] | Sequence[SourceFacts]]]
+    ) -> Iterator[tuple[int, Callable[..., str]]]:
+        for value, members in groups:
+            names = label + one_of([member.name for member in members]) if len(groups) > 1 else ""
+            yield value, partial(self._select, names)
+
+    def _select(self, names: str, metric: str, *matchers: str) -> str:
+        return self.select(metric, *matchers, names)
+
+
+def alerts(watched: Watched, scrape_job: str) -> list[Alert]:
+    """All alerts of a config whose page Prometheus scrapes under this job."""
+    scope = _Scope(scrape_job, watched)
+    parts: Iterable[Iterable[Alert]] = (
+        _exporter(scope),
+        _ledger(scope),
+        _runs(scope),
+        _freshness(scope),
+        _content(scope),
+        _lanes(scope),
+        _sources(scope),
+    )
+    return [alert for part in parts for alert in part]
+
+
+def _exporter(scope: _Scope) -> Iterator[Alert]:
+    up, problems = scope.select("up"), scope.select("timepoint_page_problems")
+    unread = scope.select("timepoint_snapshot_read_failures_total")
+    started = scope.select("timepoint_poller_start_time_seconds")
+    alive = scope.select("timepoint_poller_up")
+    yield Alert(
+        "TimepointDown",
+        f"{up} == 0",
+        "critical",
+        "Prometheus cannot scrape timepoint.",
+        "The target {{ $labels.instance }} does not answer; all its series are stale. Look whether the process runs, "
+        "and at the target's error in Prometheus.",
+        "ports-health-readiness",
+        5 * MINUTE,
+    )
+    yield Alert(
+        "TimepointMissing",
+        f"absent({up})",
+        "critical",
+        "Prometheus knows no target of timepoint.",
+        "There is no target of the scrape job. Its discovery finds nothing, or the job has another name.",
+        "ports-health-readiness",
+        10 * MINUTE,
+    )
+    yield Alert(
+        "TimepointPollerDown",
+        f"max_over_time({alive}[2m]) == 0",
+        "critical",
+        "The poller of timepoint gives no sign of life; values leave the page at their max_age.",
+        "Nothing is polled at {{ $labels.instance }}. Look for child_died in the log.",
+        "values-do-not-move",
+        2 * MINUTE,
+    )
+    yield Alert(
+        "TimepointPollerRestarts",
+        f"changes({started}[1h]) >= 3",
+        "warning",
+        "The poller of timepoint was started three times or more within an hour.",
+        "It dies again and again at {{ $labels.instance }}. child_died in the log says how: signal SIGKILL is mostly "
+        "the kernel out of memory.",
+        "the-log",
+    )
+    yield Alert(
+        "TimepointPageIncomplete",
+        f"max_over_time({problems}[{STEADY}]) > 0\nor\nincrease({unread}[15m]) > 0",
+        "warning",
+        "Something was left off the page of timepoint.",
+        "At {{ $labels.instance }}: jobs_contradict or snapshot_unusable in the log names it.",
+        "the-log",
+    )
+
+
+def _ledger(scope: _Scope) -> Iterator[Alert]:
+    ledger = scope.select("timepoint_ledger_ok")
+    clock = scope.select("timepoint_job_clock_corrections_total")
+    yield Alert(
+        "TimepointLedgerUnusable",
+        f"max_over_time({ledger}[2m]) == 0",
+        "critical",
+        "The ledger of timepoint cannot be used, so nothing is polled or kept.",
+        "The log, the landing page and /-/ready of {{ $labels.instance }} say why and what to do.",
+        "the-data-directory",
+        2 * MINUTE,
+    )
+    yield Alert(
+        "TimepointClockWasAhead",
+        f"increase({clock}[1h]) > 0",
+        "warning",
+        "The clock of the machine was ahead, and what the ledger had noted by it was taken back.",
+        "Job {{ $labels.job_name }}: clock_was_ahead in the log says by how much. Let the machine run NTP.",
+        "the-clock",
+    )
+
+
+def failures_that_matter(period: int) -> int:
+    """How many failed runs in a row are worth an alert: three, but not half a day of silence."""
+    return max(1, min(3, 12 * HOUR // period))
+
+
+def span(job: JobFacts) -> int:
+    """How far back an alert on counters looks: over four runs, or two if they are far apart, and 15 minutes at least.
+
+    It never goes out between two runs that both had the trouble.
+    """
+    return max(15 * MINUTE, min(4 * job.period, max(2 * job.period, DAY)))
+
+
+def _runs(scope: _Scope) -> Iterator[Alert]:
+    for failures, select in scope.groups(scope.watched.jobs, lambda job: failures_that_matter(job.period)):
+        times = "its last run" if failures == 1 else f"{failures} times in a row"
+        yield Alert(
+            "TimepointJobFails",
+            f"min_over_time({select('timepoint_job_consecutive_failures')}[{STEADY}]) >= {failures}",
+            "warning",
+            f"A job of timepoint failed {times}.",
+            "Job {{ $labels.job_name }} failed {{ $value }} times since its last good run; the landing page says why.",
+            "the-page-has-no-metrics-of-my-job",
+        )
+    overdue = scope.select("timepoint_job_next_run_timestamp_seconds")
+    yield Alert(
+        "TimepointRunOverdue",
+        f"time() - {overdue} > 300",
+        "warning",
+        "A job of timepoint should have run five minutes ago.",
+        "Job {{ $labels.job_name }}: the poller hangs, or the clock jumped.",
+        "values-do-not-move",
+        2 * MINUTE,
+    )
+    for back, select in scope.groups(scope.watched.jobs, span):
+        within = duration(back)
+        skipped = select("timepoint_job_run_failures_total", 'outcome="skipped"')
+        yield Alert(
+            "TimepointRunsSkipped",
+            f"increase({skipped}[{within}])\n/ ignoring (outcome)\n"
+            f"increase({select('timepoint_job_runs_total')}[{within}])\n> 0.25",
+            "warning",
+            "More than a quarter of a job's runs do not take place.",
+            f"Job {{{{ $labels.job_name }}}} skipped {{{{ $value | humanizePercentage }}}} of its runs in {within}: "
+            "they last too long, or the limits of the source leave no room.",
+            "values-do-not-move",
+        )
+    for back, select in scope.groups(scope.watched.jobs, span):
+        yield Alert(
+            "TimepointDataGivenUp",
+            _grew(select("timepoint_job_given_up_seconds_total"), back),
+            "warning",
+            "Data of an API will never be asked for, since they were further back than catch_up.",
+            "Job {{ $labels.job_name }} passed over {{ $value | humanizeDuration }} of data. A longer catch_up helps "
+            "the next time; what is in the API can still be read again.",
+            "values-are-too-low",
+        )
+
+
+def _grew(counter: str, back: int) -> str:
+    """A counter that grew, or that came to be with more than 0, which ``increase`` alone cannot see."""
+    within = duration(back)
+    return f"increase({counter}[{within}]) > 0\nor\n({counter} > 0 unless {counter} offset {within})"
+
+
+def _freshness(scope: _Scope) -> Iterator[Alert]:
+    for wait, select in scope.groups(scope.watched.jobs, lambda job: max(5 * MINUTE, min(job.period, HOUR))):
+        fresh = select("timepoint_job_freshness", 'state="fresh"')
+        yield Alert(
+            "TimepointNotFresh",
+            f"max_over_time({fresh}[{STEADY}]) == 0",
+            "warning",
+            "What timepoint shows of a metric is older than it should be.",
+            "Metric {{ $labels.metric }} of job {{ $labels.job_name }}: runs are overdue or fail, or the API has no "
+            "new data.",
+            "values-do-not-move",
+            wait,
+        )
+    expired = scope.select("timepoint_job_freshness", 'state="expired"')
+    yield Alert(
+        "TimepointExpired",
+        f"min_over_time({expired}[{STEADY}]) == 1",
+        "critical",
+        "A metric has left the page of timepoint, since its values are older than max_age.",
+        "Metric {{ $labels.metric }} of job {{ $labels.job_name }} is not shown until a run is accepted again.",
+        "the-page-has-no-metrics-of-my-job",
+        5 * MINUTE,
+    )
+
+
+def _content(scope: _Scope) -> Iterator[Alert]:
+    for back, select in scope.groups(scope.watched.jobs, span):
+        yield Alert(
+            "TimepointRejects",
+            _grew(select("timepoint_job_rejects_total"), back),
+            "info",
+            "timepoint could not use a part of an answer.",
+            "Job {{ $labels.job_name }}: {{ $labels.reason }}. The page says for each reason what to do.",
+            "rejects",
+        )
+    shown, kept = scope.select("timepoint_job_series"), scope.select("timepoint_job_kept_series")
+    most = scope.select("timepoint_job_max_series")
+    yield Alert(
+        "TimepointSeriesBudget",
+        f"sum without (metric) ({shown} + {kept}) / {most} > 0.9",
+        "warning",
+        "A job has nearly as many series as max_series allows; beyond that new ones are rejects.",
+        "Job {{ $labels.job_name }} has used {{ $value | humanizePercentage }} of them. Drop or shorten a label with "
+        "relabel, or raise the limit.",
+        "rejects",
+        15 * MINUTE,
+    )
+    for wait, select in scope.groups(scope.watched.jobs, lambda job: max(DAY, 4 * job.period)):
+        yield Alert(
+            "TimepointDebt",
+            f"min_over_time({select('timepoint_job_debt')}[{STEADY}]) > 0",
+            "info",
+            "An API revised counted values downward, and later increments have not paid it.",
+            "Metric {{ $labels.metric }} of job {{ $labels.job_name }} owes {{ $value }}, and stands still until that "
+            "is paid.",
+            "values-do-not-move",
+            wait,
+        )
+
+
+def _lanes(scope: _Scope) -> Iterator[Alert]:
+    with_lanes = [job for job in scope.watched.jobs if job.has_lanes]
+    for wait, select in scope.groups(with_lanes, lambda job: max(HOUR, 2 * job.period)):
+        failing, lanes = select("timepoint_job_failing_lanes"), select("timepoint_job_lanes")
+        yield Alert(
+            "TimepointLanesFail",
+            f"{failing} / ({lanes} > 0) > 0.05",
+            "warning",
+            "More than one in twenty values of a fan-out fails.",
+            "Job {{ $labels.job_name }}: {{ $value | humanizePercentage }} fail; the log line of its run names some.",
+            "the-log",
+            wait,
+        )
+    listed = [job for job in with_lanes if job.list_age is not None]
+    for most, select in scope.groups(listed, lambda job: max(6 * HOUR, 3 * (job.list_age or 0))):
+        seconds = most // 1000
+        yield Alert(
+            "TimepointLanesNotListed",
+            f"time() - {select('timepoint_job_lanes_listed_timestamp_seconds')} > {seconds}",
+            "warning",
+            "The values of a fan-out could not be listed for long; those of before are asked for.",
+            "Job {{ $labels.job_name }}: the list is {{ $value | humanizeDuration }} old. lanes_not_listed in the log "
+            "says why.",
+            "the-log",
+        )
+
+
+def _sources(scope: _Scope) -> Iterator[Alert]:
+    sources = scope.watched.sources
+    for per in sorted({per for source in sources for per in source.quotas}, key=list(_QUOTA_LEFT).index):
+        low = scope.select("timepoint_source_quota_low", f"period={quoted(per)}")
+        resets = scope.select("timepoint_source_quota_reset_timestamp_seconds", f"period={quoted(per)}")
+        yield Alert(
+            "TimepointQuotaLow",
+            f"{low} == 1\nand\n{resets} - time() > {_QUOTA_LEFT[per] // 1000}",
+            "warning",
+            f"Less than a tenth of an API's quota is left, and more than {duration(_QUOTA_LEFT[per])} of its {per}.",
+            "Source {{ $labels.source }}: runs are skipped once it is used up, and catch up in the next period.",
+            "values-do-not-move",
+        )
+    breaking = [source for source in sources if source.pause is not None]
+    for wait, select in scope.source_groups(breaking, lambda source: max(15 * MINUTE, 3 * (source.pause or 0))):
+        closed = select("timepoint_source_circuit_state", 'state="closed"')
+        yield Alert(
+            "TimepointSourceLeftAlone",
+            f"max_over_time({closed}[{STEADY}]) == 0",
+            "warning",
+            "An API does not answer, and is tried only now and then.",
+            "Source {{ $labels.source }}: the API, the network or the credentials. It goes on by itself.",
+            "values-do-not-move",
+            wait,
+        )

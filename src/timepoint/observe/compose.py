@@ -1,0 +1,90 @@
+"""The whole dashboard of a config.
+
+Owns: the order of its rows, its variables, how far back it looks. Must not know: Grafana's JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from timepoint.clock import HOUR, MINUTE, SECOND
+from timepoint.model import MetricType
+from timepoint.observe.board import Board, Variable
+from timepoint.observe.facts import Watched, slowest_scrape
+from timepoint.observe.health_panels import health_rows
+from timepoint.observe.metric_panels import metric_rows, variable_of
+from timepoint.observe.promql import single_unit
+
+_SHOWN = 48  # runs of the slowest job
+_BEGINS = (1, 3, 6, 12, 24, 48, 7 * 24, 30 * 24, 90 * 24)
+_REFRESHES = (10 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE)
+_LONGEST_UID = 40
+
+
+def compose(watched: Watched, scrape_interval: int | None = None, title: str = "") -> Board:
+    """The dashboard: the metrics of the jobs first, then the exporter."""
+    interval = scrape_interval or slowest_scrape(watched)
+    cadences = [job.cadence for job in watched.jobs]
+    wanted = _SHOWN * max(cadences)
+    begins = next((hours for hours in _BEGINS if hours * HOUR >= wanted), _BEGINS[-1])
+    refresh = max((every for every in _REFRESHES if every <= min(cadences)), default=_REFRESHES[0])
+    return Board(
+        title=title or f"timepoint: {watched.title}",
+        uid=uid_of(watched.title),
+        description=(
+            'Written by "timepoint dashboard" for one config: write it anew when the config changes. Counters move '
+            "once per run, and what they show lies back by the delay of the API and up to a period."
+        ),
+        rows=(*metric_rows(watched, interval), *health_rows(watched, interval)),
+        variables=tuple(_variables(watched)),
+        begins=f"now-{single_unit(begins * HOUR)}",
+        refresh=single_unit(refresh),
+    )
+
+
+def uid_of(title: str) -> str:
+    """A stable name for Grafana, 8 to 40 characters: writing a dashboard anew replaces it, and links to it stay."""
+    plain = "timepoint-" + re.sub(r"[^a-zA-Z0-9_-]+", "-", title)
+    if len(plain) <= _LONGEST_UID and plain == f"timepoint-{title}":
+        return plain
+    digest = blake2b(title.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{plain[: _LONGEST_UID - len(digest) - 1]}-{digest}"
+
+
+def _variables(watched: Watched) -> Iterator[Variable]:
+    own = "timepoint_build_info"
+    yield Variable("job", "Scrape job", "The job in Prometheus.", f"label_values({own}, job)", is_multi=True)
+    yield Variable(
+        "instance", "Instance", "The exporter.", f'label_values({own}{{job=~"$job"}}, instance)', is_multi=True
+    )
+    labels = watched.label_names()
+    if labels:
+        yield Variable("by", "Group by", "The labels that tell series apart.", choices=tuple(labels), is_multi=True)
+    if any(metric.type in (MetricType.GAUGE, MetricType.UNKNOWN) for metric in watched.metrics):
+        yield Variable(
+            "aggregation",
+            "Gauges",
+            "How the series of a group become one, where no sum is meant.",
+            choices=("avg", "sum", "max", "min"),
+        )
+    for label in labels:
+        names = [_shown_as(metric.name, metric.type) for metric in watched.metrics if label in metric.labels]
+        chosen = names[0] if len(names) == 1 else f'{{__name__=~"{"|".join(names)}"'
+        selected = f'{chosen}{{job=~"$job"}}' if len(names) == 1 else f'{chosen},job=~"$job"}}'
+        yield Variable(
+            variable_of(label), label, "A label of the metrics.", f"label_values({selected}, {label})", is_multi=True
+        )
+    yield Variable(
+        "job_name",
+        "Job",
+        "Of the exporter; for the rows about it.",
+        "label_values(timepoint_job_runs_total, job_name)",
+        is_multi=True,
+    )
+
+
+def _shown_as(name: str, kind: MetricType) -> str:
+    """The name of a sample that every series of a metric has."""
+    return f"{name}_count" if kind in (MetricType.HISTOGRAM, MetricType.SUMMARY) else name

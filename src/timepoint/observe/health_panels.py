@@ -1,0 +1,259 @@
+"""Panels for the exporter itself.
+
+Owns: which of its own metrics are shown, and how. Must not know: Grafana's JSON, the metrics of the jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from timepoint.clock import MINUTE
+from timepoint.observe.board import Kind, Panel, Query, Row, State
+from timepoint.observe.facts import Watched
+from timepoint.observe.metric_panels import SCRAPED
+from timepoint.observe.promql import selector
+
+_GOOD, _ODD, _BAD, _WORST = "green", "yellow", "orange", "red"
+_NEVER = State(0, "never", "gray")  # all words are 0 before the first accepted run
+_FRESHNESS = (
+    State(1, "fresh", _GOOD),
+    State(2, "late", _ODD),
+    State(3, "stale", _BAD),
+    State(4, "expired", _WORST),
+)
+_RUNNING = (State(0, "down", _WORST), State(1, "up", _GOOD))
+_LEDGER = (State(0, "unusable", _WORST), State(1, "ok", _GOOD))
+_TROUBLE = ((1.0, _WORST),)
+
+
+def health_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
+    """The rows about the exporter: at a glance, data and runs, lanes if there are any, sources, processes."""
+    # Runs of several jobs are shown together, so the shortest period decides how fine the picture is.
+    step = max(scrape_interval, min(job.period for job in watched.jobs))
+    yield Row("Exporter at a glance", tuple(_glance()))
+    yield Row("Runs and data", tuple(_runs(step)))
+    if any(job.has_lanes for job in watched.jobs):
+        yield Row("Fan-out", tuple(_lanes()))
+    if watched.sources:
+        yield Row("Sources", tuple(_sources(watched, step)))
+    yield Row("Processes", tuple(_processes(scrape_interval)))
+
+
+def _own(metric: str, *more: str) -> str:
+    return selector(metric, *SCRAPED, *more)
+
+
+def _of_job(metric: str, *more: str) -> str:
+    return _own(metric, 'job_name=~"$job_name"', *more)
+
+
+def _state(state: State) -> str:
+    return f'state="{state.word}"'
+
+
+def _stat(title: str, description: str, expr: str, states: tuple[State, ...] = (), **settings: object) -> Panel:
+    query = Query(expr, is_instant=True)
+    return Panel(
+        title,
+        description,
+        Kind.STAT,
+        (query,),
+        width=4,
+        height=4,
+        states=states,
+        **settings,  # type: ignore[arg-type]  # by name
+    )
+
+
+def _glance() -> Iterator[Panel]:
+    yield _stat("Exporter", "Whether Prometheus could scrape it.", f"min({_own('up')})", _RUNNING)
+    yield _stat("Poller", "Whether it gives signs of life.", f"min({_own('timepoint_poller_up')})", _RUNNING)
+    yield _stat("Ledger", "Whether runs can be kept.", f"min({_own('timepoint_ledger_ok')})", _LEDGER)
+    failing = f"sum({_own('timepoint_job_consecutive_failures')} > bool 0)"
+    yield _stat("Failing jobs", "Jobs whose newest run failed.", failing, alarms=_TROUBLE)
+    unfresh = "1 - " + _own("timepoint_job_freshness", 'state="fresh"')
+    yield _stat(
+        "Metrics that are not fresh", "Late, stale or expired, or never there.", f"sum({unfresh})", alarms=_TROUBLE
+    )
+    yield _stat("Series", "On the page, of all jobs.", f"sum({_own('timepoint_job_series')})")
+
+
+def _runs(step: int) -> Iterator[Panel]:
+    words = (
+        f"{state.value} * sum by (job_name, metric) ({_of_job('timepoint_job_freshness', _state(state))})"
+        for state in _FRESHNESS
+    )
+    yield Panel(
+        "Freshness",
+        "late: a run or data are overdue; stale: runs fail and older values are shown; expired: max_age has passed.",
+        Kind.TIMELINE,
+        (Query("\n+ ".join(words), "{{job_name}} {{metric}}"),),
+        width=24,
+        states=(_NEVER, *_FRESHNESS),
+    )
+    data, success = "timepoint_job_data_timestamp_seconds", "timepoint_job_last_success_timestamp_seconds"
+    yield Panel(
+        "Age of the data",
+        "How long ago the newest timepoint of each metric was.",
+        Kind.TIMESERIES,
+        (Query(f"time() - max by (job_name, metric) ({_of_job(data)})", "{{job_name}} {{metric}}"),),
+        unit="s",
+        is_from_zero=True,
+    )
+    yield Panel(
+        "Time since the last good run",
+        "How long ago it began.",
+        Kind.TIMESERIES,
+        (Query(f"time() - max by (job_name) ({_of_job(success)})", "{{job_name}}"),),
+        unit="s",
+        is_from_zero=True,
+    )
+    failures = _of_job("timepoint_job_consecutive_failures")
+    yield _lines("Failed runs in a row", "Since the last good one.", f"max by (job_name) ({failures})", "{{job_name}}")
+    stages = f"sum by (stage) ({_of_job('timepoint_job_last_run_stage_duration_seconds')})"
+    yield Panel(
+        "Stages of the newest runs",
+        "How long each stage of the newest run took, added up over the jobs that are chosen.",
+        Kind.TIMESERIES,
+        (Query(stages, "{{stage}}"),),
+        unit="s",
+        is_stacked=True,
+        is_from_zero=True,
+    )
+    yield _points(step)
+    yield _per_hour(
+        "Rejects per hour", "What could not be used.", "timepoint_job_rejects_total", "job_name, reason", step
+    )
+    yield _per_hour(
+        "Failed runs per hour", "By their closing word.", "timepoint_job_run_failures_total", "job_name, outcome", step
+    )
+    shown, kept = _of_job("timepoint_job_series"), _of_job("timepoint_job_kept_series")
+    share = f"sum without (metric) ({shown} + {kept}) / {_of_job('timepoint_job_max_series')}"
+    yield Panel(
+        "Share of max_series that is used",
+        "Series on the page, and those that left it and are not forgotten.",
+        Kind.TIMESERIES,
+        (Query(share, "{{job_name}}"),),
+        unit="percentunit",
+        is_from_zero=True,
+    )
+
+
+def _points(step: int) -> Panel:
+    kinds = ("new", "late", "revised")
+    queries = tuple(
+        Query(
+            f"sum by (job_name) (rate({_of_job(f'timepoint_job_{kind}_points_total')}[$__rate_interval])) * 3600",
+            f"{{{{job_name}}}} {kind}",
+        )
+        for kind in kinds
+    )
+    return Panel(
+        "Counted points per hour",
+        "new: counted; late: before what was settled; revised: came again with another value.",
+        Kind.TIMESERIES,
+        queries,
+        min_step=step,
+        is_from_zero=True,
+    )
+
+
+def _lines(title: str, description: str, expr: str, legend: str) -> Panel:
+    return Panel(title, description, Kind.TIMESERIES, (Query(expr, legend),), is_from_zero=True)
+
+
+def _per_hour(title: str, description: str, counter: str, by: str, step: int) -> Panel:
+    legend = " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
+    select = _of_job(counter) if "job_name" in by else _own(counter)
+    expr = f"sum by ({by}) (rate({select}[$__rate_interval])) * 3600"
+    return Panel(
+        title, description, Kind.TIMESERIES, (Query(expr, legend),), min_step=step, is_from_zero=True, is_stacked=True
+    )
+
+
+def _lanes() -> Iterator[Panel]:
+    lanes, failing = _of_job("timepoint_job_lanes"), _of_job("timepoint_job_failing_lanes")
+    yield Panel(
+        "Lanes",
+        "One for each value of the fan-out.",
+        Kind.TIMESERIES,
+        (
+            Query(f"max by (job_name) ({lanes})", "{{job_name}}"),
+            Query(f"max by (job_name) ({failing})", "{{job_name}} failing"),
+        ),
+        is_from_zero=True,
+    )
+    oldest = _of_job("timepoint_job_oldest_lane_timestamp_seconds")
+    yield Panel(
+        "How far the last lane is behind",
+        "The age of what the lane that is furthest behind has been asked for.",
+        Kind.TIMESERIES,
+        (Query(f"time() - min by (job_name) ({oldest})", "{{job_name}}"),),
+        unit="s",
+        is_from_zero=True,
+    )
+
+
+def _sources(watched: Watched, step: int) -> Iterator[Panel]:
+    yield _per_hour("Requests per hour", "Attempts included.", "timepoint_source_requests_total", "source", step)
+    yield _per_hour("Answers per hour", "By status.", "timepoint_source_responses_total", "source, code", step)
+    yield _per_hour(
+        "Failed requests per hour",
+        "No usable answer.",
+        "timepoint_source_request_failures_total",
+        "source, reason",
+        step,
+    )
+    yield _per_hour(
+        "Requests held back per hour",
+        "What limits, quotas and the circuit breaker did not let out.",
+        "timepoint_source_held_back_total",
+        "source, reason",
+        step,
+    )
+    received = f"sum by (source) (rate({_own('timepoint_source_response_bytes_total')}[$__rate_interval]))"
+    yield Panel(
+        "Received",
+        "Bytes of answers over the wire.",
+        Kind.TIMESERIES,
+        (Query(received, "{{source}}"),),
+        unit="Bps",
+        min_step=step,
+        is_from_zero=True,
+    )
+    flying, waiting = _own("timepoint_source_requests_in_flight"), _own("timepoint_source_requests_waiting")
+    yield Panel(
+        "Requests under way and waiting",
+        "At the moments of the scrapes.",
+        Kind.TIMESERIES,
+        (
+            Query(f"sum by (source) ({flying})", "{{source}}"),
+            Query(f"sum by (source) ({waiting})", "{{source}} waiting"),
+        ),
+        is_from_zero=True,
+    )
+    if any(source.quotas for source in watched.sources):
+        used, limit = _own("timepoint_source_quota_used"), _own("timepoint_source_quota_limit")
+        yield Panel(
+            "Used of the quotas",
+            "In the period of each.",
+            Kind.TIMESERIES,
+            (Query(f"max by (source, period) ({used} / {limit})", "{{source}} per {{period}}"),),
+            unit="percentunit",
+            is_from_zero=True,
+        )
+
+
+def _processes(scrape_interval: int) -> Iterator[Panel]:
+    step = min(scrape_interval, MINUTE)
+    pairs = (
+        ("CPU", "Of one core.", "rate({}[$__rate_interval])", "cpu_seconds_total", "percentunit"),
+        ("Memory", "Resident.", "{}", "resident_memory_bytes", "bytes"),
+        ("Open files", "And sockets.", "{}", "open_fds", "short"),
+    )
+    for title, description, form, metric, unit in pairs:
+        queries = tuple(
+            Query(f"sum by (instance) ({form.format(_own(f'{prefix}_{metric}'))})", f"{{{{instance}}}} {who}")
+            for prefix, who in (("process", "server"), ("timepoint_poller", "poller"))
+        )
+        yield Panel(title, description, Kind.TIMESERIES, queries, unit=unit, is_from_zero=True, min_step=step, width=8)

@@ -1,0 +1,154 @@
+"""Panels for the metrics of the jobs.
+
+Owns: which panels a metric of each type gets, over which ranges, by which labels. Must not know: Grafana's JSON, the
+exporter's own metrics.
+
+Counters move once per run, so the least step of their panels is the cadence of the metric: Grafana then makes
+``$__rate_interval`` at least four cadences long, and longer than the distance of two points, so that no step is lost
+between them (``max($__interval + step, 4 * step)``). An amount over the time range is one query over ``$__range``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from timepoint.clock import format_duration
+from timepoint.model import MetricType
+from timepoint.observe.board import Kind, Panel, Query, Row
+from timepoint.observe.facts import JobFacts, MetricFacts, Watched
+from timepoint.observe.promql import selector
+from timepoint.observe.units import rate_unit, value_unit, words_of
+
+OWN_VARIABLES = ("datasource", "job", "instance", "by", "aggregation", "job_name")
+SCRAPED = ('job=~"$job"', 'instance=~"$instance"')
+_TOP = 25
+
+
+def variable_of(label: str) -> str:
+    """The variable for a label: its name, unless the dashboard has a variable of that name."""
+    return f"{label}_label" if label in OWN_VARIABLES else label
+
+
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    """A metric in its dashboard. ``step`` is the least distance of points, in milliseconds."""
+
+    facts: MetricFacts
+    job: JobFacts
+    step: int
+
+    @property
+    def unit(self) -> str:
+        """The words of its unit."""
+        return words_of(self.facts.stem, self.facts.unit)
+
+    def select(self, suffix: str = "", *more: str) -> str:
+        chosen = (f'{name}=~"${variable_of(name)}"' for name in self.facts.labels)
+        return selector(self.facts.name + suffix, *SCRAPED, *chosen, *more)
+
+    def by(self, *more: str) -> str:
+        """The grouping: what is chosen at the top, if the metric has labels, and labels that must stay."""
+        chosen = ["${by:csv}"] if self.facts.labels or not self.facts.knows_labels else []
+        return f"by ({', '.join([*more, *chosen])})"
+
+    def panel(self, title: str, kind: Kind, *queries: Query, **settings: object) -> Panel:
+        text = f"{self.facts.help} New every {format_duration(self.job.cadence)}; `{self.facts.name}`."
+        return Panel(title, text, kind, queries, min_step=self.step, **settings)  # type: ignore[arg-type]  # by name
+
+
+def metric_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
+    """A row for each job that has metrics, in the order of the config."""
+    for job in watched.jobs:
+        panels: list[Panel] = []
+        for facts in job.metrics:
+            metric = _Metric(facts, job, max(watched.cadence(facts.name), scrape_interval))
+            panels += _panels(metric)
+        if panels:
+            source = f" from {job.source}" if job.source else ""
+            delayed = f", {format_duration(job.delay)} late" if job.delay else ""
+            often = "at most " if job.is_cron else ""
+            yield Row(f"{job.name}: every {often}{format_duration(job.period)}{source}{delayed}", tuple(panels))
+
+
+def _panels(metric: _Metric) -> Iterator[Panel]:
+    match metric.facts.type:
+        case MetricType.COUNTER:
+            yield from _counter(metric)
+        case MetricType.HISTOGRAM:
+            yield from _histogram(metric)
+        case MetricType.SUMMARY:
+            yield from _summary(metric)
+        case MetricType.INFO:
+            yield metric.panel(_title(metric), Kind.TABLE, Query(metric.select(), is_instant=True))
+        case MetricType.STATESET:
+            name = metric.facts.name
+            counted = f"sum {metric.by(name)} ({metric.select()})"
+            yield metric.panel(
+                f"{_title(metric)}: how many in each state", Kind.TIMESERIES, Query(counted), is_stacked=True
+            )
+        case _:
+            yield _gauge(metric)
+
+
+def _title(metric: _Metric) -> str:
+    """The metric's name in words, without its unit and what its type adds."""
+    stem = metric.facts.stem.removesuffix("_info")
+    shorter = stem.removesuffix(f"_{metric.unit}") if metric.unit else stem
+    words = (shorter or stem).replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _counter(metric: _Metric) -> Iterator[Panel]:
+    rate = rate_unit(metric.unit)
+    factor = f" * {rate.factor}" if rate.factor != 1 else ""
+    flow = f"sum {metric.by()} (rate({metric.select()}[$__rate_interval])){factor}"
+    title = f"{_title(metric)} {rate.words}".strip() if rate.words else f"{_title(metric)}: rate"
+    yield metric.panel(
+        title, Kind.TIMESERIES, Query(flow), unit=rate.unit, width=16, is_stacked=True, is_from_zero=True
+    )
+    amount = f"sort_desc(topk({_TOP}, sum {metric.by()} (increase({metric.select()}[$__range]))))"
+    yield metric.panel(
+        f"{_title(metric)} in the time range",
+        Kind.BARS,
+        Query(amount, is_instant=True),
+        unit=value_unit(metric.unit),
+        width=8,
+        is_from_zero=True,
+    )
+
+
+def _gauge(metric: _Metric) -> Panel:
+    kept = ("horizon",) if "horizon" in metric.facts.labels else ()
+    query = Query(f"$aggregation {metric.by(*kept)} ({metric.select()})")
+    return metric.panel(_title(metric), Kind.TIMESERIES, query, unit=value_unit(metric.unit), width=24)
+
+
+def _histogram(metric: _Metric) -> Iterator[Panel]:
+    buckets = f"rate({metric.select('_bucket')}[$__rate_interval])"
+    yield metric.panel(
+        f"{_title(metric)}: distribution",
+        Kind.HEATMAP,
+        Query(f"sum by (le) (increase({metric.select('_bucket')}[$__rate_interval]))", "{{le}}"),
+        unit=value_unit(metric.unit),
+    )
+    title, shares = ("95th percentile", (0.95,)) if metric.facts.labels else ("quantiles", (0.5, 0.95))
+    queries = [
+        Query(
+            f"histogram_quantile({share}, sum {metric.by('le')} ({buckets}))",
+            "" if metric.facts.labels else f"p{round(share * 100)}",
+        )
+        for share in shares
+    ]
+    yield metric.panel(f"{_title(metric)}: {title}", Kind.TIMESERIES, *queries, unit=value_unit(metric.unit))
+
+
+def _summary(metric: _Metric) -> Iterator[Panel]:
+    has_quantile = 'quantile!=""'
+    quantiles = f"avg {metric.by('quantile')} ({metric.select('', has_quantile)})"
+    yield metric.panel(f"{_title(metric)}: quantiles", Kind.TIMESERIES, Query(quantiles), unit=value_unit(metric.unit))
+    count, total = metric.select("_count"), metric.select("_sum")
+    mean = (
+        f"sum {metric.by()} (rate({total}[$__rate_interval]))\n/\nsum {metric.by()} (rate({count}[$__rate_interval]))"
+    )
+    yield metric.panel(f"{_title(metric)}: mean", Kind.TIMESERIES, Query(mean), unit=value_unit(metric.unit))
