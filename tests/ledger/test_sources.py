@@ -52,7 +52,9 @@ def test_a_clock_that_was_ahead_leaves_nothing_out(store: Store) -> None:
     store.spend("api", DAYS, T0, 90)
     store.spend("api", DAYS, T0 + DAY, 7)
     assert store.spend("api", DAYS, T0, 0) == 97
-    assert store.spend("api", DAYS, T0 + DAY, 0) == 0, "and tomorrow begins anew"
+    assert store.spend("api", DAYS, T0, 3) == 100, "once"
+    assert store.spend("api", DAYS, T0 + DAY, 0) == 7, "it may have been tomorrow, and the clock behind since"
+    assert store.spend("api", DAYS, T0 + 2 * DAY, 0) == 0
 
 
 def test_old_periods_are_forgotten(store: Store) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.poller.jobs import TOTAL, http_job, ones
@@ -123,6 +123,8 @@ async def test_a_source_that_is_left_alone_fails_its_runs_at_once(stage: Stage, 
     st.integers(1, 12),
     st.lists(st.sampled_from(["ask", "ask", "ask", "crash", "end", "hour", "day", "ahead", "back"]), max_size=60),
 )
+@example(1, ["ask", "back", "ask", "day", "ask"])
+@example(2, ["ask", "ask", "back", "crash", "ask", "ahead", "ask", "back", "end", "ask", "ask"])
 @settings(max_examples=60, deadline=None)
 async def test_no_day_has_more_than_its_quota(requests: int, steps: list[str]) -> None:
     """Over crashes, orderly ends and clocks that jump a day ahead and back, no day is given more than it may have."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from timepoint.errors import StoreError
 from timepoint.ledger.change import ChangeSet
-from timepoint.ledger.source_rows import KEPT_PERIODS
+from timepoint.ledger.source_rows import KEPT_PERIODS, not_yet
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
 
@@ -89,10 +89,15 @@ class MemoryStore:
         self._requests[source] = at
 
     def spend(self, source: str, period: str, start: int, count: int) -> int:
-        known = self._spent.get((source, period), {})
-        used = max(0, sum(spent for at, spent in known.items() if at >= start) + count)
+        waiting = self._spent.get((source, not_yet(period)), {})
+        come = {at: spent for at, spent in waiting.items() if at <= start}
+        known = {**come, **self._spent.get((source, period), {})}
+        ahead = {at: spent for at, spent in known.items() if at > start}
+        used = max(0, known.get(start, 0) + sum(ahead.values()) + count)
         earlier = sorted((at, spent) for at, spent in known.items() if at < start)
+        later = sorted((at, spent) for at, spent in {**waiting, **ahead}.items() if at > start)
         self._spent[source, period] = dict([*earlier, (start, used)][-KEPT_PERIODS:])
+        self._spent[source, not_yet(period)] = dict(later[:KEPT_PERIODS])
         return used
 
     def rewrite(self, lane: LaneState) -> int:

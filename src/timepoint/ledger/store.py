@@ -112,7 +112,8 @@ class Store(Protocol):
         """Adds ``count`` requests to those of the period of a quota that began at ``start``; how many it has then.
 
         A negative ``count`` gives back what was not used. What was noted for later periods becomes part of this one:
-        the clock had been ahead, and these requests were made. The newest three periods are kept.
+        the clock had been ahead, and these requests were made. They are known again when their time comes, since it may
+        be that the clock was right and is behind now. The newest three periods are kept.
         """
         ...
 
