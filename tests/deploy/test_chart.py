@@ -18,7 +18,7 @@ import yaml
 
 from tests.deploy.fields import mistakes
 from tests.deploy.rendering import CASES, CHART, ROOT, Rendered, kept, values, values_file
-from tests.docs.pages import blocks
+from tests.docs.pages import Block, blocks
 from tests.docs.test_docs import assert_rules, is_known
 from timepoint.config import load_config
 
@@ -218,11 +218,16 @@ def test_default_alerts_are_those_of_the_page() -> None:
 
 
 def test_an_alert_can_be_left_out() -> None:
-    """What ``disabledAlerts`` names is not there, and everything else is, with the labels that were asked for."""
-    every = {rule["alert"] for rule in rules(kept("cronjob"))}
-    some = {rule["alert"] for rule in rules(kept("full")) if "alert" in rule}
-    assert every - some == {"TimepointRejects"}
-    assert all(rule["labels"]["team"] == "grid" for rule in rules(kept("full")) if "alert" in rule)
+    """What ``disabledAlerts`` names is not there, nor is, with a CronJob, what its schedule decides; all others are."""
+    every = set(re.findall(r"- alert: (\w+)", (CHART / "files" / "alerts.yaml").read_text("utf-8")))
+    assert every - {rule["alert"] for rule in rules(kept("full")) if "alert" in rule} == {"TimepointRejects"}
+    assert every - {rule["alert"] for rule in rules(kept("cronjob"))} == {"TimepointRunOverdue"}
+
+
+def test_alerts_get_labels() -> None:
+    """Each default alert has the labels that were asked for, beside its own."""
+    default = [rule["labels"] for rule in rules(kept("full")) if "alert" in rule]
+    assert all(labels["team"] == "grid" and labels["severity"] for labels in default)
 
 
 def test_alerts_fire_for_this_release(tmp_path: Path, promtool: str) -> None:
@@ -312,3 +317,23 @@ def test_every_value_is_tried_in_a_case() -> None:
     defaults = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     assert set(defaults) - tried == set()
     assert all(values_file(case).read_text("utf-8").startswith("# ") for case in CASES)
+
+
+VALUES = blocks("yml", [ROOT / "docs" / "deploy" / "kubernetes.md"])
+
+
+@pytest.mark.parametrize("block", VALUES, ids=str)
+def test_values_on_the_page_are_values_of_the_chart(block: Block) -> None:
+    """Each block of values names values that there are."""
+    chosen = leaves(yaml.safe_load(block.text))
+    known = leaves(yaml.safe_load((CHART / "values.yaml").read_text("utf-8")))
+    assert [path for path in chosen if not any(path == name or path.startswith(f"{name}.") for name in known)] == []
+
+
+def test_kubernetes_knows_what_the_page_applies() -> None:
+    """The pod that restores a backup is one that Kubernetes takes, and writes as the exporter's user."""
+    (block,) = blocks("json", [ROOT / "docs" / "deploy" / "kubernetes.md"])
+    pod = json.loads(block.text)
+    assert mistakes(pod) == []
+    wanted = kept("default").pod["spec"]["securityContext"]
+    assert pod["spec"]["securityContext"].items() <= wanted.items()

@@ -84,7 +84,7 @@ func add(t reflect.Type, fields map[string]string) {
 func main() {
 	kinds := map[string]string{}
 	for version, objects := range map[string][]any{
-		"v1":                       {core.ConfigMap{}, core.Secret{}, core.Service{}, core.ServiceAccount{}, core.PersistentVolumeClaim{}},
+		"v1":                       {core.ConfigMap{}, core.Secret{}, core.Service{}, core.ServiceAccount{}, core.PersistentVolumeClaim{}, core.Pod{}},
 		"apps/v1":                  {apps.StatefulSet{}},
 		"batch/v1":                 {batch.CronJob{}},
 		"networking.k8s.io/v1":     {networking.NetworkPolicy{}},
