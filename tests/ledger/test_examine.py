@@ -62,6 +62,28 @@ def test_a_sound_ledger_has_no_findings(path: Path) -> None:
     assert (other.job, other.series, other.last_attempt, other.version) == ("other", 0, T0, 0)
 
 
+def test_a_reading_that_is_newer_than_the_fire_time_is_sound(tmp_path: Path) -> None:
+    """A request that does not name its window may be answered with a value of the very moment."""
+    path = tmp_path / "ledger.sqlite"
+    store = open_store(path)
+    now = T0 + 26 * 60_000
+    late = facts(0, 15, window_is_asked=False, now=now, settled=now)
+    Ledger(store, [counter("y_total", Temporality.CUMULATIVE)]).run(late, {"": instants((26, 5))})
+    store.close()
+    assert found(path) == {}
+
+
+def test_a_revision_that_was_ignored_is_sound(tmp_path: Path) -> None:
+    """A reading that rose, and was not to count, makes the next one count from there: less than nothing came before."""
+    path = tmp_path / "ledger.sqlite"
+    store = open_store(path)
+    ledger = Ledger(store, [counter("y_total", Temporality.CUMULATIVE, OnRevision.IGNORE)])
+    ledger.run(facts(0, 20, overlap=20), {"": instants((14, 0.0))})
+    ledger.run(facts(10, 30, overlap=20), {"": instants((14, 1.0))})
+    store.close()
+    assert found(path) == {}
+
+
 DELTA = "WHERE id = (SELECT min(series.id) FROM series JOIN metric ON metric.id = metric_id WHERE name = 'x_total')"
 READING = "WHERE id = (SELECT min(series.id) FROM series JOIN metric ON metric.id = metric_id WHERE name = 'y_total')"
 
@@ -101,7 +123,7 @@ def test_each_promise_that_is_broken_is_found(path: Path, check: str) -> None:
         ("UPDATE series SET text = '{a=\"1\"}'", "texts", "2 times"),
         (f"UPDATE state SET value = NULL {DELTA}", "totals", "None"),
         (f"UPDATE state SET debt = -0.5 {DELTA}", "debts", "-0.5"),
-        (f"UPDATE state SET carry = -1 {READING}", "carries", "-1.0"),
+        (f"UPDATE state SET carry = -1 {READING}", "readings", "its readings come to"),
         ("DELETE FROM metric WHERE name = 'y_total'", "references", "belongs to a row of metric"),
         ("CREATE TABLE other (id)", "tables", "table other is not of timepoint"),
         ("DROP INDEX series_of_metric", "tables", "series_of_metric is missing"),

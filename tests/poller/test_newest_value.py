@@ -67,3 +67,36 @@ async def test_a_value_younger_than_the_delay_is_not_used(tmp_path: Path) -> Non
     assert report.reason == "all_unused"
     assert "after the window, which is what has settled" in report.error
     assert b.samples() == {}
+
+
+async def test_an_amount_that_is_shown_after_its_window_is_late_and_not_lost(tmp_path: Path) -> None:
+    """An API that shows its newest amount sometimes before and sometimes after the run is counted once for each.
+
+    But for the first, which began before anything was asked for.
+    """
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        CONFIG.replace("DELAY", "0s")
+        .replace("temporality: cumulative", "temporality: delta, time: {AMOUNT}")
+        .replace("every: 30m", "every: 15m")
+        .replace("AMOUNT", "at: $.at, format: unix_ms, interval: 30m, labelled: end")
+    )
+    [job] = load_config(path, {}).jobs
+    b = Bench(tmp_path, job, lambda _: None)
+    half = 30 * MINUTE
+    lags = [0, 0, 0, 1, 1, 0, 1, 1, 1, 1]
+
+    def answer(_: Window) -> Answer:
+        lag = lags[len(b.source.windows) - 1]
+        newest = (b.clock.now() - lag * MINUTE) // half * half
+        body = {"at": newest, "power": 40, "reading": 1}
+        return Answer(200, "application/json", json.dumps(body).encode(), "https://fake.example/")
+
+    b.source.answer = answer
+    await b.clock.advance(minutes=(half - b.clock.now() % half) // MINUTE)
+    for run in range(len(lags)):
+        await b.run()
+        if run % 2:
+            total = b.samples().get("energy_joules_total", 0)
+            assert total == run // 2, "an amount is missing, or counts twice"
+        await b.clock.advance(minutes=15)

@@ -40,9 +40,9 @@ Planner = Callable[[Times, Times, Sequence[int], Memory], Plan]
 
 
 class Chooser(Protocol):
-    """Says which points of a grid may be used, by their indices."""
+    """Says which points of a grid may be used, by their indices, for a series that was counted for ``known``."""
 
-    def __call__(self, times: Times, *, timed: bool) -> Sequence[int]: ...
+    def __call__(self, times: Times, known: Times, *, timed: bool) -> Sequence[int]: ...
 
 
 class _Plans:
@@ -61,7 +61,7 @@ class _Plans:
         plan = self._by_grids.get(key)
         if plan is None:
             lane = self._metric.lane
-            usable = self._choose(offered, timed=self._metric.spec.timed)
+            usable = self._choose(offered, state.times, timed=self._metric.spec.timed)
             plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
             rest = lane.reach.rest(offered, usable)
             plan.unused = rest.unused
@@ -94,7 +94,7 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
     A series that has a usable point is in the run, even if its value is refused: one bad value does not take a counter
     from the page.
     """
-    plans = _Plans(metric, plan_delta, metric.lane.reach.for_counters)
+    plans = _Plans(metric, plan_delta, metric.lane.reach.for_amounts)
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
     append, new = changes.updates.append, changes.new
     created = metric.lane.facts.now

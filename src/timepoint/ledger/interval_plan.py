@@ -67,7 +67,24 @@ class Reach:
             if (s >= oldest and begin < e <= end if s < e else begin <= s < end or s == fire)
         ]
 
-    def for_readings(self, times: Times, *, timed: bool) -> list[int]:
+    def for_amounts(self, times: Times, known: Times, *, timed: bool) -> list[int]:
+        """Indices of the amounts that a delta counter may use, ascending, for a series that was counted for ``known``.
+
+        If the request does not name its window, the API may show an amount only after the run whose window held it. One
+        that begins behind all that its series has counted was never counted, so it is late, and not lost. And while the
+        newest that was counted is shown, the series is there, also if nothing of it is new.
+        """
+        usable = self.for_counters(times, timed=timed)
+        if self.asked or not len(known):
+            return usable
+        begin, newest, border = known.starts[-1], known.ends[-1], self.end
+        taken = set(usable)
+        for i, (s, e) in enumerate(zip(times.starts, times.ends, strict=True)):
+            if (newest <= s < border and e <= border) or (s == begin and e == newest):
+                taken.add(i)
+        return sorted(taken)
+
+    def for_readings(self, times: Times, known: Times, *, timed: bool) -> list[int]:  # noqa: ARG002 - as for amounts
         """Indices of the readings that a cumulative counter may use, ascending.
 
         A reading is about its end: since when it runs says nothing of where it belongs. If the request does not name

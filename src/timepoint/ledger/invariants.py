@@ -19,7 +19,8 @@ from timepoint.ledger.source_rows import KEPT_PERIODS
 from timepoint.model import METRIC_NAME, MetricType, Temporality, Times, series_text, split_series_text
 
 _SERIES = """
-SELECT job, lane, name, shape, text, value, carry, debt, recent, seen_at, watermark, last_fire, page_since, open_run
+SELECT job, lane, name, shape, text, value, carry, debt, recent, seen_at, watermark, last_fire, page_since, open_run,
+    last_accepted
 FROM series JOIN state USING (id) JOIN metric ON metric.id = series.metric_id JOIN lane ON lane.id = metric.lane_id
 """
 _SHAPE_PARTS = 3
@@ -118,8 +119,6 @@ def _carries(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"{series}: its carry is {series.carry}"
         elif series.is_delta and abs(series.carry) > ulp(total):
             yield f"{series}: {series.carry} is more than rounding takes from a total of {total}"
-        elif not series.is_delta and series.carry < 0.0:
-            yield f"{series}: its earlier lives came to {series.carry}"
 
 
 def _readings(connection: sqlite3.Connection) -> Iterator[str]:
@@ -191,7 +190,7 @@ class _Series:
     __slots__ = ("_blob", "_unpacker", "_where", "carry", "debt", "is_delta", "reach", "value")
 
     def __init__(self, row: Sequence[object], unpacker: Unpacker) -> None:
-        job, lane, name, shape, text, value, carry, debt, blob, _, watermark, last_fire, *_rest = row
+        job, lane, name, shape, text, value, carry, debt, blob, _, watermark, last_fire, _, _, last_accepted = row
         self._where = (job, lane, name, text)
         self._blob = blob
         self._unpacker = unpacker
@@ -199,7 +198,9 @@ class _Series:
         self.carry: float = carry  # type: ignore[assignment]  # REAL NOT NULL
         self.debt: float = debt  # type: ignore[assignment]  # REAL NOT NULL
         self.is_delta = str(shape).split("/")[1] == Temporality.DELTA
-        instants = [at for at in (watermark, last_fire) if isinstance(at, int)]
+        # A reading may be newer than the fire time, if the request does not name its window.
+        latest = last_fire if self.is_delta else last_accepted
+        instants = [at for at in (watermark, latest) if isinstance(at, int)]
         self.reach = max(instants, default=0)
 
     def points(self) -> tuple[Times, array[float]]:
