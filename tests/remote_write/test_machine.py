@@ -66,11 +66,12 @@ class SenderMachine(RuleBasedStateMachine):
         window=st.sampled_from([0, 0, 6 * HOUR]),
         speaks_2=st.booleans(),
         max_samples=st.sampled_from([1, 3, 7, 2000]),
+        max_age=st.sampled_from([0, None]),
         seed=st.integers(0, 1000),
     )
-    def begin(self, *, window: int, speaks_2: bool, max_samples: int, seed: int) -> None:
+    def begin(self, *, window: int, speaks_2: bool, max_samples: int, max_age: int | None, seed: int) -> None:
         receiver = Receiver(window=window, speaks_2=speaks_2)
-        self.scene = Scene(spec(out_of_order=window, max_age=0, max_samples=max_samples), receiver)
+        self.scene = Scene(spec(out_of_order=window, max_age=max_age, max_samples=max_samples), receiver)
         self.chance = random.Random(seed)
         self.lost_answers = self.crashes = 0
         self.faults: list[Reply | None] = []
@@ -117,6 +118,11 @@ class SenderMachine(RuleBasedStateMachine):
         """The next requests do not reach the receiver, or get these statuses."""
         self.faults = [Reply(status, said_at=self.scene.clock.now()) for status in faults]
 
+    @rule(minutes=st.integers(20, 150))
+    def pass_time(self, minutes: int) -> None:
+        """Nobody sends for a while, for instance since the process is not there."""
+        self.scene.clock.move(minutes * 60)
+
     @rule(turns=st.integers(1, 4))
     def work(self, turns: int) -> None:
         for _ in range(turns):
@@ -147,7 +153,16 @@ class SenderMachine(RuleBasedStateMachine):
         assert stored.items() <= self.expected.items()
         assert 400 not in self.scene.receiver.statuses()
         waiting = {(row.series.id, row.at) for row in self.scene.outbox.oldest(NAME, 100_000)}
-        assert set(self.expected) == set(stored) | waiting  # O2: nothing is dead here
+        dead = self._dead()
+        assert set(self.expected) == set(stored) | waiting | dead  # O2
+        assert not dead & waiting
+
+    def _dead(self) -> set[tuple[int, int]]:
+        """What was given up: for its age and for nothing else, and where no age is too old, nothing."""
+        letters = self.scene.outbox.dead(NAME, 100_000)
+        assert {letter.reason for letter in letters} <= {"receiver_window"}
+        assert not letters or self.scene.spec.oldest
+        return {(letter.row.series.id, letter.row.at) for letter in letters}
 
     def teardown(self) -> None:
         """O2 and O9: when all faults have ended, everything arrives; O8: what was repeated was repeated."""
@@ -158,8 +173,8 @@ class SenderMachine(RuleBasedStateMachine):
         for _ in range(10 * len(self.expected) + 20):
             if asyncio.run(self._turn()):
                 break
-        assert self.scene.stored() == self.expected
-        assert self.scene.counts == (len(self.expected), len(self.expected), 0, 0)
+        assert self.scene.counts[3] == 0
+        assert set(self.scene.stored()) | self._dead() == set(self.expected)
         assert self.scene.clock.now() - began <= 30 * SECOND
         if self.lost_answers and not self.crashes:
             assert len(self.scene.receiver.heard) > self.lost_answers

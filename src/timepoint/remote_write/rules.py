@@ -6,7 +6,7 @@ know: sockets, the clock, the outbox beyond its words.
     5xx, 408, 425, no answer    the same samples again, for ever, with full jitter; Retry-After up to five minutes
     5xx, again and again        if a request without samples succeeds meanwhile, one of the samples may be the cause:
                                 halves, quarters ... A single one is parked if one of another series then succeeds; if
-                                that fails, too, it is the receiver, and the samples wait together again
+                                some of these fail, too, it is the receiver, and the samples wait together again
     400, 409, 422               halves, quarters ...; a single one is a dead letter
     413                         halves, and smaller slices from then on; a single one is a dead letter
     429                         the same samples, later
@@ -34,6 +34,7 @@ MAX_RETRY_AFTER = 300.0
 SUSPECT_AFTER, SUSPECT_FOR = 5, 60.0  # failures of the receiver over the same samples, and for how many seconds
 PARK_FOR = 10 * MINUTE
 PARKED_AT_MOST = DAY  # where no age is too old
+_TRIES = 3  # witnesses from behind the slice in one search, before it is the receiver that fails
 _LOGARITHM = 16  # doublings after which all back-offs have long been at their greatest
 
 Rows = tuple[Ready, ...]
@@ -290,15 +291,26 @@ class Courier:
         return ()
 
     def _has_witness(self, pieces: list[Rows], failed: Rows, trouble: _Trouble) -> Generator[Step, Told, bool]:
-        """Whether the receiver takes a sample of another series now: another one in each search, from the newest on."""
-        others = [ready for ready in _joined(pieces) if ready.labels != failed[0].labels]
-        if not others:
-            found = yield Seek((*failed,))
-            assert isinstance(found, tuple), "BUG: sought, and nothing given"
-            others = list(found)[::-1]
-        if not others:
-            return False
-        witness = others[-1 - (trouble.searches - 1) % len(others)]
+        """Whether the receiver takes a sample of another series now.
+
+        The first is of the slice, the newest; then some from behind it, since bad samples often stand side by side.
+        Each search asks others, so no bad witness decides for ever.
+        """
+        inside = [ready for ready in _joined(pieces) if ready.labels != failed[0].labels][::-1]
+        if inside:
+            first = inside[(trouble.searches - 1) % len(inside)]
+            if (yield from self._bears_witness(first, pieces)):
+                return True
+        found = yield Seek((*failed, *_joined(pieces)))
+        assert isinstance(found, tuple), "BUG: sought, and nothing given"
+        start = (trouble.searches - 1) * _TRIES % len(found) if found else 0
+        for witness in (found[start:] + found[:start])[:_TRIES]:
+            if (yield from self._bears_witness(witness, pieces)):
+                return True
+        return False
+
+    def _bears_witness(self, witness: Ready, pieces: list[Rows]) -> Generator[Step, Told, bool]:
+        """Sends one sample; where it is stored, it is taken out of what is still to be sent."""
         reply = yield from self._send((witness,), 0)
         if self._meaning(reply) is not Meaning.STORED:
             return False

@@ -26,7 +26,7 @@ from timepoint.remote_write.spec import ReceiverSpec
 MAX_NAME = 1024  # bytes; Mimir's default limit for the name of a label
 MAX_VALUE = 2048  # bytes; Mimir's default limit for the value of a label
 _MAX_KNOWN = 100_000  # series whose check is remembered
-_WITNESSES = 4
+_WITNESSES = 16
 
 REASONS = (
     "receiver_window",  # older than the receiver accepts
