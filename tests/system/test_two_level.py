@@ -2,9 +2,9 @@
 
 The servers run the files of ``examples/prometheus``, in both layouts (one exporter for all clusters, an exporter per
 cluster), and for each there is a central server per way to the centre: it scrapes the exporters, it federates, it
-receives. Between the first and the last run an exporter is killed and started again, and so is, by SIGTERM, the
-Prometheus of a cluster while the exporters go on. Then the API falls silent, so that all can be compared at rest. The
-story is told once per version of Prometheus; each test states one claim about it.
+receives. Between the first and the last run an exporter is killed and started again; then the Prometheus of a cluster,
+and after it the central ones, are away while the exporters go on. At last the API falls silent, so that all can be
+compared at rest. The story is told once per version of Prometheus; each test states one claim about it.
 
 Pods live for months here. What PromQL sees of pods that come and go is ``test_prometheus``' subject.
 """
@@ -21,8 +21,20 @@ from typing import Any
 
 import pytest
 
-from tests.system.support import DemoApi, Exporter, config, demo_environ, milliseconds, wait_for
-from tests.system.two_level import Server
+from tests.system.support import DemoApi, Exporter, demo_environ, milliseconds, wait_for
+from tests.system.two_level import (
+    CLUSTERS,
+    COUNTER,
+    LAYOUTS,
+    WAYS,
+    Labels,
+    Layout,
+    Server,
+    Sums,
+    expected,
+    make_layout,
+    totals,
+)
 from timepoint.clock import DAY, SECOND, SystemClock
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
@@ -30,14 +42,8 @@ from timepoint.demo.world import World
 pytestmark = pytest.mark.system
 
 JOULES_PER_WH = 3600
-COUNTER = "pod_energy_joules_total"
 RECORDED = "namespace_app:pod_energy_joules:increase1d"
-CLUSTERS = ("eu-west", "us-east")
-LAYOUTS = ("one-exporter", "exporter-per-cluster")
-WAYS = ("scrape", "federate", "receive")
 
-Labels = tuple[tuple[str, str], ...]
-Sums = dict[str, float]
 Samples = dict[Labels, list[tuple[float, float]]]
 
 LABELS = """
@@ -57,47 +63,6 @@ scrape_configs:
 
 CENTRAL = [(layout, way) for layout in LAYOUTS for way in WAYS]
 PASSED_ON = [(layout, way) for layout, way in CENTRAL if way != "scrape"]
-
-
-def totals(server: Server, selector: str = COUNTER, by: str = "cluster") -> Sums:
-    """The sum of the totals that a server shows now, by a label."""
-    found = server.query(f"sum by ({by}) ({selector})")
-    return {dict(series).get(by, ""): value for series, value in found.items()}
-
-
-def expected(layout: str, server: str) -> set[str]:
-    """The clusters that a server should know."""
-    if server in CLUSTERS:
-        return {server}
-    # A cluster without a Prometheus of its own is seen by who scrapes the exporter, and by nobody else.
-    return {*CLUSTERS, "eu-north"} if (layout, server) == ("one-exporter", "scrape") else set(CLUSTERS)
-
-
-@dataclass
-class Layout:
-    """The servers and exporters of one layout."""
-
-    name: str
-    exporters: dict[str, Exporter]
-    clusters: dict[str, Server]
-    centres: dict[str, Server]
-
-    def servers(self) -> dict[str, Server]:
-        """All servers by name."""
-        return self.clusters | self.centres
-
-    def one_is_behind(self) -> bool:
-        """Whether a server does not show what the exporters' pages hold."""
-        page: Sums = {}
-        for exporter in self.exporters.values():
-            for (name, labels), value in exporter.samples().items():
-                if name == COUNTER:
-                    cluster = dict(labels)["cluster"]
-                    page[cluster] = page.get(cluster, 0.0) + value
-        return any(
-            totals(server) != {cluster: page[cluster] for cluster in expected(self.name, name)}
-            for name, server in self.servers().items()
-        )
 
 
 @dataclass
@@ -124,7 +89,7 @@ class Story:
     accepted: dict[tuple[str, str], list[dict[str, Any]]]
     seen: dict[str, dict[str, Seen]]
     labels: dict[str, Any]
-    restarts: dict[str, tuple[float, float]]
+    away: dict[str, tuple[float, float]]
 
     def windows(self, layout: str, cluster: str) -> list[tuple[int, int]]:
         """The windows of the accepted runs that were about a cluster."""
@@ -166,36 +131,6 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield _tell(binary, tmp_path_factory.mktemp("two-level"), stack)
 
 
-def _layout(name: str, binary: str, directory: Path, environ: dict[str, str]) -> Layout:
-    """Both levels of a layout, configured and not started."""
-    exporters = {}
-    for served in ["all"] if name == "one-exporter" else CLUSTERS:
-        place = directory / f"exporter-{served}"
-        place.mkdir(parents=True)
-        text = config(every="4s", zero_first="0s")
-        if served != "all":
-            text = text.replace("{cluster}", f'{{cluster=\\"{served}\\"}}')
-        (place / "config.yaml").write_text(text)
-        exporters[served] = Exporter(place / "config.yaml", place / "data", environ)
-    clusters = {cluster: Server(binary, directory / cluster) for cluster in CLUSTERS}
-    receiver = ("--web.enable-remote-write-receiver",)
-    centres = {way: Server(binary, directory / way, receiver if way == "receive" else ()) for way in WAYS}
-    hosts = {"timepoint.example:8080": exporters["all"].port} if "all" in exporters else {}
-    hosts |= {f"timepoint.{served}.example:8080": exporter.port for served, exporter in exporters.items()}
-    hosts |= {f"prometheus.{cluster}.example:9090": server.port for cluster, server in clusters.items()}
-    hosts["prometheus.example:9090"] = centres["receive"].port
-    if name == "one-exporter":
-        clusters["eu-west"].example(f"{name}/cluster-of-the-exporter.yml", hosts)
-        clusters["us-east"].example(f"{name}/cluster.yml", hosts)
-    else:
-        clusters["eu-west"].example(f"{name}/cluster.yml", hosts)
-        clusters["us-east"].example(f"{name}/cluster.yml", hosts, eu_west="us-east")
-    centres["scrape"].example(f"{name}/central.yml", hosts)
-    centres["federate"].example("central-federate.yml", hosts)
-    centres["receive"].example("central-receive.yml", hosts)
-    return Layout(name, exporters, clusters, centres)
-
-
 def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
     """Runs everything, and ends all but the answers."""
     # The first seed of which no pod ends or begins: a life of 200 days, and a story of a minute.
@@ -203,7 +138,7 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
     silence = ExitStack()
     api = silence.enter_context(DemoApi(world, Habits(settle=5 * SECOND, failures=0, oddities=0)).running())
     stack.callback(silence.close)
-    layouts = [_layout(name, binary, directory / name, demo_environ(api)) for name in LAYOUTS]
+    layouts = [make_layout(name, binary, directory / name, demo_environ(api)) for name in LAYOUTS]
     exporters = {(layout.name, served): exporter for layout in layouts for served, exporter in layout.exporters.items()}
     labels = Server(binary, directory / "labels")
     labels.configure(LABELS, {"timepoint.example:8080": layouts[0].exporters["all"].port})
@@ -218,8 +153,8 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
         server.wait()
     for layout in layouts:
         wait_for("the first data at the centres", lambda layout=layout: _all_know(layout))  # type: ignore[misc]
-    restarts = _disturb(layouts)
-    _runs(list(exporters.values()), 1)
+    away = _disturb(layouts)
+    _run(list(exporters.values()))
     _silence(silence, list(exporters.values()))
     for layout in layouts:
         wait_for("the levels to agree", lambda layout=layout: not layout.one_is_behind())  # type: ignore[misc]
@@ -229,7 +164,7 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
         {key: exporter.accepted() for key, exporter in exporters.items()},
         {layout.name: {name: _look(server) for name, server in layout.servers().items()} for layout in layouts},
         _look_at_labels(labels),
-        restarts,
+        away,
     )
     _end_exporters(layouts, story)
     return story
@@ -239,10 +174,16 @@ def _all_know(layout: Layout) -> bool:
     return all(set(totals(server)) == expected(layout.name, name) for name, server in layout.servers().items())
 
 
-def _runs(exporters: list[Exporter], count: int) -> None:
-    """Returns when each exporter has had so many more runs."""
-    for exporter, before in [(exporter, len(exporter.accepted())) for exporter in exporters]:
-        wait_for("more runs", lambda it=exporter, least=before + count: len(it.accepted()) >= least)  # type: ignore[misc]
+def _run(exporters: list[Exporter]) -> None:
+    """Returns when each exporter has had a run that began after this call."""
+    since = SystemClock().now()
+    for exporter in exporters:
+        wait_for(
+            "another run",
+            lambda exporter=exporter: [  # type: ignore[misc]
+                run for run in exporter.accepted() if milliseconds(run["fire_time"]) > since
+            ],
+        )
 
 
 def _silence(api: ExitStack, exporters: list[Exporter]) -> None:
@@ -259,33 +200,46 @@ def _silence(api: ExitStack, exporters: list[Exporter]) -> None:
 
 
 def _disturb(layouts: list[Layout]) -> dict[str, tuple[float, float]]:
-    """Kills an exporter of each layout, and starts a Prometheus again that has missed a run.
+    """Kills an exporter of each layout, then lets a cluster miss runs, then the centres.
 
-    Gives for each layout from when until when it had no Prometheus, in seconds of this machine's clock.
+    Gives for a cluster and for the centres from when until when they were away, in seconds of this machine's clock.
     """
-    exporters = [layout.exporters.get("all") or layout.exporters["eu-west"] for layout in layouts]
-    for exporter in exporters:
+    killed = [layout.exporters.get("all") or layout.exporters["eu-west"] for layout in layouts]
+    for exporter in killed:
         exporter.kill()
         exporter.start(wait=False)
-    for exporter in exporters:
+    for exporter in killed:
         wait_for("the exporter to be ready", exporter.ready)
-    servers = [layout.clusters["eu-west"] for layout in layouts]
+    exporters = [exporter for layout in layouts for exporter in layout.exporters.values()]
+    clusters = [server for layout in layouts for server in layout.clusters.values()]
+    return {
+        "eu-west": _away([layout.clusters["eu-west"] for layout in layouts], exporters, []),
+        "centre": _away([server for layout in layouts for server in layout.centres.values()], exporters, clusters),
+    }
+
+
+def _away(servers: list[Server], exporters: list[Exporter], others: list[Server]) -> tuple[float, float]:
+    """Ends servers, and starts them again when each exporter has had a whole run, and each other server a scrape."""
     for server in servers:
         server.stop()
     stopped = SystemClock().now() / 1000
-    _runs(exporters, 2)
+    _run(exporters)
+    for server in others:
+        wait_for("a scrape meanwhile", lambda server=server: _newest_scrape(server) > stopped)  # type: ignore[misc]
     started = SystemClock().now() / 1000
     for server in servers:
         server.start()
     for server in servers:
         server.wait()
         wait_for("a scrape after the restart", lambda server=server: _newest_scrape(server) > started)  # type: ignore[misc]
-    return {layout.name: (stopped, started) for layout in layouts}
+    return stopped, started
 
 
 def _newest_scrape(server: Server) -> float:
     """When the server reached an exporter last, in seconds."""
-    return float(max(server.query('timestamp(up{job="timepoint"} == 1)').values(), default=0.0))
+    # timestamp() of an expression is when it was asked; only of a selector it is the sample's.
+    reached = server.query('timestamp(up{job="timepoint"}) and up{job="timepoint"} == 1')
+    return float(max(reached.values(), default=0.0))
 
 
 def _look(server: Server) -> Seen:
@@ -378,15 +332,27 @@ def test_every_stored_total_is_a_true_sum(story: Story, layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_what_a_prometheus_missed_is_in_its_next_sample(story: Story, layout: str) -> None:
-    """Over the time without Prometheus each counter grew by at least one run, and no such growth is lost."""
-    stopped, started = story.restarts[layout]
+@pytest.mark.parametrize("server", ["eu-west", "scrape", "federate"])
+def test_what_a_server_missed_is_in_its_next_sample(story: Story, layout: str, server: str) -> None:
+    """While a server was away each counter grew by at least one run, and no such growth is lost to it."""
+    stopped, started = story.away["eu-west" if server == "eu-west" else "centre"]
     true = story.true_totals(layout, "eu-west")
-    for pod, samples in by_pod(story.seen[layout]["eu-west"].ranges, "eu-west").items():
+    for pod, samples in by_pod(story.seen[layout][server].ranges, "eu-west").items():
         assert not [at for at, _ in samples if stopped < at < started]
         old = [value for at, value in samples if at <= stopped][-1]
         new = next(value for at, value in samples if at >= started)
         assert true[pod].index(new) > true[pod].index(old)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_receiver_misses_nothing(story: Story, layout: str) -> None:
+    """By remote write each sample gets to the centre, those of the time when it was away too."""
+    stopped, started = story.away["centre"]
+    for cluster in CLUSTERS:
+        own = passed_on(story.seen[layout][cluster].ranges, cluster)
+        central = passed_on(story.seen[layout]["receive"].ranges, cluster)
+        assert all(any(stopped < at < started for at, _ in samples) for samples in own.values())
+        assert {series: samples - central[series] for series, samples in own.items() if samples - central[series]} == {}
 
 
 @pytest.mark.parametrize(("layout", "way"), CENTRAL)
@@ -417,15 +383,6 @@ def test_samples_keep_their_times(story: Story, layout: str, way: str, what: str
             newest = max(at for at, _ in own[series])
             assert samples
             assert {sample for sample in samples if sample[0] <= newest} <= own[series]
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_receiver_has_every_sample(story: Story, layout: str) -> None:
-    """Remote write leaves nothing out, while federation takes the newest sample whenever it comes by."""
-    for cluster in CLUSTERS:
-        own = passed_on(story.seen[layout][cluster].ranges, cluster)
-        central = passed_on(story.seen[layout]["receive"].ranges, cluster)
-        assert {series: samples - central[series] for series, samples in own.items() if samples - central[series]} == {}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

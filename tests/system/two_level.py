@@ -1,7 +1,7 @@
 """Prometheus servers on two levels, started from the files of ``examples/prometheus``.
 
-Owns: the servers' processes, and what in an example becomes an address of the loopback or a shorter interval. Must not
-know: what is asserted, the exporter.
+Owns: the servers' processes, what in an example becomes an address of the loopback or a shorter interval, and which
+files and exporters make a layout. Must not know: what happens to them, what is asserted.
 """
 
 from __future__ import annotations
@@ -9,14 +9,22 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import yaml
 
-from tests.system.support import PATIENCE, Prometheus, free_port, get, wait_for
+from tests.system.support import PATIENCE, Exporter, Prometheus, config, free_port, get, wait_for
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "prometheus"
+COUNTER = "pod_energy_joules_total"
+CLUSTERS = ("eu-west", "us-east")
+LAYOUTS = ("one-exporter", "exporter-per-cluster")
+WAYS = ("scrape", "federate", "receive")
+
+Labels = tuple[tuple[str, str], ...]
+Sums = dict[str, float]
 Metadata = dict[str, str]
 
 
@@ -104,3 +112,74 @@ class Server(Prometheus):
         """What it logged about samples that it did not store."""
         lines = (self._directory / "prometheus.log").read_text().splitlines()
         return [line for line in lines if "out-of-order" in line or "out of order" in line or "duplicate" in line]
+
+
+def totals(server: Server, selector: str = COUNTER, by: str = "cluster") -> Sums:
+    """The sum of the totals that a server shows now, by a label."""
+    found = server.query(f"sum by ({by}) ({selector})")
+    return {dict(series).get(by, ""): value for series, value in found.items()}
+
+
+def expected(layout: str, server: str) -> set[str]:
+    """The clusters that a server should know."""
+    if server in CLUSTERS:
+        return {server}
+    # A cluster without a Prometheus of its own is seen by who scrapes the exporter, and by nobody else.
+    return {*CLUSTERS, "eu-north"} if (layout, server) == ("one-exporter", "scrape") else set(CLUSTERS)
+
+
+@dataclass
+class Layout:
+    """The servers and exporters of one layout."""
+
+    name: str
+    exporters: dict[str, Exporter]
+    clusters: dict[str, Server]
+    centres: dict[str, Server]
+
+    def servers(self) -> dict[str, Server]:
+        """All servers by name."""
+        return self.clusters | self.centres
+
+    def one_is_behind(self) -> bool:
+        """Whether a server does not show what the exporters' pages hold."""
+        page: Sums = {}
+        for exporter in self.exporters.values():
+            for (name, labels), value in exporter.samples().items():
+                if name == COUNTER:
+                    cluster = dict(labels)["cluster"]
+                    page[cluster] = page.get(cluster, 0.0) + value
+        return any(
+            totals(server) != {cluster: page[cluster] for cluster in expected(self.name, name)}
+            for name, server in self.servers().items()
+        )
+
+
+def make_layout(name: str, binary: str, directory: Path, environ: dict[str, str]) -> Layout:
+    """Both levels of a layout, configured and not started."""
+    exporters = {}
+    for served in ["all"] if name == "one-exporter" else CLUSTERS:
+        place = directory / f"exporter-{served}"
+        place.mkdir(parents=True)
+        text = config(every="4s", zero_first="0s")
+        if served != "all":
+            text = text.replace("{cluster}", f'{{cluster=\\"{served}\\"}}')
+        (place / "config.yaml").write_text(text)
+        exporters[served] = Exporter(place / "config.yaml", place / "data", environ)
+    clusters = {cluster: Server(binary, directory / cluster) for cluster in CLUSTERS}
+    receiver = ("--web.enable-remote-write-receiver",)
+    centres = {way: Server(binary, directory / way, receiver if way == "receive" else ()) for way in WAYS}
+    hosts = {"timepoint.example:8080": exporters["all"].port} if "all" in exporters else {}
+    hosts |= {f"timepoint.{served}.example:8080": exporter.port for served, exporter in exporters.items()}
+    hosts |= {f"prometheus.{cluster}.example:9090": server.port for cluster, server in clusters.items()}
+    hosts["prometheus.example:9090"] = centres["receive"].port
+    if name == "one-exporter":
+        clusters["eu-west"].example(f"{name}/cluster-of-the-exporter.yml", hosts)
+        clusters["us-east"].example(f"{name}/cluster.yml", hosts)
+    else:
+        clusters["eu-west"].example(f"{name}/cluster.yml", hosts)
+        clusters["us-east"].example(f"{name}/cluster.yml", hosts, eu_west="us-east")
+    centres["scrape"].example(f"{name}/central.yml", hosts)
+    centres["federate"].example("central-federate.yml", hosts)
+    centres["receive"].example("central-receive.yml", hosts)
+    return Layout(name, exporters, clusters, centres)
