@@ -187,9 +187,15 @@ def test_probes_ask_for_life_and_readiness(case: Rendered) -> None:
     assert f"--web.listen-address=:{port}" in container["args"]
 
 
-def rules(case: Rendered) -> list[dict[str, Any]]:
-    """Every rule of a case."""
-    return [rule for found in case.of("PrometheusRule") for group in found["spec"]["groups"] for rule in group["rules"]]
+def alerts(case: Rendered, group: str) -> list[dict[str, Any]]:
+    """Every alert of a group of a case."""
+    groups = [group for found in case.of("PrometheusRule") for group in found["spec"]["groups"]]
+    (found,) = [each for each in groups if each["name"] == group]
+    return [rule for rule in found["rules"] if "alert" in rule]
+
+
+FULL = alerts(kept("full"), "energy-demo-timepoint")
+CRONJOB = alerts(kept("cronjob"), "energy-demo-timepoint-exporter-timepoint")
 
 
 @EVERY
@@ -199,16 +205,21 @@ def test_prometheus_takes_the_rules(case: Rendered, tmp_path: Path, promtool: st
         assert_rules(yaml.safe_dump(found["spec"]), tmp_path, promtool)
 
 
-@pytest.mark.parametrize(("case", "job"), [("full", "grid"), ("cronjob", "grid/energy-demo-timepoint-exporter")])
-def test_alerts_are_of_this_release_alone(case: str, job: str) -> None:
+@pytest.mark.parametrize(
+    ("default", "here"),
+    [
+        (FULL, '{namespace="monitoring",job="grid"'),
+        (CRONJOB, '{namespace="grid",job="grid/energy-demo-timepoint-exporter"'),
+    ],
+    ids=["full", "cronjob"],
+)
+def test_alerts_are_of_this_release_alone(default: list[dict[str, Any]], here: str) -> None:
     """Each metric of a default alert is that of the release, by namespace and job, whatever else the selector says."""
-    namespace = kept(case).one("StatefulSet")["metadata"]["namespace"]
-    default = [rule for rule in rules(kept(case)) if rule.get("alert", "").startswith("Timepoint")]
     found = [
         selector for rule in default for selector in re.findall(r"\b(?:up|timepoint_\w+)\b(?:\{[^}]*\})?", rule["expr"])
     ]
     assert len(found) >= len(default) > 10
-    assert [text for text in found if f'{{namespace="{namespace}",job="{job}"' not in text] == []
+    assert [text for text in found if here not in text] == []
 
 
 def test_default_alerts_are_those_of_the_page() -> None:
@@ -218,16 +229,16 @@ def test_default_alerts_are_those_of_the_page() -> None:
 
 
 def test_an_alert_can_be_left_out() -> None:
-    """What ``disabledAlerts`` names is not there, nor is, with a CronJob, what its schedule decides; all others are."""
+    """What ``disabledAlerts`` names is not there, nor is what a rules file or the schedule of a CronJob replaces."""
     every = set(re.findall(r"- alert: (\w+)", (CHART / "files" / "alerts.yaml").read_text("utf-8")))
-    assert every - {rule["alert"] for rule in rules(kept("full")) if "alert" in rule} == {"TimepointRejects"}
-    assert every - {rule["alert"] for rule in rules(kept("cronjob"))} == {"TimepointRunOverdue"}
+    assert every - {rule["alert"] for rule in FULL} == {"TimepointRejects", "TimepointDebt"}
+    assert [rule["alert"] for rule in alerts(kept("full"), "timepoint")] == ["TimepointDebt"]
+    assert every - {rule["alert"] for rule in CRONJOB} == {"TimepointRunOverdue"}
 
 
 def test_alerts_get_labels() -> None:
     """Each default alert has the labels that were asked for, beside its own."""
-    default = [rule["labels"] for rule in rules(kept("full")) if "alert" in rule]
-    assert all(labels["team"] == "grid" and labels["severity"] for labels in default)
+    assert all(rule["labels"]["team"] == "grid" and rule["labels"]["severity"] for rule in FULL)
 
 
 def test_alerts_fire_for_this_release(tmp_path: Path, promtool: str) -> None:

@@ -7,8 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
-from tests.deploy.rendering import CASES, CHART, kept, parsed, template, values_file
+from tests.deploy.fields import mistakes
+from tests.deploy.rendering import CASES, CHART, kept, parsed, template, values, values_file
+from timepoint.cli.main import main
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -38,6 +42,24 @@ def test_the_config_can_come_from_a_file(helm: str, tmp_path: Path) -> None:
     assert found["data"]["timepoint.yaml"] == text
 
 
+def test_rules_that_timepoint_writes_can_be_given(helm: str, tmp_path: Path) -> None:
+    """A file of ``timepoint rules`` becomes groups of the PrometheusRule, and no alert is there twice."""
+    config = tmp_path / "energy.yaml"
+    config.write_text(yaml.safe_dump(values("default")["config"]))
+    written = CliRunner().invoke(main, ["rules", str(config), "--scrape-job", "energy-demo-timepoint-exporter"])
+    assert written.exit_code == 0, written.output
+    (tmp_path / "rules.yaml").write_text(written.output)
+    files = ["--set-file", f"config={config}", "--set-file", f"prometheusRule.rulesFile={tmp_path / 'rules.yaml'}"]
+    result = template(helm, *files, "--set", "prometheusRule.enabled=true")
+    assert result.returncode == 0, result.stderr
+    (rule,) = [found for found in parsed(result.stdout) if found["kind"] == "PrometheusRule"]
+    groups = rule["spec"]["groups"]
+    assert mistakes(rule) == []
+    assert [group for group in yaml.safe_load(written.output)["groups"] if group not in groups] == []
+    names = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_another_config_starts_the_pod_again(helm: str, tmp_path: Path) -> None:
     """The annotation with the checksum of the config changes with it, and with nothing else."""
     sums = []
@@ -65,6 +87,7 @@ def test_another_config_starts_the_pod_again(helm: str, tmp_path: Path) -> None:
         ("cronJob.enabled=true,persistence.accessModes={ReadWriteOncePod}", "a volume that two pods can mount"),
         ("replicaCount=2", "additional properties 'replicaCount' not allowed"),
         ("serviceMonitor.honourLabels=true", "additional properties 'honourLabels' not allowed"),
+        ("prometheusRule.enabled=true,prometheusRule.rulesFile=nonsense", "rulesFile is no rules file of Prometheus"),
         ("service.targetPort=80", "/service/targetPort"),
         ("persistence.size=big", "/persistence/size"),
     ],
