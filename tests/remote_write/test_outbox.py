@@ -139,6 +139,15 @@ def test_a_dead_letter_can_wait_again(filled: Filled) -> None:
     assert filled.outbox.counts(A).dead == 0
 
 
+def test_a_letter_from_the_middle_waits_once_again(filled: Filled) -> None:
+    """Revived, it stands at its old place, once, and the older ones before it."""
+    filled.enqueue([A], [(series(number), NOW + number, 1.0) for number in range(3)])
+    numbers = [row.number for row in filled.outbox.oldest(A, 10)]
+    filled.outbox.settle(A, Settlement(buried=(Letter(numbers[1], "late"),)), NOW)
+    filled.outbox.revive(A, [numbers[1]])
+    assert [row.number for row in filled.outbox.oldest(A, 10)] == numbers
+
+
 def test_all_of_it_outlives_a_restart(filled: Filled) -> None:
     """Queue, parked ones, letters, counts, high marks and the version are there again."""
     filled.enqueue([A], [(series(number), NOW + number, 1.0) for number in range(4)])

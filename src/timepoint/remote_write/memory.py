@@ -5,7 +5,7 @@ Owns: queues that last as long as the object. Must not know: senders, receivers,
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,7 +35,10 @@ class _Queue:
 
     def add(self, row: Pending) -> None:
         self.rows[row.number] = row
-        insort(self.order, (row.at, row.number), lo=self.head)
+        key = (row.at, row.number)
+        place = bisect_left(self.order, key, lo=self.head)
+        if self.order[place : place + 1] != [key]:  # one that had left may still stand there
+            self.order.insert(place, key)
 
     def waiting(self, start: int) -> Iterator[Pending]:
         """What waits and is not parked, in order, from a place on."""
