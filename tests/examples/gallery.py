@@ -166,8 +166,8 @@ and were not tried with accounts of our own: read their documentation too, and l
 The [gallery](../docs/gallery/README.md) finds a recipe by the shape of the answer or by what the request needs, and
 shows for each a body and the metrics that come of it.
 
-[python_api.py](python_api.py) is a job whose points come from a Python function. [prometheus](prometheus) has configs of
-Prometheus for several clusters and a central server; [two levels](../docs/two-level-prometheus.md) tells about them."""
+[python_api.py](python_api.py) is a job whose points come from a Python function. [prometheus](prometheus) has configs
+of Prometheus for several clusters and a central server; [two levels](../docs/two-level-prometheus.md) tells about them."""
 
 
 @cache
