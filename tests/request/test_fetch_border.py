@@ -64,7 +64,19 @@ async def test_another_origin_in_disguise(location: str) -> None:
     assert (len(wire.received), other.received) == (1, [])
 
 
-@pytest.mark.parametrize("location", [None, "", "http://[", "http://a:99999999/", "mailto:x@y", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        None,
+        "",
+        "http://[",
+        "http://a:99999999/",
+        "mailto:x@y",
+        "file:///etc/passwd",
+        "http://xn--/",
+        "//a[::1]@",
+    ],
+)
 async def test_a_location_that_leads_nowhere(location: str | None) -> None:
     """A redirect without a usable target is an error and not tried again."""
     async with serving(redirect(location)) as wire:

@@ -303,11 +303,12 @@ def _redirected(url: URL, response: Response, method: str, redactor: Redactor) -
     try:
         target = url.join(URL(location)).with_user(None).with_fragment(None)
         inside = bool(location) and target.origin() == url.origin()
-    except ValueError:
+        host = target.host  # raises for a name that is no IDN
+    except (ValueError, IndexError):  # the latter where yarl counts on more behind the brackets of an address
         raise SourceError("redirect", f"status {response.status} with a Location that cannot be read") from None
     if not inside:
         echoed = redactor.mask(location) != location
-        where = f"{target.scheme}://{target.host}:{target.port}" if location and not echoed else "elsewhere"
+        where = f"{target.scheme}://{host}:{target.port}" if location and not echoed else "elsewhere"
         raise SourceError(
             "redirect",
             f"status {response.status} redirects to {where}; only redirects to the same scheme, host and port are "

@@ -54,6 +54,8 @@ def test_urls_that_stay(source: str, given_url: str, target: str) -> None:
         ("http://api.example/v1", "https://api.example/x"),
         ("https://api.example/v1", "javascript:alert(1)"),
         ("https://api.example/v1", "file:///etc/passwd"),
+        ("https://api.example/v1", "http://xn--/x"),
+        ("https://api.example/v1", "//a[::1]@"),
     ],
 )
 def test_urls_that_lead_away(source: str, given_url: str) -> None:

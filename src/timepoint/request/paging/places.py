@@ -142,8 +142,8 @@ def joined(base: URL, given: str) -> URL:
         raise paging_error("the URL in the answer cannot be read")
     try:
         target = base.join(URL(quote(given, safe=_SAFE), encoded=True)).with_user(None).with_fragment(None)
-        target.origin()  # raises for a URL that has none
-    except (ValueError, TypeError):
+        target.origin(), target.host  # they raise for a URL that has none, and for a name that is no IDN
+    except (ValueError, TypeError, IndexError):  # the last where yarl counts on more behind the brackets of an address
         raise paging_error("the URL in the answer cannot be read") from None
     return target
 
