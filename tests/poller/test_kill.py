@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.poller.forking import Forker
 from timepoint.clock import SystemClock
 from timepoint.errors import PublishError
 from timepoint.ledger.store import open_store
@@ -51,27 +49,8 @@ jobs:
         value: $r.v
         time: {{start: "{{window.start}}", step: 100ms}}
         labels: {{pod: $r.pod}}
+        max_age: 1h
         zero_first: 0s
-"""
-
-# Forks a poller for each line that it reads, as the supervisor does: a fresh interpreter each time would be the most
-# of the test's time.
-FORKER = """
-import os, sys
-from pathlib import Path
-from timepoint.config import load_config
-from timepoint.ledger.store import open_store
-from timepoint.poller.main import poll_forever
-
-config, data = Path(sys.argv[1]), Path(sys.argv[2])
-jobs = load_config(config, {}).jobs
-for line in sys.stdin:
-    pid = os.fork()
-    if pid == 0:
-        os._exit(poll_forever(jobs, data / "ledger.sqlite", data / "published"))
-    print(pid, flush=True)
-    _, status = os.waitpid(pid, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -164,14 +143,10 @@ def test_a_poller_killed_at_random_moments_counts_each_timepoint_once(tmp_path: 
     config.write_text(CONFIG.format(port=api.server.server_address[1]))
     moments = random.Random(20260101)
     page = Page(tmp_path / "published")
-    command = [sys.executable, "-c", FORKER, str(config), str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as forker:
-        assert forker.stdin is not None
-        assert forker.stdout is not None
+    with Forker(config, tmp_path) as forker:
         for kill in range(KILLS + 1):
             asked = len(api.windows)
-            forker.stdin.write("start\n")
-            pid = int(forker.stdout.readline())
+            pid = forker.fork()
             api.wait_for(asked + 2)  # each life does some work
             if kill % 2:  # and is killed between two runs, or anywhere in one
                 give_up = time.monotonic() + moments.uniform(0, 0.3)
@@ -179,11 +154,9 @@ def test_a_poller_killed_at_random_moments_counts_each_timepoint_once(tmp_path: 
                     page.look()
             else:  # or in the first milliseconds after a request came: before the commit, in it, before the page
                 time.sleep(moments.choice((0, moments.uniform(0, 0.004), moments.uniform(0, 0.012))))
-            os.kill(pid, signal.SIGKILL if kill < KILLS else signal.SIGTERM)
-            code = int(forker.stdout.readline())
+            code = forker.end(pid, signal.SIGKILL if kill < KILLS else signal.SIGTERM)
             page.look()
             assert code == (-signal.SIGKILL if kill < KILLS else 0)
-        forker.stdin.close()
     store = open_store(tmp_path / "ledger.sqlite")
     lane = store.load("pods", LANE)
     store.close()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.poller.test_kill import FORKER, Page
+from tests.poller.forking import Forker
+from tests.poller.test_kill import Page
 from timepoint.ledger.store import open_store
 
 KILLS = 25
@@ -133,22 +131,17 @@ def test_a_fan_out_that_is_killed_between_its_lanes_counts_each_timepoint_once(t
     config.write_text(CONFIG.format(port=api.server.server_address[1]))
     moments = random.Random(20260101)
     page = Page(tmp_path / "published")
-    command = [sys.executable, "-c", FORKER, str(config), str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as forker:
-        assert forker.stdin is not None
-        assert forker.stdout is not None
+    with Forker(config, tmp_path) as forker:
         for kill in range(KILLS + 1):
             api.fails = kill < KILLS
-            forker.stdin.write("start\n")
-            pid = int(forker.stdout.readline())
+            pid = forker.fork()
             # In the middle of a run at some place, or after a few; the last life sees every lane twice.
             api.wait_for(moments.randrange(1, 3 * len(ZONES)) if kill < KILLS else 4 * len(ZONES))
             page.look()
             time.sleep(moments.choice((0, moments.uniform(0, 0.01))))
-            os.kill(pid, signal.SIGKILL if kill < KILLS else signal.SIGTERM)
-            assert int(forker.stdout.readline()) == (-signal.SIGKILL if kill < KILLS else 0)
+            code = forker.end(pid, signal.SIGKILL if kill < KILLS else signal.SIGTERM)
+            assert code == (-signal.SIGKILL if kill < KILLS else 0)
             page.look()
-        forker.stdin.close()
     store = open_store(tmp_path / "ledger.sqlite")
     lanes = store.load_lanes("pods", [f"zone={zone}" for zone in ZONES])
     store.close()
