@@ -18,7 +18,7 @@ from timepoint.supervisor import STOP_WITHIN
 UNITS = ROOT / "deploy" / "systemd"
 TEXT = (UNITS / "timepoint.service").read_text("utf-8")
 
-# systemd-analyze says 1.3 of 10 (systemd 252; less is better). What is left is what a client and server of HTTP is for.
+# systemd-analyze says 1.2 of 10 (systemd 252; less is better). What is left is what a client and server of HTTP is for.
 MOST_EXPOSURE = 1.5
 
 
