@@ -147,6 +147,10 @@ class TestExpect:
         ("change", "sentence"),
         [
             ({"status": "error"}, "$.status is 'error', expected 'success'"),
+            (
+                {"status": "bad", "message": "over quota"},
+                "$.status is 'bad', expected 'success'; message is 'over quota'",
+            ),
             ({"status": None}, "$.status is null, expected 'success'"),
             ({"data": []}, "$.data must be present, and there is nothing"),
             ({"data": None}, "$.data must be present, and there is nothing"),

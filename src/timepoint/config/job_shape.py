@@ -74,7 +74,9 @@ class RequestShape(Shape):
         OneOf("paging", "report"),
     )
 
-    get: Text | None = described("A GET request to this path, which is appended to the URL of the source.", "/pods")
+    get: Text | None = described(
+        'A GET request to this path, which is appended to the URL of the source. `""` asks that URL itself.', "/pods"
+    )
     post: Text | None = described("A POST request to this path.", "/query")
     params: dict[str, Texts] | None = described(
         "The query of the URL. A list repeats the name.",

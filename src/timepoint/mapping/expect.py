@@ -13,6 +13,7 @@ from timepoint.mapping.nodes import equal
 from timepoint.mapping.paths import Path
 from timepoint.mapping.signals import Query, compile_query, is_empty
 from timepoint.mapping.spec import ExpectSpec, SpecProblem
+from timepoint.mapping.strangers import reason
 from timepoint.mapping.unusable import show
 
 
@@ -38,10 +39,10 @@ class Expectation:
             found = [node for _, node in query(document, document)]
             if (not found and not is_beyond) or not all(equal(node, required) for node in found):
                 shown = show(found[0]) if found else "nothing"
-                raise ContentError("expect", f"{text} is {shown}, expected {show(required)}")
+                raise ContentError("expect", f"{text} is {shown}, expected {show(required)}{reason(document)}")
         for text, query in () if is_beyond else self.present:
             if not any(not is_empty(node) for _, node in query(document, document)):
-                raise ContentError("expect", f"{text} must be present, and there is nothing")
+                raise ContentError("expect", f"{text} must be present, and there is nothing{reason(document)}")
         for text, query in self.absent:
             for _, node in query(document, document):
                 if not is_empty(node):

@@ -1,6 +1,7 @@
 """Documents that are not what the mapping was written for.
 
-Owns: the question whether the rows of a mapping could stand in a document at all. Must not know: rows themselves, what
+Owns: the question whether the rows of a mapping could stand in a document at all, and what a document says is the
+matter. Must not know: rows themselves, what
 ``expect`` says; it is asked only where that says nothing and a document gave no row.
 
 An API that answers ``{"error": "over quota"}`` with status 200 would otherwise have said that there is nothing, and the
@@ -20,6 +21,7 @@ from timepoint.mapping.paths import Capture, Index, Name, Path, Wild
 from timepoint.mapping.unusable import show
 
 _NAMES = 6
+_REASONS = frozenset(("description", "detail", "error", "errormessage", "message", "msg", "note", "reason", "title"))
 
 
 def is_strange(document: Any, walks: Iterable[Path]) -> bool:
@@ -60,6 +62,16 @@ def strange_text(document: Any, walks: Iterable[Path]) -> str:
         f"the answer has no place for {wanted}: {what}. If no path is misspelt and this is no error, but means that "
         f'there are no data yet, say so: expect: {{empty: {{present: ["{hint}"]}}}}'
     )
+
+
+def reason(document: Any) -> str:
+    """What an error document says in a text of its outermost level, as the end of a sentence; mostly nothing."""
+    for key, value in document.items() if isinstance(document, dict) else ():
+        if key.replace("_", "").lower() in _REASONS:
+            said = _plain(value)
+            if isinstance(said, str) and said:
+                return f"; {key} is {show(said)}"
+    return ""
 
 
 def _plain(node: Any) -> Any:
