@@ -10,7 +10,7 @@ from pathlib import Path
 
 from timepoint.model import FamilySpec, split_series_text
 from timepoint.poller.selfmetrics import ALL
-from timepoint.server.live import ServerFacts, live_families
+from timepoint.server.live import EVERYTHING, live_families
 from timepoint.server.process import ProcessFacts, read_python
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "metrics.md"
@@ -50,7 +50,7 @@ def reference() -> str:
 
 def _live() -> list[Row]:
     process = ProcessFacts(0.0, 0.0, 0, 0, 0, 0)
-    families = live_families(ServerFacts(poller_up=True, read_failures=0, rendered_at={"a": 0}), process, read_python())
+    families = live_families(EVERYTHING, process, read_python())
     return [(family.spec, split_series_text(family.batches[0].texts[0])[1]) for family in families]
 
 

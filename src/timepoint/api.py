@@ -264,7 +264,7 @@ class Exporter:
             raise RuntimeError("exporter.run() forks: call it in the main thread, before any other thread is started")
         jobs = self.jobs(config)
         log.configure(log_level, log_format)
-        return launch(jobs, LaunchSettings(data_dir=Path(data_dir), address=parse_listen_address(listen)))
+        return launch(jobs, LaunchSettings(data_dir=Path(data_dir), addresses=(parse_listen_address(listen),)))
 
     def poll_once(
         self,

@@ -11,9 +11,11 @@ All modules are imported before the processes part, so that they share the memor
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from timepoint.datadir import DataDirectory, Layout
 from timepoint.job import Job
 from timepoint.log import event
 from timepoint.poller import main as poller
-from timepoint.server.listening import ListenAddress, bound_address, listen
+from timepoint.server.listening import Address, ListenAddress, UnixAddress, listening, systemd_sockets
 from timepoint.server.serve import serve
 from timepoint.server.settings import ServerSettings
 from timepoint.supervisor import Child, supervise
@@ -35,10 +37,11 @@ DEFAULT_ADDRESS = ListenAddress("0.0.0.0", 8080)  # noqa: S104 - scrapers are ot
 
 @dataclass(frozen=True, slots=True)
 class LaunchSettings:
-    """Where the exporter keeps its data and where it listens."""
+    """Where the exporter keeps its data and where it listens. ``systemd``: on the sockets that systemd passes, only."""
 
     data_dir: Path = Path("timepoint-data")
-    address: ListenAddress = DEFAULT_ADDRESS
+    addresses: Sequence[Address] = (DEFAULT_ADDRESS,)
+    systemd: bool = False
     server: ServerSettings = field(default_factory=ServerSettings)
 
 
@@ -49,10 +52,11 @@ def launch(jobs: Sequence[Job], settings: LaunchSettings, beside: Sequence[Child
     loop. Raises DataDirectoryError (InUseError if another exporter has the directory) and ListenError; nothing was
     started then.
     """
-    with DataDirectory(settings.data_dir) as data, listen(settings.address) as sock:
-        announce(settings, sock, len(jobs))
-        serving = Child("server", lambda: serve_jobs(jobs, data.layout, sock, settings.server))
-        polling = Child("poller", lambda: poll_jobs(jobs, data.layout, sock))
+    with DataDirectory(settings.data_dir) as data, open_sockets(settings) as bound:
+        sockets = [sock for _, sock in bound]
+        announce(settings, [address for address, _ in bound], len(jobs))
+        serving = Child("server", lambda: serve_jobs(jobs, data.layout, sockets, settings.server))
+        polling = Child("poller", lambda: poll_jobs(jobs, data.layout, sockets))
         return supervise([serving, polling, *beside])
 
 
@@ -62,13 +66,14 @@ def serve_only(jobs: Sequence[Job], settings: LaunchSettings) -> int:
     It reads published snapshots alone and takes no lock, so it may run beside the polling.
     """
     layout = Layout(settings.data_dir)
-    with listen(settings.address) as sock:
-        announce(settings, sock, len(jobs))
+    with open_sockets(settings) as bound:
+        sockets = [sock for _, sock in bound]
+        announce(settings, [address for address, _ in bound], len(jobs))
         if not layout.published.is_dir():
             event(
                 LOGGER, logging.WARNING, "nothing_published", directory=layout.published, hint="timepoint poll --once"
             )
-        return supervise([Child("server", lambda: serve_jobs(jobs, layout, sock, settings.server))])
+        return supervise([Child("server", lambda: serve_jobs(jobs, layout, sockets, settings.server))])
 
 
 def poll_once(jobs: Sequence[Job], data_dir: Path, *, force: bool = False, only: Collection[str] = ()) -> int:
@@ -80,28 +85,49 @@ def poll_once(jobs: Sequence[Job], data_dir: Path, *, force: bool = False, only:
         return poller.poll_once(jobs, data.layout.ledger, data.layout.published, force=force, only=only)
 
 
-def announce(settings: LaunchSettings, sock: socket.socket, jobs: int) -> None:
-    """The log line that says where to look."""
-    address = bound_address(settings.address, sock)
-    event(
-        LOGGER,
-        logging.INFO,
-        "listening",
-        version=__version__,
-        jobs=jobs,
-        address=address,
-        open=f"{address.url}/",
-        metrics=f"{address.url}{settings.server.telemetry_path}",
-        data_dir=settings.data_dir,
-    )
+@contextlib.contextmanager
+def open_sockets(settings: LaunchSettings) -> Iterator[list[tuple[Address, socket.socket]]]:
+    """The sockets to serve on, each with its address. Raises ListenError."""
+    if not settings.systemd:
+        with listening(settings.addresses) as bound:
+            yield bound
+        return
+    passed = systemd_sockets(os.environ, os.getpid())
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    try:
+        yield passed
+    finally:
+        for _, sock in passed:
+            sock.close()
 
 
-def serve_jobs(jobs: Sequence[Job], layout: Layout, sock: socket.socket, settings: ServerSettings) -> int:
+def announce(settings: LaunchSettings, addresses: Sequence[Address], jobs: int) -> None:
+    """The log lines that say where to look."""
+    web = settings.server.web
+    scheme = "https" if web is not None and web.first.context is not None else "http"
+    for address in addresses:
+        url = None if isinstance(address, UnixAddress) else address.url_of(scheme)
+        event(
+            LOGGER,
+            logging.INFO,
+            "listening",
+            version=__version__,
+            jobs=jobs,
+            address=address,
+            open=f"{url}/" if url is not None else None,
+            metrics=f"{url}{settings.server.telemetry_path}" if url is not None else None,
+            data_dir=settings.data_dir,
+        )
+
+
+def serve_jobs(jobs: Sequence[Job], layout: Layout, sockets: Sequence[socket.socket], settings: ServerSettings) -> int:
     """The main of the server process."""
-    return serve(sock, layout.published, [job.name for job in jobs], settings)
+    return serve(sockets, layout.published, [job.name for job in jobs], settings)
 
 
-def poll_jobs(jobs: Sequence[Job], layout: Layout, sock: socket.socket) -> int:
+def poll_jobs(jobs: Sequence[Job], layout: Layout, sockets: Sequence[socket.socket]) -> int:
     """The main of the poller process."""
-    sock.close()  # the server's; the poller must not keep the port
+    for sock in sockets:
+        sock.close()  # the server's; the poller must not keep the port
     return poller.poll_forever(jobs, layout.ledger, layout.published)

@@ -9,7 +9,7 @@ from functools import cache
 from tests.docs.pages import ROOT, USER_PAGES, name
 from timepoint.mapping.reasons import REASONS
 from timepoint.poller.selfmetrics import ALL
-from timepoint.server.live import ServerFacts, live_families
+from timepoint.server.live import EVERYTHING, live_families
 from timepoint.server.process import ProcessFacts, read_python
 
 SOURCES = sorted((ROOT / "src" / "timepoint").rglob("*.py"))
@@ -89,7 +89,7 @@ def test_every_reject_is_told() -> None:
 def own_metrics() -> set[str]:
     """The names of the exporter's own metrics."""
     process = ProcessFacts(0.0, 0.0, 0, 0, 0, 0)
-    live = live_families(ServerFacts(poller_up=True, read_failures=0, rendered_at={"a": 0}), process, read_python())
+    live = live_families(EVERYTHING, process, read_python())
     return {metric.spec.name for metric in ALL} | {family.spec.name for family in live}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from timepoint.server.listening import ListenAddress, listen
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.serve import serving
 from timepoint.server.settings import ServerSettings
+from timepoint.server.web.current import CurrentWeb
+from timepoint.webconfig import web_source
 
 NOW = 1_750_000_000_000
 
@@ -82,6 +85,11 @@ class Stage:
     clock: SetClock
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
 
+    @property
+    def web(self) -> CurrentWeb:
+        assert self.app.web_config is not None
+        return self.app.web_config
+
     async def until_all_are_closed(self) -> None:
         """Returns when the server holds no connection any more; fails when that takes too long."""
         async with asyncio.timeout(60):
@@ -91,14 +99,17 @@ class Stage:
     def scrape_connections(self) -> list[ScrapeConnection]:
         return [connection for connection in self.server.connections if isinstance(connection, ScrapeConnection)]
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self, tls: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        name = "localhost" if tls is not None else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=tls, server_hostname=name)
         self.connections.append(writer)
         return reader, writer
 
-    async def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
+    async def ask(
+        self, path: str, method: str = "GET", body: bytes = b"", *, tls: ssl.SSLContext | None = None, **headers: str
+    ) -> Answer:
         """One request on a connection of its own; ``Accept_Encoding=...`` is a header."""
-        reader, writer = await self.connect()
+        reader, writer = await self.connect(tls)
         lines = [f"{method} {path} HTTP/1.1", "Host: test", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         lines += [f"Content-Length: {len(body)}"] if body else []
@@ -116,21 +127,27 @@ def parse_answer(raw: bytes) -> Answer:
 
 
 @contextlib.asynccontextmanager
-async def staged(directory: Path, *job_names: str, settings: ServerSettings | None = None) -> AsyncIterator[Stage]:
-    """A server over the published directory, on a free port of the loopback, with its snapshots read once."""
+async def staged(
+    directory: Path, *job_names: str, settings: ServerSettings | None = None, web: Path | None = None
+) -> AsyncIterator[Stage]:
+    """A server over the published directory, on a free port of the loopback, with its snapshots read once.
+
+    ``web`` is a web config file; it is looked at again when ``stage.web.refresh()`` says so.
+    """
     clock = SetClock()
     loader = SnapshotLoader(directory, job_names, clock)
     loader.refresh()
-    app = App(loader, settings or ServerSettings(), clock)
+    current = CurrentWeb(web_source(web), clock) if web is not None else None
+    app = App(loader, settings or ServerSettings(), clock, current)
     address = ListenAddress("127.0.0.1", 0)
     with listen(address) as sock:
         port = sock.getsockname()[1]
-        async with serving(sock, app) as server:
+        async with serving([sock], app) as server:
             stage = Stage(app, server, port, clock)
             try:
                 yield stage
             finally:
                 for writer in stage.connections:
                     writer.close()
-                    with contextlib.suppress(ConnectionError):
+                    with contextlib.suppress(OSError):  # an ssl.SSLError is one
                         await writer.wait_closed()

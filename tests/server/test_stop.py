@@ -31,7 +31,7 @@ class Life:
     async def begin(self) -> None:
         sock = self._stack.enter_context(listen(ListenAddress("127.0.0.1", 0)))
         self.port = sock.getsockname()[1]
-        await self._stack.enter_async_context(serving(sock, self._app))
+        await self._stack.enter_async_context(serving([sock], self._app))
 
     async def end(self) -> None:
         await self._stack.aclose()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from timepoint.cli.lanes import each_text
-from timepoint.cli.options import EXIT_USAGE, config_argument
+from timepoint.cli.options import EXIT_USAGE, config_argument, web_config_option
 from timepoint.clock import format_duration
-from timepoint.errors import ConfigError
+from timepoint.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from timepoint.config import Config
@@ -25,28 +25,49 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_argument
-def check(config: Path) -> None:
+@web_config_option
+def check(config: Path, web_config_file: Path | None) -> None:
     """Check CONFIG and sum up its jobs, without asking any API.
 
     Every problem of the file is printed on a line of its own: file:line:column: path: what is wrong and what to do.
     Warnings do not make the check fail. The exit code is 0 for a config that can run, else 2.
 
     \b
-    Example:
+    Examples:
       timepoint check energy.yaml
+      timepoint check energy.yaml --web.config.file web.yaml
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     from timepoint.config import load_config
 
+    problems: list[Problem] = []
     try:
         loaded = load_config(config, os.environ)
     except ConfigError as error:
-        for problem in error.problems:
+        problems = error.problems
+    web_lines, web_problems = _check_web(web_config_file)
+    problems = [*problems, *web_problems]
+    if problems:
+        for problem in problems:
             click.echo(str(problem))
-        click.echo(_count(len(error.problems), "problem"))
-        raise SystemExit(EXIT_USAGE) from None
+        click.echo(_count(len(problems), "problem"))
+        raise SystemExit(EXIT_USAGE)
     for warning in loaded.warnings:
         click.echo(f"{warning} (warning)")
-    click.echo("\n".join(summary(loaded)))
+    click.echo("\n".join([*summary(loaded), *web_lines]))
+
+
+def _check_web(path: Path | None) -> tuple[list[str], list[Problem]]:
+    """What there is to say of a web config, and what is wrong with it."""
+    if path is None:
+        return [], []
+    from timepoint.webconfig import load_web_config
+
+    try:
+        loaded = load_web_config(path)
+    except ConfigError as error:
+        return [], error.problems
+    what = ["TLS" if loaded.context is not None else "plain HTTP", _count(len(loaded.spec.users), "user")]
+    return [*(f"{path}: {warning} (warning)" for warning in loaded.warnings), f"{path}: {', '.join(what)}"], []
 
 
 def summary(config: Config) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from timepoint.cli.options import AddressType, load, log_options, told_plainly
+from timepoint.cli.options import PortType, load, log_options, told_plainly
 from timepoint.server.listening import ListenAddress
 
 
@@ -22,7 +22,7 @@ from timepoint.server.listening import ListenAddress
 @click.option(
     "--web.listen-address",
     "address",
-    type=AddressType(),
+    type=PortType(),
     default="127.0.0.1:8080",
     show_default=True,
     metavar="HOST:PORT",
@@ -31,7 +31,7 @@ from timepoint.server.listening import ListenAddress
 @click.option(
     "--api.listen-address",
     "api_address",
-    type=AddressType(),
+    type=PortType(),
     default="127.0.0.1:0",
     show_default=True,
     metavar="HOST:PORT",
@@ -88,7 +88,7 @@ def demo(
         click.echo(
             f"\n  Open {address.url}/ for the jobs, {address.url}/metrics for the metrics. Ctrl-C ends the demo.\n"
         )
-        raise SystemExit(launch(jobs, LaunchSettings(data_dir=directory, address=address), beside=[api]))
+        raise SystemExit(launch(jobs, LaunchSettings(data_dir=directory, addresses=(address,)), beside=[api]))
 
 
 def _config_file() -> Path:

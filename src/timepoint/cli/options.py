@@ -7,20 +7,24 @@ Must not know: what a command does with them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from timepoint.clock import parse_duration
 from timepoint.errors import ConfigError, InUseError, TimepointError
-from timepoint.server.listening import ListenAddress, parse_listen_address
+from timepoint.server.listening import Address, ListenAddress, UnixAddress, parse_listen_address
 
 if TYPE_CHECKING:
     from timepoint.config import Config
+    from timepoint.server.web.spec import WebSource
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -61,18 +65,28 @@ class InstantType(click.ParamType[int]):
         return round(aware.timestamp() * 1000)
 
 
-class AddressType(click.ParamType[ListenAddress]):
-    """An address to listen on."""
+class AddressType(click.ParamType[Address]):
+    """An address to listen on, or the file of a socket."""
 
     name = "address"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
-        if isinstance(value, ListenAddress):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        if isinstance(value, ListenAddress | UnixAddress):
             return value
         try:
             return parse_listen_address(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class PortType(AddressType):
+    """An address with a port."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
+        address = super().convert(value, param, ctx)
+        if isinstance(address, UnixAddress):
+            self.fail(f"{value!r} is a file: write an address such as 127.0.0.1:8080", param, ctx)
+        return address
 
 
 class TelemetryPathType(click.ParamType[str]):
@@ -124,16 +138,60 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return level(format_(command))
 
 
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """What the options of ``web_options`` say."""
+
+    addresses: tuple[Address, ...]
+    systemd: bool
+    telemetry_path: str
+    config_file: Path | None
+
+    def source(self) -> WebSource | None:
+        """The web config, if there is one; the end of the command if it cannot be used."""
+        if self.config_file is None:
+            return None
+        from timepoint.webconfig import web_source
+
+        try:
+            return web_source(self.config_file)
+        except ConfigError as error:
+            end_with_problems(error, self.config_file)
+
+
 def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--web.listen-address`` and ``--web.telemetry-path``, named as exporters name them."""
+    """``--web.listen-address`` and its relatives, named as exporters name them; given as ``web``, a WebOptions."""
+
+    @functools.wraps(command)
+    def gathered(
+        *,
+        listen_address: tuple[Address, ...],
+        systemd_socket: bool,
+        telemetry_path: str,
+        web_config_file: Path | None,
+        **others: Any,
+    ) -> Any:
+        chosen = click.get_current_context().get_parameter_source("listen_address")
+        if systemd_socket and chosen is not ParameterSource.DEFAULT:
+            raise click.UsageError("--web.systemd-socket listens where its .socket unit says: leave out one of the two")
+        return command(web=WebOptions(listen_address, systemd_socket, telemetry_path, web_config_file), **others)
+
     address = click.option(
         "--web.listen-address",
         "listen_address",
         type=AddressType(),
-        default="0.0.0.0:8080",
+        default=("0.0.0.0:8080",),
+        multiple=True,
         show_default=True,
-        metavar="HOST:PORT",
-        help="Where to listen; also :8080 (every address) or [::1]:8080.",
+        metavar="ADDRESS",
+        help="Where to listen: HOST:PORT, :8080 (every address), [::1]:8080 or unix:///run/timepoint.sock?mode=0660. "
+        "May be given again.",
+    )
+    systemd = click.option(
+        "--web.systemd-socket",
+        "systemd_socket",
+        is_flag=True,
+        help="Listen on the sockets that systemd passes, instead of --web.listen-address.",
     )
     path = click.option(
         "--web.telemetry-path",
@@ -144,8 +202,16 @@ def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="PATH",
         help="The path of the metrics.",
     )
-    return address(path(command))
+    return address(systemd(web_config_option(path(gathered))))
 
+
+web_config_option: Decorator = click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="TLS, users and headers, in the format of Prometheus' exporter-toolkit.",
+)
 
 ready_option: Decorator = click.option(
     "--ready-requires",
@@ -203,11 +269,16 @@ def load(path: Path) -> Config:
     try:
         config = load_config(path, os.environ)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        count = len(error.problems)
-        click.echo(f"{count} problem{'s' if count != 1 else ''} in {path}; nothing was started.", err=True)
-        raise SystemExit(EXIT_USAGE) from None
+        end_with_problems(error, path)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
     return config
+
+
+def end_with_problems(error: ConfigError, path: Path) -> NoReturn:
+    """Every problem of a file on standard error, and the end of the command."""
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    count = len(error.problems)
+    click.echo(f"{count} problem{'s' if count != 1 else ''} in {path}; nothing was started.", err=True)
+    raise SystemExit(EXIT_USAGE) from None

@@ -11,6 +11,7 @@ import click
 
 from timepoint.cli.options import (
     DurationType,
+    WebOptions,
     config_argument,
     data_dir_option,
     load,
@@ -19,7 +20,6 @@ from timepoint.cli.options import (
     told_plainly,
     web_options,
 )
-from timepoint.server.listening import ListenAddress
 
 
 @click.command()
@@ -39,8 +39,7 @@ from timepoint.server.listening import ListenAddress
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: Path,
     data_dir: Path,
-    listen_address: ListenAddress,
-    telemetry_path: str,
+    web: WebOptions,
     log_level: str,
     log_format: str,
     ready_requires: str,
@@ -55,6 +54,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     Examples:
       timepoint run energy.yaml
       timepoint run energy.yaml --web.listen-address 127.0.0.1:9100 --data-dir /var/lib/timepoint
+      timepoint run energy.yaml --web.config.file web.yaml
       timepoint run energy.yaml --log.format json --log.level warning
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     from timepoint import log
@@ -65,11 +65,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     log.configure(log_level, log_format)
     settings = LaunchSettings(
         data_dir=data_dir,
-        address=listen_address,
+        addresses=web.addresses,
+        systemd=web.systemd,
         server=ServerSettings(
-            telemetry_path=telemetry_path,
+            telemetry_path=web.telemetry_path,
             ready_requires_fresh=ready_requires == "fresh",
             poller_deadline=poller_deadline,
+            web=web.source(),
         ),
     )
     with told_plainly():

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from timepoint.cli.options import (
+    WebOptions,
     config_argument,
     data_dir_option,
     load,
@@ -18,7 +19,6 @@ from timepoint.cli.options import (
     told_plainly,
     web_options,
 )
-from timepoint.server.listening import ListenAddress
 
 
 @click.command()
@@ -27,11 +27,10 @@ from timepoint.server.listening import ListenAddress
 @web_options
 @log_options
 @ready_option
-def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
+def serve(
     config: Path,
     data_dir: Path,
-    listen_address: ListenAddress,
-    telemetry_path: str,
+    web: WebOptions,
     log_level: str,
     log_format: str,
     ready_requires: str,
@@ -52,8 +51,11 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     loaded = load(config)
     log.configure(log_level, log_format)
     server = ServerSettings(
-        telemetry_path=telemetry_path, ready_requires_fresh=ready_requires == "fresh", poller_required=False
+        telemetry_path=web.telemetry_path,
+        ready_requires_fresh=ready_requires == "fresh",
+        poller_required=False,
+        web=web.source(),
     )
     with told_plainly():
-        code = serve_only(loaded.jobs, LaunchSettings(data_dir, listen_address, server))
+        code = serve_only(loaded.jobs, LaunchSettings(data_dir, web.addresses, web.systemd, server))
     raise SystemExit(code)

@@ -14,6 +14,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -21,6 +23,7 @@ from timepoint.clock import Clock
 from timepoint.exposition.negotiate import negotiate
 from timepoint.exposition.page import Page
 from timepoint.server import landing
+from timepoint.server.accepting import Acceptor
 from timepoint.server.connection import HEADERS, ScrapeConnection
 from timepoint.server.live import ServerFacts, live_families
 from timepoint.server.loader import Held, SnapshotLoader
@@ -29,6 +32,11 @@ from timepoint.server.selection import Selections, read_selection
 from timepoint.server.settings import ServerSettings
 from timepoint.server.slices import slices
 from timepoint.server.status import JobStatus, Verdict, health, read_jobs, read_ledger_trouble, readiness
+from timepoint.server.web.current import CurrentWeb
+from timepoint.server.web.gate import Gate
+
+if TYPE_CHECKING:
+    import ssl
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +58,10 @@ class App:
     loader: SnapshotLoader
     settings: ServerSettings
     clock: Clock
+    web_config: CurrentWeb | None = None
+    acceptor: Acceptor | None = field(init=False, default=None)
     started: float = field(init=False)
+    _gate: Gate | None = field(init=False)
     _table: Mapping[str, Answer] = field(init=False)
     _start_time: float | None = field(init=False)
     _python: PythonFacts = field(init=False)
@@ -58,6 +69,7 @@ class App:
 
     def __post_init__(self) -> None:
         self.started = self.clock.monotonic()
+        self._gate = Gate(self.web_config, self.clock) if self.web_config is not None else None
         self._start_time = read_start_time()
         self._python = read_python()
         self._table = {
@@ -68,33 +80,65 @@ class App:
             self.settings.telemetry_path: self._metrics,
         }
 
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The TLS settings for a connection that begins now; None for plain HTTP."""
+        return self.web_config.loaded.context if self.web_config is not None else None
+
+    def client_sans(self) -> frozenset[str] | None:
+        """The names of which a client certificate must have one; None for any."""
+        tls = self.web_config.loaded.spec.tls if self.web_config is not None else None
+        return tls.client_allowed_sans if tls is not None else None
+
+    def close(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request; a failure inside is logged once and told as 500."""
+        connection = request.protocol
+        assert isinstance(connection, ScrapeConnection)
+        served = False
         try:
-            return await self._dispatch(request)
+            response = await self._pass(request, connection)
+            served = response.status < HTTPStatus.BAD_REQUEST
         except Exception as error:
             log.exception("a request could not be answered", extra={"path": request.path})
             return _text(500, f"timepoint cannot make this page: {type(error).__name__}. The log says more.\n")
+        else:
+            return response
         finally:
-            connection = request.protocol
-            if isinstance(connection, ScrapeConnection):
-                connection.request_ends()
+            connection.request_ends(served=served)
+
+    async def _pass(self, request: web.BaseRequest, connection: ScrapeConnection) -> web.StreamResponse:
+        """What the gate or, behind it, a page answers."""
+        refusal: web.StreamResponse | None = None
+        if connection.head_is_large:
+            refusal = _text(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of this request is too large.\n")
+        elif self._gate is not None:
+            refusal = await self._gate.refusal(request, connection.guest.peer)
+        response = refusal if refusal is not None else await self._dispatch(request)
+        if not response.prepared:
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            if self._gate is not None:
+                response.headers.update(self._gate.headers)
+            if request.body_exists:
+                response.force_close()
+        return response
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         answer = self._table.get(request.path)
         if answer is None:
-            response: web.StreamResponse = _text(
-                404, "There is no such page. The metrics are at another path; see /.\n"
-            )
-        elif request.method not in READ_METHODS:
-            response = _text(405, "This page can only be read.\n", {"Allow": ", ".join(READ_METHODS)})
-        elif request.body_exists:
-            response = _text(400, "A request for this page has no body.\n")
-        else:
-            return await answer(request)
+            return _text(404, "There is no such page. The metrics are at another path; see /.\n")
+        if request.method not in READ_METHODS:
+            return _text(405, "This page can only be read.\n", {"Allow": ", ".join(READ_METHODS)})
         if request.body_exists:
-            response.force_close()
-        return response
+            return _text(400, "A request for this page has no body.\n")
+        return await answer(request)
+
+    def _headers(self) -> Mapping[str, str]:
+        """Of every answer: the web config's win over the page's own."""
+        return {**HEADERS, **(self._gate.headers if self._gate is not None else {})}
 
     async def _metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         held = self.loader.held
@@ -104,7 +148,7 @@ class App:
         pages = self._selections.of(held.pages_at(now), selection)
         extra = selection.of_live(live_families(*self._facts(held)))
         page = pages.page(wanted.format, gzip=wanted.gzip, now=now, extra=extra)
-        headers = {**HEADERS, "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
+        headers = {**self._headers(), "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
         if wanted.gzip:
             headers["Content-Encoding"] = "gzip"
         return await self._send(request, page, headers)
@@ -186,7 +230,9 @@ class App:
         rendered_at = {job.job_name: job.rendered_at for job in held.jobs}
         problems = len(held.pages.problems)
         poller_up = self._poller_up(held) if self.settings.poller_required else None
-        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems)
+        connections = self.acceptor.facts if self.acceptor is not None else None
+        web_facts = self._gate.facts if self._gate is not None else None
+        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems, connections, web_facts)
         return server, read_process(self._start_time), self._python
 
 

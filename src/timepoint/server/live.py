@@ -7,7 +7,7 @@ Pure: facts come in, families go out. Must not know: where facts come from, how 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, series_text
@@ -25,12 +25,43 @@ class ServerFacts:
     read_failures: int
     rendered_at: Mapping[str, int]
     problems: int = 0
+    connections: Connections | None = None
+    web: WebFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many there are, and how many were ended before they were answered, by the word for it."""
+
+    open: int = 0
+    ended: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WebFacts:
+    """Of the web config: whether its last reload was good, when the one in force was read (ms), who was refused."""
+
+    good: bool = True
+    at: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+EVERYTHING = ServerFacts(
+    poller_up=True,
+    read_failures=0,
+    rendered_at={"a": 0},
+    connections=Connections(ended={"refused": 0}),
+    web=WebFacts(refused={"password": 0}),
+)
+"""Facts with which no family is missing: for the reference."""
 
 
 def live_families(server: ServerFacts, process: ProcessFacts, python: PythonFacts) -> list[FamilySnapshot]:
     """The server's own families, sorted by name."""
     families = [
         *_server_families(server),
+        *_connection_families(server.connections),
+        *_web_families(server.web),
         *_process_families(process),
         _family(
             FamilySpec("python_info", MetricType.INFO, "The Python that serves this page."),
@@ -84,6 +115,48 @@ def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
             {series_text({"job_name": name}): at / 1000 for name, at in sorted(server.rendered_at.items())},
         ),
     ]
+
+
+def _connection_families(connections: Connections | None) -> list[FamilySnapshot]:
+    if connections is None:
+        return []
+    ended = FamilySpec(
+        "timepoint_web_connections_ended_total",
+        MetricType.COUNTER,
+        "Connections that ended unanswered: refused or evicted because there were too many, or in their handshake.",
+    )
+    return [
+        _family(
+            FamilySpec("timepoint_web_connections", MetricType.GAUGE, "Connections that are open, idle ones too."),
+            {"": float(connections.open)},
+        ),
+        _family(ended, _by_reason(connections.ended)),
+    ]
+
+
+def _web_families(web: WebFacts | None) -> list[FamilySnapshot]:
+    if web is None:
+        return []
+    name = "timepoint_web_config_last_reload"
+    good = "1 if --web.config.file could be used when it last changed; 0: the settings before stay in force."
+    refused = "Requests that were not let through: by password, for too many guesses, by the rate limit."
+    at = FamilySpec(
+        f"{name}_success_timestamp_seconds",
+        MetricType.GAUGE,
+        "When the web config that is in force was read. Absent without --web.config.file.",
+        unit="seconds",
+    )
+    return [
+        _family(FamilySpec(f"{name}_successful", MetricType.GAUGE, good), {"": float(web.good)}),
+        _family(at, {"": web.at / 1000}),
+        _family(
+            FamilySpec("timepoint_web_requests_refused_total", MetricType.COUNTER, refused), _by_reason(web.refused)
+        ),
+    ]
+
+
+def _by_reason(counts: Mapping[str, int]) -> dict[str, float]:
+    return {series_text({"reason": reason}): float(count) for reason, count in sorted(counts.items())}
 
 
 def _process_families(process: ProcessFacts) -> list[FamilySnapshot]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from timepoint.clock import MINUTE
+from timepoint.server.web.spec import WebSource
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how much one client may take. Seconds and bytes.
+    """How long and how much one client may take. Seconds, bytes and connections.
 
     ``keepalive`` is longer than the five minutes after which Prometheus drops an idle connection by itself, so that the
-    server never closes one under a request that is on its way.
+    server never closes one under a request that is on its way. ``slow`` is when a client that reads its page may have
+    to go for another one: the default timeout of a scrape. ``local`` are the clients that only the limit in all counts
+    for: a proxy on this machine speaks for many.
     """
 
     head_deadline: float = 10.0
@@ -26,6 +29,12 @@ class Limits:
     max_line: int = 8 * 1024
     max_field: int = 8 * 1024
     max_headers: int = 64
+    max_head: int = 16 * 1024
+    handshake_deadline: float = 5.0
+    connections: int = 256
+    connections_per_peer: int = 32
+    slow: float = 10.0
+    local: frozenset[str] = frozenset(("127.0.0.1", "::1", "unix"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,7 @@ class ServerSettings:
     """Settings of the server process. ``poller_deadline`` in milliseconds.
 
     ``ready_requires_fresh``: every metric must be fresh for ``/-/ready``, too.
+    ``web`` is the web config, None for plain HTTP without users.
     ``poller_required`` is False where ``timepoint poll --once`` fills the directory: no heartbeat is expected then.
     """
 
@@ -40,4 +50,5 @@ class ServerSettings:
     ready_requires_fresh: bool = False
     poller_deadline: int = 2 * MINUTE
     poller_required: bool = True
+    web: WebSource | None = None
     limits: Limits = Limits()
