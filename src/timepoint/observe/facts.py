@@ -14,6 +14,7 @@ from timepoint.clock import DAY, SECOND
 from timepoint.job import HttpPolling, Job, ScheduleSpec
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.plans import MetricPlan
+from timepoint.mapping.stamps import Length
 from timepoint.model import MetricSpec, MetricType
 from timepoint.poller.schedule import next_fire
 from timepoint.request.each.spec import Discovery, EachSpec, ListFile
@@ -139,7 +140,7 @@ def _job(job: Job) -> JobFacts:
         source=job.polling.source.name if isinstance(job.polling, HttpPolling) else "",
         period=longest_period(job.schedule),
         is_cron=job.schedule.cron is not None,
-        step=job.window.longest_step if is_http else 0,
+        step=_usual(job.window.step) if is_http else 0,
         delay=job.window.delay,
         timeout=job.timeout,
         has_lanes=job.each is not None,
@@ -147,6 +148,13 @@ def _job(job: Job) -> JobFacts:
         series=_most_series(job),
         metrics=metrics,
     )
+
+
+def _usual(step: int | Length) -> int:
+    """A step as ranges are thought of: a day is 24 hours, whatever clocks do, and a month has 31 days."""
+    if isinstance(step, Length):
+        return (31 * step.months + step.days) * DAY + step.milliseconds
+    return step
 
 
 def longest_period(schedule: ScheduleSpec) -> int:

@@ -67,8 +67,8 @@ def metric_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
         if panels:
             source = f" from {job.source}" if job.source else ""
             delayed = f", {format_duration(job.delay)} late" if job.delay else ""
-            often = "at most " if job.is_cron else ""
-            yield Row(f"{job.name}: every {often}{format_duration(job.period)}{source}{delayed}", tuple(panels))
+            often = "cron, at most" if job.is_cron else "every"
+            yield Row(f"{job.name}: {often} {format_duration(job.period)}{source}{delayed}", tuple(panels))
 
 
 def _panels(metric: _Metric) -> Iterator[Panel]:

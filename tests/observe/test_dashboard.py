@@ -1,0 +1,196 @@
+"""A dashboard is one that Grafana's own model reads, with expressions that Prometheus takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.observe.support import check_rules, demo, watched
+from timepoint.observe.board import Board, Kind
+from timepoint.observe.compose import compose, uid_of
+from timepoint.observe.facts import Watched
+from timepoint.observe.grafana import dashboard_json
+from timepoint.observe.units import rate_unit, value_unit, words_of
+
+MACROS = {
+    "$__rate_interval": "4m",
+    "$__range": "1h",
+    "$__interval": "1m",
+    "${by:csv}": "app, zone",
+    "$aggregation": "max",
+}
+
+
+def filled(expr: str) -> str:
+    """An expression as Grafana asks it: its macros replaced, each variable by all."""
+    for macro, value in MACROS.items():
+        expr = expr.replace(macro, value)
+    return re.sub(r"\$\w+", ".*", expr)
+
+
+def written(watched: Watched) -> dict[str, Any]:
+    """The JSON of a config's dashboard."""
+    found = json.loads(dashboard_json(compose(watched)))
+    assert isinstance(found, dict)
+    return found
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """The panels, without rows."""
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Watched:
+    """A config with most types of metrics, a fan-out and quotas."""
+    return watched(tmp_path)
+
+
+def test_grafanas_own_model_reads_it_back(many: Watched) -> None:
+    """What its library reads from the JSON and writes again is the JSON."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.models.dashboard import Dashboard
+    for board in (written(demo()), written(many)):
+        again = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
+        assert {"id": None} | again == board
+
+
+def test_prometheus_takes_every_expression(many: Watched, tmp_path: Path, promtool: str) -> None:
+    """``promtool check rules`` parses each, with Grafana's macros filled in."""
+    exprs = [query.expr for facts in (demo(), many) for panel in compose(facts).panels() for query in panel.queries]
+    rules = [{"record": f"panel:{place}", "expr": filled(expr)} for place, expr in enumerate(exprs)]
+    text = yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]})
+    assert "$" not in text
+    assert check_rules(text, tmp_path, promtool) == ""
+
+
+def test_every_variable_that_is_used_is_there(many: Watched) -> None:
+    """An expression names no variable that the dashboard lacks, and none is named twice."""
+    board = compose(many)
+    names = [variable.name for variable in board.variables]
+    exprs = [query.expr for panel in board.panels() for query in panel.queries]
+    used = {name for expr in exprs for name in re.findall(r"\$\{?([a-z]\w*)", expr)}
+    assert used <= set(names)
+    assert len(names) == len(set(names))
+    assert {"zone", "app", "pod_name", "job_name_label", "job_name"} <= set(names)
+
+
+def test_every_metric_has_a_panel(many: Watched) -> None:
+    """No metric of a job is forgotten, of whatever type, and they come before the exporter's own."""
+    panels = list(compose(many).panels())
+    users = [
+        panel for panel in panels if "timepoint_" not in panel.queries[0].expr and "up{" not in panel.queries[0].expr
+    ]
+    for metric in many.metrics:
+        assert any(metric.name in panel.queries[0].expr for panel in users), metric.name
+    kinds = {Kind.TIMESERIES, Kind.BARS, Kind.HEATMAP, Kind.TABLE}
+    assert {panel.kind for panel in panels[:9]} == kinds
+    assert not any("timepoint_" in panel.queries[0].expr for panel in panels[:9])
+
+
+def test_steps_follow_the_cadence(many: Watched) -> None:
+    """A counter of each half hour is asked in steps of half an hour, so that a range holds four; one of a day daily."""
+    board = written(many)
+    steps = {
+        panel["title"]: (panel.get("interval"), [target.get("interval") for target in panel["targets"]])
+        for panel in panels(board)
+    }
+    assert steps["Pod energy: rate"] == ("30m", ["30m"])
+    assert steps["Sent per hour"] == ("1d", ["1d"])
+    assert steps["Memory"][0] == "30s"
+
+
+def test_every_panel_is_told_and_placed(many: Watched) -> None:
+    """Each has a title, a description, a unit, the data source, an id of its own and a place that no other has."""
+    board = written(many)
+    cells: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        taken = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        cells |= taken
+        assert place["x"] + place["w"] <= 24
+    for panel in panels(board):
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        for target in panel["targets"]:
+            assert target["datasource"] == panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_data_source_is_chosen_first(many: Watched) -> None:
+    """The dashboard is bound to no Grafana: no id, and the data source is a variable."""
+    board = written(many)
+    first = board["templating"]["list"][0]
+    assert (first["name"], first["type"], first["query"]) == ("datasource", "datasource", "prometheus")
+    assert board["id"] is None
+
+
+def test_the_same_config_gives_the_same_json(tmp_path: Path) -> None:
+    """Nothing in it depends on when or how often it is written."""
+    text = dashboard_json(compose(demo()))
+    assert text == dashboard_json(compose(demo()))
+    assert json.loads(text)["uid"] == "timepoint-pod-energy"
+
+
+@pytest.mark.parametrize("title", ["energy", "a b", "ä", "x" * 60, "a-b"])
+def test_a_uid_is_one_that_grafana_takes(title: str) -> None:
+    """8 to 40 characters of its alphabet, and another one for another title."""
+    uid = uid_of(title)
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{8,40}", uid)
+    assert len({uid_of(other) for other in (title, title + " ", title + "x", title + "-")}) == 4
+
+
+@pytest.mark.parametrize(
+    ("stem", "unit", "value", "rate", "factor"),
+    [
+        ("pod_energy_joules", "", "joule", "watt", 1),
+        ("meter_energy_kilowatt_hours", "", "kwatth", "kwatt", 3600),
+        ("sent_bytes", "", "bytes", "Bps", 1),
+        ("pod_co2_grams", "grams", "massg", "suffix: g/h", 3600),
+        ("page_views", "", "short", "suffix: /h", 3600),
+        ("wind_speed_meters_per_second", "", "velocityms", "suffix: meters per second/h", 3600),
+        ("made_widgets", "widgets", "suffix: widgets", "suffix: widgets/h", 3600),
+    ],
+)
+def test_units_follow_the_name(stem: str, unit: str, value: str, rate: str, factor: int) -> None:
+    """The declared unit, else the longest known end of the name, becomes the unit of the value and of its flow."""
+    words = words_of(stem, unit)
+    assert value_unit(words) == value
+    assert (rate_unit(words).unit, rate_unit(words).factor) == (rate, factor)
+
+
+def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the error says what to install."""
+    import builtins
+
+    from timepoint.errors import MissingExtraError
+    from timepoint.observe import grafana
+
+    there = builtins.__import__
+
+    def without(name: str, *more: Any, **named: Any) -> Any:
+        if name.startswith("grafana_foundation_sdk"):
+            raise ModuleNotFoundError(name)
+        return there(name, *more, **named)
+
+    grafana._sdk.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(builtins, "__import__", without)
+        with pytest.raises(MissingExtraError, match=r"pip install 'timepoint-exporter\[dashboard\]'"):
+            dashboard_json(Board("t", "timepoint-t", "", ()))
+    grafana._sdk.cache_clear()
