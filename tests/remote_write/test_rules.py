@@ -347,3 +347,5 @@ async def test_caps_hold_while_the_receiver_is_down() -> None:
     await scene.turns()
     assert scene.outbox.counts(NAME).dead > 0
     assert {reason for reason, _ in scene.letters.values()} == {"full"}
+    dead = {(letter.row.series.id, letter.row.at) for letter in scene.outbox.dead(NAME, 1000)}
+    assert not dead & set(scene.stored())

@@ -23,7 +23,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from timepoint.clock import DAY, MINUTE, SECOND
-from timepoint.remote_write.outbox import Letter, Parked, Parking, Settlement, Version
+from timepoint.remote_write.outbox import Labels, Letter, Parked, Parking, Settlement, Version
 from timepoint.remote_write.reply import Meaning, Reply, meaning
 from timepoint.remote_write.slices import Ready, Screen
 from timepoint.remote_write.spec import ReceiverSpec
@@ -270,22 +270,23 @@ class Courier:
             return part
         trouble.searches += 1
         pieces = _halves(part)
-        is_well = False
+        well: set[Labels] = set()
         while pieces:
             piece = pieces.pop()
+            others = well - {piece[0].labels}
             reply = yield from self._send(piece, 1)
             found = self._meaning(reply)
             if found is Meaning.STORED:
                 yield from self._stored(piece)
-                is_well = True
+                well.update(ready.labels for ready in piece)
             elif len(piece) > 1 and (reply.is_failure_of_receiver or found in (Meaning.REFUSED, Meaning.TOO_LARGE)):
                 pieces += _halves(piece)
             elif found in (Meaning.REFUSED, Meaning.TOO_LARGE):
                 yield self._bury(piece, reply, now)
-            elif reply.is_failure_of_receiver and (is_well or (yield from self._has_witness(pieces, piece, trouble))):
+            elif reply.is_failure_of_receiver and (others or (yield from self._has_witness(pieces, piece, trouble))):
                 until = now + int((reply.came_at - trouble.since) * SECOND) + PARK_FOR
                 yield Settle(Settlement(parked=(Parking(piece[0].row.number, until, reply.status),)))
-                is_well = False
+                well.clear()
             else:
                 return _joined([*pieces, piece])
         return ()

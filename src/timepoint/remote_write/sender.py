@@ -46,8 +46,8 @@ class Worker(Protocol):
         ...
 
 
-class _CutAgain(Exception):  # noqa: N818 - no error: the slice in hand is not what should be sent now
-    """The clock has jumped, or is not the receiver's: what is too old, and what is to come, must be asked anew."""
+class _CutAgain(Exception):  # noqa: N818 - no error, but a way back to the start
+    """The slice in hand is not the one to send any more: the clocks differ or one has jumped, or a cap was met."""
 
 
 class Sender:
@@ -103,7 +103,6 @@ class Sender:
         if self._courier is None:
             known = await self._worker.do(lambda: self._outbox.version(name))
             self._courier = Courier(self.spec, self._screen, self._chance, known)
-        await self._count()
         await self._shed()
         await self._agree()
         now, limit = self._clock.now(), self._courier.limit
@@ -143,15 +142,18 @@ class Sender:
             await self._drive(self._courier.again(parked, self._clock.now()))
         return bool(due)
 
-    async def _shed(self) -> None:
-        """Gives up the oldest of what waits beyond the caps."""
-        caps = self.spec.caps
+    async def _shed(self) -> bool:
+        """Gives up the oldest of what waits beyond the caps; whether there was any."""
+        caps, has_shed = self.spec.caps, False
+        await self._count()
         while excess := _excess(self.facts.counts.pending, self.facts.counts.size, caps.rows, caps.size):
             rows = await self._worker.do(partial(self._outbox.oldest, self.spec.name, min(excess, _BURIED_AT_ONCE)))
             if not rows:
-                return
+                break
+            has_shed = True
             letters = tuple(Letter(row.number, "full", is_kept=caps.keeps) for row in rows)
             await self._settle(Settle(Settlement(buried=letters)))
+        return has_shed
 
     async def _agree(self) -> None:
         """Waits until this machine's clock is known to be right: by a wrong one, samples are too old, or not yet."""
@@ -183,9 +185,9 @@ class Sender:
                 return await self._send(step)
             case Wait():
                 self._is(State.HELD if step.is_held else State.RETRYING, step.why)
-                await self._shed()
+                has_shed = await self._shed()
                 await self._sleep(step.seconds)
-                if step.has_samples and self._is_unsure():
+                if step.has_samples and (has_shed or self._is_unsure()):
                     raise _CutAgain
                 return self._clock.now()
             case Settle():
