@@ -121,7 +121,9 @@ def test_single_byte_charsets(charset: str, encoding: str) -> None:
     assert document('["Zürich"]'.encode(), content_type) == ["Zürich"]
 
 
-@pytest.mark.parametrize("charset", ["rot13", "base64", "utf-7", "unicode_escape", "none", "canary\x1b"])
+@pytest.mark.parametrize(
+    "charset", ["rot13", "base64", "utf-7", "unicode_escape", "none", "canary\x1b", "canary\udcff"]
+)
 def test_charsets_that_are_not_known(charset: str) -> None:
     """A charset that is none, or that is a program rather than an alphabet, is refused before the body is fetched."""
     with pytest.raises(ContentError, match="charset that is not known") as caught:

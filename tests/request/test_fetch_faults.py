@@ -341,3 +341,12 @@ async def test_a_refusal_that_breaks_off() -> None:
     async with serving(reply(404, b"not here", length=1000)) as wire:
         error = await Client(source(wire.url)).fail()
     assert str(error).endswith("status 404 Some Reason: not here")
+
+
+async def test_words_behind_a_status_may_be_in_any_charset() -> None:
+    """A server that speaks Latin-1 is tried again as any other, and what can be read of it is told."""
+    refused = b"HTTP/1.1 503 Nicht verf\xfcgbar\r\nContent-Length: 0\r\n\r\n"
+    async with serving(refused, refused, refused) as wire:
+        error = await Client(SourceSpec("s", wire.url)).fail()
+    assert error.reason == "status"
+    assert "status 503 Nicht verf\ufffdgbar (attempt 3 of 3)" in str(error)

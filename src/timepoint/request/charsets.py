@@ -85,7 +85,7 @@ def _known(charset: str) -> str:
     """The name of a charset as Python has it. Raises ContentError for what is none, or no alphabet."""
     try:
         name = codecs.lookup(charset).name
-    except LookupError:
+    except (LookupError, ValueError):  # the latter for bytes of a header that are no UTF-8
         name = ""
     if not _KNOWN_CHARSET.fullmatch(name):
         raise ContentError("encoding", f"the answer has a charset that is not known{name and f': {name}'}")

@@ -277,7 +277,7 @@ class HttpFetcher:
         return b"", False
 
     def _refused(self, response: Response, redactor: Redactor, start: bytes, *, cut: bool) -> StatusError:
-        text = f"status {response.status} {redactor.excerpt(response.reason.encode(), cut=False)}".rstrip()
+        text = f"status {response.status} {redactor.excerpt(response.reason, cut=False)}".rstrip()
         excerpt = redactor.excerpt(start, cut=cut)
         text += f": {excerpt}" if excerpt else ""
         told = self._told(response)

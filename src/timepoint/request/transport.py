@@ -133,8 +133,9 @@ class Response:
         return self._response.status
 
     @property
-    def reason(self) -> str:
-        return self._response.reason or ""
+    def reason(self) -> bytes:
+        """The words behind the status, in whatever charset the server writes its language."""
+        return (self._response.reason or "").encode("utf-8", "surrogateescape")
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:
