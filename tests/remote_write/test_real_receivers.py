@@ -264,7 +264,7 @@ async def test_w17_a_receiver_that_loses_what_it_had_acknowledged(prometheus: st
 
 
 async def test_a_prometheus_3_gets_2_0(prometheus_3: str, tmp_path: Path) -> None:
-    """It says what it has written, so 2.0 stays; lost requests and answers cost nothing; metadata is there."""
+    """It says what it has written, so 2.0 stays; lost requests and answers cost nothing."""
     with running(prometheus_server(prometheus_3, tmp_path)) as server:
         story = told(server)
         story.enqueue(100, 20, MINUTE)

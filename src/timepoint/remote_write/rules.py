@@ -254,11 +254,11 @@ class Courier:
 
     def _without_old(self, part: Rows, now: int) -> Generator[Step, Told, Rows]:
         """What may still leave after a wait; the rest is too old by now."""
-        old = [ready.row.number for ready in part if self._screen.is_too_old(ready.row, now)]
+        old = {ready.row.number for ready in part if self._screen.is_too_old(ready.row, now)}
         if not old:
             return part
         yield Settle(Settlement(buried=tuple(Letter(number, "receiver_window") for number in old)))
-        return tuple(ready for ready in part if ready.row.number not in set(old))
+        return tuple(ready for ready in part if ready.row.number not in old)
 
     def _search(self, part: Rows, trouble: _Trouble, now: int) -> Generator[Step, Told, Rows]:
         """Looks for samples over which the receiver fails, and parks them; gives what is not settled.
