@@ -110,6 +110,16 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
 
 
+def test_the_lock_has_every_dependency() -> None:
+    """requirements/run.txt pins each dependency of the project, and what builds it, in a version that it takes."""
+    build = (ROOT / "requirements" / "build.in").read_text("utf-8").splitlines()
+    texts = [*PROJECT["project"]["dependencies"], *(line for line in build if line and not line.startswith("#"))]
+    pinned = pins("run")
+    wanted = [Requirement(text) for text in texts]
+    assert [str(want) for want in wanted if not want.specifier.contains(pinned.get(want.name, "0"))] == []
+    assert {want.name for want in wanted} <= set(pinned)
+
+
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_each_extra_has_its_lock(extra: str) -> None:
     """requirements/EXTRA.txt pins what the extra wants, with hashes, in the versions of run.txt where both have one.
