@@ -222,12 +222,6 @@ def test_alerts_are_of_this_release_alone(default: list[dict[str, Any]], here: s
     assert [text for text in found if here not in text] == []
 
 
-def test_default_alerts_are_those_of_the_page() -> None:
-    """The chart brings the alerts that docs/operations.md tells, word for word."""
-    (block,) = [block for block in blocks("yaml", [ROOT / "docs" / "operations.md"]) if "TimepointDown" in block.text]
-    assert (CHART / "files" / "alerts.yaml").read_text("utf-8") == block.text
-
-
 def test_an_alert_can_be_left_out() -> None:
     """What ``disabledAlerts`` names is not there, nor is what a rules file or the schedule of a CronJob replaces."""
     every = set(re.findall(r"- alert: (\w+)", (CHART / "files" / "alerts.yaml").read_text("utf-8")))

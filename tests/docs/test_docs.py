@@ -108,45 +108,6 @@ def test_prometheus_takes_the_rules(block: Block, tmp_path: Path, promtool: str)
     assert_rules(block.text, tmp_path, promtool)
 
 
-def test_the_alert_on_rejects_sees_the_first_one(tmp_path: Path, promtool: str) -> None:
-    """The rule fires for a new reason, which ``increase()`` alone cannot see, and is silent about an old one."""
-    (block,) = [block for block in of_kind("groups") if "TimepointRejects" in block.text]
-    (tmp_path / "rules.yml").write_text(block.text)
-    rejects = 'timepoint_job_rejects_total{job_name="j", reason="%s"}'
-    series = [(rejects % "new", "_x179 3x60"), (rejects % "old", "5x240"), (rejects % "more", "5x150 6x90")]
-    alert = {"severity": "info", "job_name": "j"}
-    story = {
-        "rule_files": ["rules.yml"],
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in series],
-                "alert_rule_test": [
-                    {
-                        "eval_time": "3h10m",
-                        "alertname": "TimepointRejects",
-                        "exp_alerts": [
-                            {
-                                "exp_labels": {**alert, "reason": reason},
-                                "exp_annotations": {
-                                    "summary": "timepoint could not use a part of an answer.",
-                                    "description": f"Job j: {reason}.",
-                                },
-                            }
-                            for reason in ("new", "more")
-                        ],
-                    }
-                ],
-            }
-        ],
-    }
-    (tmp_path / "story.yml").write_text(yaml.safe_dump(story))
-    result = subprocess.run(
-        [promtool, "test", "rules", "story.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 @pytest.mark.parametrize("block", PROMQL, ids=str)
 def test_prometheus_takes_the_queries(block: Block, tmp_path: Path, promtool: str) -> None:
     """Each block of PromQL is an expression, as ``promtool check rules`` reads it."""

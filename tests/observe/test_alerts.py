@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.docs.pages import anchors
 from tests.observe.support import ROOT, SECOND, alerting, check_rules, demo, told_by_tests, watched
@@ -192,3 +194,23 @@ def test_a_link_is_a_runbook_url(tmp_path: Path) -> None:
     text = rules_text(watched(tmp_path), "timepoint", 30 * SECOND, (), "https://docs.example/timepoint/")
     assert "runbook_url: https://docs.example/timepoint/operations.md#rejects" in text
     assert "runbook: " not in text
+
+
+def test_the_page_tells_every_alert(tmp_path: Path) -> None:
+    """docs/operations.md has a row for each alert, with its severity and a link to what the alert itself names."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(Timepoint\w+)` \| (\w+) \| .* \| \[.*\]\(#([\w-]+)\) \|$", page, re.MULTILINE)
+    written = alerts(watched(tmp_path), "timepoint")
+    assert rows == sorted({(alert.name, alert.severity, alert.see) for alert in written}, key=rows.index)
+
+
+def test_the_chart_knows_no_other_alerts() -> None:
+    """The Helm chart cannot read a config; its own set has the names and severities of these."""
+    text = (ROOT / "deploy" / "helm" / "timepoint-exporter" / "files" / "alerts.yaml").read_text("utf-8")
+    of_chart = {
+        (rule["alert"], rule["labels"]["severity"])
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+    }
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert of_chart <= set(re.findall(r"^\| `(Timepoint\w+)` \| (\w+) \|", page, re.MULTILINE))
