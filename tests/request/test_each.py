@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from timepoint.request.each.lanes import LONE, ListError, lanes_of
-from timepoint.request.each.lists import as_value, read_written, written
-from timepoint.request.each.spec import EachSpec, Entry, Values
+from timepoint.request.each.lists import as_value, read_list_file, read_written, written
+from timepoint.request.each.spec import EachSpec, Entry, ListFile, Values
 
 TEXTS = st.text(min_size=1, max_size=8).filter(lambda text: text.isprintable())
 
@@ -114,3 +116,22 @@ def test_what_cannot_be_asked_for_is_no_value(given_value: object) -> None:
     """It would make a request that means something else."""
     with pytest.raises(ValueError, match="value"):
         as_value(given_value)
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\x1b[31m", "a\ud800"])
+def test_a_value_is_asked_for_as_it_is_written(value: str) -> None:
+    """What a label cannot hold is no value: with something in its place another one would be asked for."""
+    with pytest.raises(ValueError, match="holds what no label can"):
+        as_value(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("[" * 200_000, "nested deeper than 100 levels"), ("a: &a [x]\nb: [*a, *a]\n", r"\*a is an alias")],
+)
+def test_a_file_of_yaml_cannot_end_the_poller(tmp_path: Path, text: str, complaint: str) -> None:
+    """A file of brackets would overflow the stack of the parser in C, and aliases of aliases fill the memory."""
+    file = tmp_path / "zones.yaml"
+    file.write_text(text)
+    with pytest.raises(ListError, match=complaint):
+        read_list_file(ListFile(file), "zone")

@@ -32,6 +32,7 @@ LISTED = MetricSpec(FamilySpec("listed", MetricType.GAUGE, ""))
 MAX_BYTES = 16 * 1024 * 1024
 _HIDDEN = "hidden__"
 _LONGEST = 65536  # characters of a value
+_DEEPEST = 100
 
 
 def compile_list(
@@ -101,10 +102,25 @@ def _document(raw: bytes, suffix: str) -> Any:
         return msgspec.json.decode(raw)
     text = raw.decode("utf-8-sig")
     if suffix in (".yaml", ".yml"):
+        _check_yaml(text)
         # Texts as they stand, so that NO is Norway and 010 keeps its zero.
         return yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - it makes texts, lists and mappings alone
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def _check_yaml(text: str) -> None:
+    """Refuses what the loader would die of: it recurses in C, and an alias of aliases grows a thousandfold.
+
+    Raises ValueError, yaml.YAMLError.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"*{event.anchor} is an alias, and a list is read without them")  # noqa: TRY004 - told like any other mistake in the file
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
 
 
 def _texts(document: Any) -> list[str]:
@@ -121,6 +137,8 @@ def as_value(item: Any) -> str:
         raise ValueError(f"{error.shown} is no value: a text, a number or a boolean is") from None
     if not text:
         raise ValueError("an empty value cannot be asked for")
+    if text.count("\ufffd") > str(item).count("\ufffd"):  # another one would be asked for, and two could be one lane
+        raise ValueError(f"{item!a} holds what no label can")
     return text
 
 
