@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import growth, latency, machine, memory, page, poll, start
+from bench import growth, latency, machine, memory, page, poll, port, start
 from bench.setting import QUICK, Setting
 from bench.table import Row, as_data, render
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Setting], list[Row]]] = {
     "memory": memory.rows,
     "start": start.rows,
     "growth": growth.rows,
+    "port": port.rows,
 }
 
 

@@ -6,6 +6,8 @@ Read in this order:
     selection, slices   a part of the page; a page cut into writes
     live, process       families that are true only at the moment of the scrape
     status, landing     what the poller says of itself, as health, readiness and the page at ``/``
+    web                 what --web.config.file asks for: TLS, users, headers
     app, connection     which path answers what, and how long a client may take to ask
-    listening, settings, serve      the socket, the options, the process
+    admission, accepting            who may be connected when not all can; from a socket to a connection
+    listening, settings, serve      the sockets, the options, the process
 """
