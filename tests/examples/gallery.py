@@ -167,7 +167,8 @@ The [gallery](../docs/gallery/README.md) finds a recipe by the shape of the answ
 shows for each a body and the metrics that come of it.
 
 [python_api.py](python_api.py) is a job whose points come from a Python function. [prometheus](prometheus) has configs
-of Prometheus for several clusters and a central server; [two levels](../docs/two-level-prometheus.md) tells about them."""
+of Prometheus for several clusters and a central server;
+[two levels](../docs/two-level-prometheus.md) tells about them."""
 
 
 @cache

@@ -32,6 +32,7 @@ from tests.system.two_level import (
     Server,
     Sums,
     expected,
+    held_port,
     make_layout,
     totals,
 )
@@ -138,9 +139,9 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
     silence = ExitStack()
     api = silence.enter_context(DemoApi(world, Habits(settle=5 * SECOND, failures=0, oddities=0)).running())
     stack.callback(silence.close)
-    layouts = [make_layout(name, binary, directory / name, demo_environ(api)) for name in LAYOUTS]
+    layouts = [make_layout(name, binary, directory / name, demo_environ(api), stack) for name in LAYOUTS]
     exporters = {(layout.name, served): exporter for layout in layouts for served, exporter in layout.exporters.items()}
-    labels = Server(binary, directory / "labels")
+    labels = Server(binary, directory / "labels", held_port(stack))
     labels.configure(LABELS, {"timepoint.example:8080": layouts[0].exporters["all"].port})
     servers = [labels, *(server for layout in layouts for server in layout.servers().values())]
     for server in servers:
@@ -151,6 +152,8 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
         stack.callback(exporter.stop)
     for server in servers:
         server.wait()
+    for exporter in exporters.values():
+        wait_for("the exporter to be ready", exporter.ready)
     for layout in layouts:
         wait_for("the first data at the centres", lambda layout=layout: _all_know(layout))  # type: ignore[misc]
     away = _disturb(layouts)

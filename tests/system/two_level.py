@@ -7,15 +7,17 @@ files and exporters make a layout. Must not know: what happens to them, what is 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import yaml
 
-from tests.system.support import PATIENCE, Exporter, Prometheus, config, free_port, get, wait_for
+from tests.system.support import PATIENCE, Exporter, Prometheus, config, get, wait_for
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "prometheus"
 COUNTER = "pod_energy_joules_total"
@@ -41,11 +43,23 @@ def localized(text: str, addresses: Mapping[str, int], *, own_port: int) -> str:
     return text.replace("  scrape_interval: 1s\n", "  scrape_interval: 1s\n  scrape_timeout: 1s\n")
 
 
+def held_port(stack: ExitStack) -> int:
+    """A free port that no connection takes as its own end before, or between two lives of, who will listen on it.
+
+    A socket that is bound and does not listen holds it; a listener with SO_REUSEADDR may still have it.
+    """
+    holder = stack.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    return port
+
+
 class Server(Prometheus):
     """A Prometheus that is started, ended and started again on the same data, from an example or a text."""
 
-    def __init__(self, binary: str, directory: Path, options: Sequence[str] = ()) -> None:
-        self.port = free_port()
+    def __init__(self, binary: str, directory: Path, port: int, options: Sequence[str] = ()) -> None:
+        self.port = port
         self._binary = binary
         self._directory = directory
         self._config = directory / "prometheus.yml"
@@ -80,7 +94,12 @@ class Server(Prometheus):
 
     def wait(self) -> None:
         """Returns when it is ready."""
-        wait_for(f"Prometheus in {self._directory.name} to be ready", self._ready)
+        wait_for(f"Prometheus in {self._directory.name} to be ready", self._is_up)
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._directory / "prometheus.log").read_text()[-2000:]
+        return self._ready()
 
     def stop(self) -> None:
         """SIGTERM, and its end; nothing if it does not run."""
@@ -155,8 +174,8 @@ class Layout:
         )
 
 
-def make_layout(name: str, binary: str, directory: Path, environ: dict[str, str]) -> Layout:
-    """Both levels of a layout, configured and not started."""
+def make_layout(name: str, binary: str, directory: Path, environ: dict[str, str], stack: ExitStack) -> Layout:
+    """Both levels of a layout, configured and not started; ``stack`` holds their ports."""
     exporters = {}
     for served in ["all"] if name == "one-exporter" else CLUSTERS:
         place = directory / f"exporter-{served}"
@@ -165,10 +184,12 @@ def make_layout(name: str, binary: str, directory: Path, environ: dict[str, str]
         if served != "all":
             text = text.replace("{cluster}", f'{{cluster=\\"{served}\\"}}')
         (place / "config.yaml").write_text(text)
-        exporters[served] = Exporter(place / "config.yaml", place / "data", environ)
-    clusters = {cluster: Server(binary, directory / cluster) for cluster in CLUSTERS}
+        exporters[served] = Exporter(place / "config.yaml", place / "data", environ, port=held_port(stack))
+    clusters = {cluster: Server(binary, directory / cluster, held_port(stack)) for cluster in CLUSTERS}
     receiver = ("--web.enable-remote-write-receiver",)
-    centres = {way: Server(binary, directory / way, receiver if way == "receive" else ()) for way in WAYS}
+    centres = {
+        way: Server(binary, directory / way, held_port(stack), receiver if way == "receive" else ()) for way in WAYS
+    }
     hosts = {"timepoint.example:8080": exporters["all"].port} if "all" in exporters else {}
     hosts |= {f"timepoint.{served}.example:8080": exporter.port for served, exporter in exporters.items()}
     hosts |= {f"prometheus.{cluster}.example:9090": server.port for cluster, server in clusters.items()}
