@@ -10,6 +10,7 @@ from functools import lru_cache
 from re import compile as regex
 from zoneinfo import ZoneInfo, available_timezones
 
+_OFFSET = regex(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
 _ABBREVIATION = regex("[A-Z]{3,5}")
 """CEST: what is nearest to it in letters is mostly far from it on the map."""
 
@@ -20,6 +21,12 @@ def zone_complaint(name: str) -> str | None:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, LookupError):  # a missing name, a folder of names, a path that leaves the data
+        if offset := _OFFSET.fullmatch(name):
+            sign, hours = ("-" if offset[1] == "+" else "+"), int(offset[2])
+            fixed = f"Etc/GMT{sign}{hours}"
+            if hours and not int(offset[3] or 0) and fixed in available_timezones():
+                return f"{name!r} is not a time zone: if clocks are never moved there, it is {fixed}, with that sign"
+            return f"{name!r} is not a time zone: zones are named after places, as in Europe/Berlin"
         if _ABBREVIATION.fullmatch(name):
             return f"{name!r} is not a time zone: zones are named after places, as in Europe/Berlin"
         close = get_close_matches(name, available_timezones(), 1)
