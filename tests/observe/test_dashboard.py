@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observe.support import check_rules, demo, watched
+from tests.observe.support import check_rules, demo, told_by_tests, watched
 from timepoint.observe.board import Board, Kind
 from timepoint.observe.compose import compose, uid_of
 from timepoint.observe.facts import Watched
@@ -194,3 +194,33 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(MissingExtraError, match=r"pip install 'timepoint-exporter\[dashboard\]'"):
             dashboard_json(Board("t", "timepoint-t", "", ()))
     grafana._sdk.cache_clear()
+
+
+@pytest.mark.parametrize("zoom", [1, 30, 6 * 60, 24 * 60], ids="points {} min apart".format)
+def test_a_counter_of_every_half_hour_shows_the_right_power(
+    zoom: int, many: Watched, tmp_path: Path, promtool: str
+) -> None:
+    """1,800 J per half hour are 1 W at any zoom, with the range that Grafana makes of the least step.
+
+    ``$__interval`` is the distance of two points, the least step at least, and ``$__rate_interval`` is
+    ``max($__interval + step, 4 * step)``. Source: Grafana, "Prometheus template variables", ``$__rate_interval``.
+    """
+    panel = next(panel for panel in compose(many).panels() if panel.title == "Pod energy: rate")
+    step = panel.min_step // 60_000
+    range_ = max(max(zoom, step) + step, 4 * step)
+    expr = filled(panel.queries[0].expr.replace("$__rate_interval", f"{range_}m"))
+    labels = 'job="timepoint",instance="t",app="shop",zone="DE",pod_name="p"'
+    values = " ".join(["0x1", *(f"{1800 * run}x59" for run in range(150))])  # a step comes a minute after the half hour
+    story = {
+        "interval": "30s",
+        "input_series": [{"series": f"pod_energy_joules_total{{{labels}}}", "values": values}],
+        "promql_expr_test": [
+            {
+                "expr": f"round({expr}, 0.02)",
+                "eval_time": f"{moment}m",
+                "exp_samples": [{"labels": '{app="shop",zone="DE"}', "value": 1}],
+            }
+            for moment in range(48 * 60, 60 * 60, 30)
+        ],
+    }
+    assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""

@@ -53,7 +53,7 @@ class _Metric:
         return f"by ({', '.join([*more, *chosen])})"
 
     def panel(self, title: str, kind: Kind, *queries: Query, **settings: object) -> Panel:
-        text = f"{self.facts.help} New every {format_duration(self.job.cadence)}; `{self.facts.name}`."
+        text = f"{self.facts.help} `{self.facts.name}`"
         return Panel(title, text, kind, queries, min_step=self.step, **settings)  # type: ignore[arg-type]  # by name
 
 
