@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.request.wire import FakeClock
 from timepoint.errors import SourceError, TokenError
+from timepoint.request.auth.endpoint import lifetime_of
 from timepoint.request.auth.tokens import QUIET, Token, TokenKeeper
 from timepoint.secret import Secret
 
@@ -132,3 +133,9 @@ def test_no_token_is_used_after_its_end(lifetime: float, steps: list[float], see
         assert giver.asked <= needed + refusals
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize("value", [10**400, "9" * 400, "nan", "inf", -1, 0, True, None, [], {}])
+def test_what_is_no_lifetime(value: object) -> None:
+    """A number of hundreds of digits ends no token, and raises nothing that nobody foresees."""
+    assert lifetime_of(value) is None

@@ -163,6 +163,6 @@ def lifetime_of(value: Any) -> float | None:
         return None
     try:
         seconds = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a whole number of hundreds of digits
         return None
     return seconds if 0 < seconds < float("inf") else None
