@@ -23,6 +23,7 @@ from tests.docs.test_docs import assert_rules, is_known
 from timepoint.config import load_config
 
 EVERY = pytest.mark.parametrize("case", [kept(case) for case in CASES], ids=lambda case: case.case)
+FREE = {"livenessProbe", "readinessProbe", "podSecurityContext", "securityContext"}  # whatever Kubernetes has there
 KEYS = CHART / "values.schema.json"
 
 
@@ -131,6 +132,7 @@ def test_names_that_belong_together_are_the_same(case: Rendered) -> None:
             assert source["name"] == theirs or ("ConfigMap", source["name"]) in names
         if source := volume.get("secret"):
             theirs = (given.get("credentials", {}).get("existingSecret"), given.get("configExistingSecretName"))
+            theirs += (given.get("webConfig", {}).get("existingSecret"),)
             assert source["secretName"] in theirs or ("Secret", source["secretName"]) in names
         if source := volume.get("persistentVolumeClaim"):
             theirs = given.get("persistence", {}).get("existingClaim")
@@ -172,6 +174,18 @@ def test_scrapes_honor_labels(case: Rendered) -> None:
     endpoints = [found for at in monitors for found in at["spec"].get("endpoints") or at["spec"]["podMetricsEndpoints"]]
     assert len(endpoints) == len(monitors)
     assert all(endpoint["honorLabels"] is True for endpoint in endpoints)
+
+
+def test_tls_is_asked_for_where_it_is_spoken() -> None:
+    """With TLS on the port probes and scrapes ask by HTTPS; the file that says so is where its option says."""
+    container = kept("full").pod["spec"]["containers"][0]
+    assert container["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert kept("full").one("ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+    (path,) = [mount["mountPath"] for mount in mounts(kept("full").pod) if mount["name"] == "web-config"]
+    assert f"--web.config.file={path}/web.yaml" in container["args"]
+    plain = kept("default").pod["spec"]["containers"][0]
+    assert "scheme" not in plain["livenessProbe"]["httpGet"]
 
 
 @EVERY
@@ -293,8 +307,7 @@ def test_the_schema_knows_the_values_and_no_others() -> None:
     """values.schema.json describes each value of values.yaml, and nothing that is not there but ``global``."""
     loaded = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     schema = described(json.loads(KEYS.read_text("utf-8")))
-    free = {"livenessProbe", "readinessProbe", "podSecurityContext", "securityContext"}
-    assert schema - {"global"} == {leaf for leaf in leaves(loaded) if leaf.partition(".")[0] not in free} | free
+    assert schema - {"global"} == {leaf for leaf in leaves(loaded) if leaf.partition(".")[0] not in FREE} | FREE
 
 
 def test_every_value_is_used() -> None:
@@ -303,8 +316,7 @@ def test_every_value_is_used() -> None:
     values = {
         leaf.partition(".httpGet")[0] for leaf in leaves(yaml.safe_load((CHART / "values.yaml").read_text("utf-8")))
     }
-    whole = ("livenessProbe", "readinessProbe", "podSecurityContext", "securityContext")
-    words = {leaf if not leaf.startswith(whole) else leaf.partition(".")[0] for leaf in values}
+    words = {leaf if leaf.partition(".")[0] not in FREE else leaf.partition(".")[0] for leaf in values}
     assert {word for word in words if not re.search(rf"\.{word.rpartition('.')[2]}\b", text)} == set()
 
 
@@ -331,7 +343,7 @@ VALUES = blocks("yml", [ROOT / "docs" / "deploy" / "kubernetes.md"])
 def test_values_on_the_page_are_values_of_the_chart(block: Block) -> None:
     """Each block of values names values that there are."""
     chosen = leaves(yaml.safe_load(block.text))
-    known = leaves(yaml.safe_load((CHART / "values.yaml").read_text("utf-8")))
+    known = leaves(yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))) | FREE
     assert [path for path in chosen if not any(path == name or path.startswith(f"{name}.") for name in known)] == []
 
 

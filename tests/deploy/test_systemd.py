@@ -13,6 +13,7 @@ import pytest
 from tests.deploy.rendering import ROOT
 from tests.docs.test_docs import is_known
 from timepoint.cli.main import EXIT_IN_USE, EXIT_USAGE
+from timepoint.launch import DEFAULT_ADDRESS
 from timepoint.supervisor import STOP_WITHIN
 
 UNITS = ROOT / "deploy" / "systemd"
@@ -88,6 +89,13 @@ def test_nothing_that_timepoint_calls_is_refused() -> None:
     """``@resources`` stays, for a jq program bounds its memory by setrlimit; so does ``/proc``: it tells the start."""
     assert "~@resources" not in " ".join(SERVICE["SystemCallFilter"])
     assert "ProcSubset" not in SERVICE
+
+
+def test_the_port_of_systemd_is_the_port_of_timepoint() -> None:
+    """The socket unit holds the port that timepoint listens on by itself, with the defaults that its sockets need."""
+    text = (UNITS / "timepoint.socket").read_text("utf-8")
+    assert re.findall(r"^(Listen\w+|Accept)=(.*)$", text, re.MULTILINE) == [("ListenStream", str(DEFAULT_ADDRESS.port))]
+    assert is_known(["run", "timepoint.yaml", "--web.systemd-socket"])
 
 
 def test_the_example_of_credentials_is_a_drop_in() -> None:

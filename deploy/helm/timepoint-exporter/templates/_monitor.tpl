@@ -1,4 +1,4 @@
-{{/* What a ServiceMonitor and a PodMonitor have in common: one endpoint. Takes a dict of values and port. */}}
+{{/* What a ServiceMonitor and a PodMonitor have in common: one endpoint. A dict: values, port, and tls. */}}
 {{- define "timepoint-exporter.endpoint" -}}
 - port: {{ .port }}
   path: {{ .values.path }}
@@ -12,7 +12,7 @@
   {{- with .values.scrapeTimeout }}
   scrapeTimeout: {{ . }}
   {{- end }}
-  {{- with .values.scheme }}
+  {{- with default (ternary "https" "" .tls) .values.scheme }}
   scheme: {{ . }}
   {{- end }}
   {{- with .values.tlsConfig }}

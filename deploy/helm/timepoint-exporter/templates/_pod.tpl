@@ -63,7 +63,7 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* A dict: root, and readOnly for who only serves. Whole directories are mounted, so that changes arrive. */}}
+{{/* A dict: root, web for who has a port, and readOnly for who only serves. Whole directories are mounted, so that changes arrive. */}}
 {{- define "timepoint-exporter.volumeMounts" -}}
 - name: config
   mountPath: /etc/timepoint
@@ -80,12 +80,20 @@ envFrom:
   {{- end }}
 - name: tmp
   mountPath: /tmp
+{{- if .web }}
+- name: web-config
+  mountPath: /etc/timepoint-web
+  readOnly: true
+{{- end }}
 {{- with .root.Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
+{{/* A dict: root, and web for who has a port. */}}
 {{- define "timepoint-exporter.volumes" -}}
+{{- $web := .web }}
+{{- with .root }}
 - name: config
   {{- if .Values.configExistingConfigMapName }}
   configMap:
@@ -115,7 +123,27 @@ envFrom:
   {{- end }}
 - name: tmp
   emptyDir: {}
+{{- if $web }}
+- name: web-config
+  secret:
+    secretName: {{ .Values.webConfig.existingSecret }}
+    defaultMode: 0440
+{{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A probe as the values have it, by HTTPS where the port speaks TLS. A dict: root and probe. */}}
+{{- define "timepoint-exporter.probe" -}}
+{{- $probe := deepCopy .probe }}
+{{- if and .root.Values.webConfig.tls $probe.httpGet }}
+{{- $_ := set $probe "httpGet" (merge $probe.httpGet (dict "scheme" "HTTPS")) }}
+{{- end }}
+{{- toYaml $probe }}
+{{- end }}
+
+{{- define "timepoint-exporter.web" -}}
+{{- if .Values.webConfig.existingSecret }}yes{{ end }}
 {{- end }}
