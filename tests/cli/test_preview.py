@@ -419,3 +419,13 @@ def test_a_window_that_stays_open_is_asked_for_by_the_next_run(tmp_path: Path, w
     start = lines[1].split()[1].split("..")[0]
     assert f"would ask for {start}.." in lines[2]
     assert said in result.stderr
+
+
+def test_points_of_another_time_are_told_with_what_may_be_wrong(tmp_path: Path) -> None:
+    """An answer to this very run whose points lie far away was read with the wrong format, or at the wrong place."""
+    body = {"shop": [{"name": "cart-1", "at": 1767225600, "energy": 1, "power": 1}]}
+    text = CONFIG.replace("interval: 5m}", "interval: 5m, format: unix_ms}")
+    with serving(lambda: body) as address:
+        result = call("preview", write_config(tmp_path, text.replace("127.0.0.1:9", address)))
+    assert "points from 1970-01-21T" in result.stderr
+    assert "do time, its format and timezone fit the answer" in result.stderr

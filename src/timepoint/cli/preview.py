@@ -282,9 +282,12 @@ def _missed(page: bytes, mapped: MappedRun, question: Question) -> Iterator[str]
     grids = [points.times for series in mapped.series.values() for points in series.values() if len(points.times)]
     if grids and all(line.startswith(b"#") for line in page.splitlines()):
         first, last = min(min(times.starts) for times in grids), max(times.ends[-1] for times in grids)
+        todo = "say with --at when the run took place"
+        if question.response is None:
+            todo = "do time, its format and timezone fit the answer, and delay and window what the API has by now?"
         yield (
             f"nothing is shown at the fire time {format_instant(question.fire_time)}, though there are points from "
-            f"{format_instant(first)} to {format_instant(last)}: say with --at when the run took place"
+            f"{format_instant(first)} to {format_instant(last)}: {todo}"
         )
 
 
