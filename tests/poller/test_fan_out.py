@@ -12,6 +12,8 @@ from tests.poller.jobs import ones
 from timepoint.clock import MINUTE
 from timepoint.errors import HeldBackError, StatusError
 from timepoint.model import Outcome, Window
+from timepoint.poller.owners import part
+from timepoint.poller.page import render
 
 
 async def test_each_lane_counts_by_itself(tmp_path: Path) -> None:
@@ -248,6 +250,11 @@ async def test_a_lane_that_comes_back_does_not_hide_who_took_its_series(tmp_path
         await b.clock.advance(minutes=30)
     series = 'energy_joules_total{pod="a"}'
     assert values == [{series: value} for value in (6, 12, 18, 6, 12, 18, 24)]
+    lanes = [b.store.load("pods", lane) for lane in ("zone=A", "zone=B")]
+    part(b.job.metrics, lanes)  # as whoever renders the page from the ledger does
+    texts = [batch.texts for family in render(b.job, lanes, b.clock.now()).families for batch in family.batches]
+    assert texts == [['{pod="a"}']]
+    assert lanes[0].series_count() == 0
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])

@@ -30,6 +30,7 @@ from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import open_store
 from timepoint.ledger.transfer import export_lines, import_lines
 from timepoint.poller.listing import known_lanes
+from timepoint.poller.owners import part
 from timepoint.poller.page import LANE, fingerprint, render, version_of
 from timepoint.version import __version__
 
@@ -219,8 +220,10 @@ def _listed(job: Job, store: SqliteStore) -> list[LaneState]:
     """The lanes that the page of a job shows, as far as they are known without asking anybody."""
     if job.each is None:
         return [store.load(job.name, LANE)]
-    lanes = known_lanes(job.each, store.kept_lists(job.name)) or ()
-    return list(store.load_lanes(job.name, [lane.name for lane in lanes]).values())
+    names = [lane.name for lane in known_lanes(job.each, store.kept_lists(job.name)) or ()]
+    lanes = list(store.load_lanes(job.name, names).values())
+    part(job.metrics, lanes)
+    return lanes
 
 
 def _job_pages(layout: Layout) -> list[Path]:

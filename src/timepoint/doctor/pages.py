@@ -15,6 +15,7 @@ from timepoint.exposition.segment import PublishedJob
 from timepoint.job import Job
 from timepoint.ledger.examine import Check
 from timepoint.ledger.state import LaneState
+from timepoint.poller.owners import part
 from timepoint.poller.page import fingerprint, render, version_of
 
 Line = tuple[str, bytes, int | None, int | None]
@@ -140,6 +141,8 @@ def _different(pages: Pages, beside: Beside) -> Iterator[str]:
         names = [lane.lane for lane in lanes]
         if (page.commit, page.fingerprint) != (version_of(lanes), fingerprint(job.metrics, names)):
             continue
+        if job.each is not None:
+            part(job.metrics, lanes)
         extra, missing = difference(page, job, lanes)
         if extra or missing:
             lines = sorted(line[1].decode().strip() for line in extra or missing)

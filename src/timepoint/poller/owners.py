@@ -10,7 +10,7 @@ of its lane is free: a lane that then has it begins with a total of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState, MetricState, metric_key
@@ -77,6 +77,13 @@ class Owners:
         for text in texts:
             if owners.get(text) == lane:
                 del owners[text]
+
+
+def part(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState]) -> None:
+    """Leaves each series of some lanes, all that a job has now, to the one lane that has it: as on the job's page."""
+    owners, by_name = Owners(metrics), {lane.lane: lane for lane in lanes}
+    for lane in lanes:
+        owners.take(lane, by_name)
 
 
 def _shown_by(lane: LaneState | None, spec: MetricSpec, text: str) -> MetricState | None:
