@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median_high
 
 from timepoint.clock import DAY, SECOND
 from timepoint.job import HttpPolling, Job, ScheduleSpec
@@ -22,7 +23,8 @@ from timepoint.request.spec import SourceSpec
 
 _CRON_FROM = 1_704_067_200_000  # 2024-01-01, a leap year: the same config gives the same rules on every day
 _CRON_SPAN = 400 * DAY
-_CRON_FIRES = 3000  # 0.1 s; weekdays by the minute need more, and are then taken for what they are on a weekday
+_CRON_FIRES = 1000  # 0.1 s; of a job of each minute that is less than a day, which is enough for what is usual
+_CRON_LEAST = 3  # however many years that takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class MetricFacts:
 class JobFacts:
     """A job as those see it who watch it.
 
-    ``period`` is the longest time between two runs; ``list_age`` how old the list of a fan-out may become when all is
+    ``period`` is the usual time between two runs; ``list_age`` how old the list of a fan-out may become when all is
     well, None if no list can grow old; ``series`` how many series it may show.
     """
 
@@ -133,18 +135,19 @@ def _source(spec: SourceSpec) -> SourceFacts:
 def _job(job: Job) -> JobFacts:
     is_http = isinstance(job.polling, HttpPolling)
     lanes = _lane_labels(job.each)
+    usual, longest = periods(job.schedule)
     plans = {plan.name: plan for plan in job.polling.mapping.plans} if isinstance(job.polling, HttpPolling) else {}
     metrics = tuple(_metric(spec, plans.get(name), lanes) for name, spec in job.metrics.items())
     return JobFacts(
         name=job.name,
         source=job.polling.source.name if isinstance(job.polling, HttpPolling) else "",
-        period=longest_period(job.schedule),
+        period=usual,
         is_cron=job.schedule.cron is not None,
         step=_usual(job.window.step) if is_http else 0,
         delay=job.window.delay,
         timeout=job.timeout,
         has_lanes=job.each is not None,
-        list_age=_list_age(job.each, longest_period(job.schedule)),
+        list_age=_list_age(job.each, longest),
         series=_most_series(job),
         metrics=metrics,
     )
@@ -157,15 +160,20 @@ def _usual(step: int | Length) -> int:
     return step
 
 
-def longest_period(schedule: ScheduleSpec) -> int:
-    """The longest time between two runs: for cron the longest in a year, or in as many fires as are looked at."""
+def periods(schedule: ScheduleSpec) -> tuple[int, int]:
+    """The usual and the longest time between two runs, of those in a year or in as many fires as are looked at.
+
+    The usual one of cron is the median: a job of each five minutes of the working day is one of five minutes, and its
+    nights are pauses.
+    """
     if schedule.cron is None:
-        return schedule.every
-    fires = [_CRON_FROM]
-    while len(fires) < _CRON_FIRES and fires[-1] - _CRON_FROM < _CRON_SPAN:
-        fires.append(next_fire(ScheduleSpec(cron=schedule.cron, timezone=schedule.timezone), "", fires[-1]))
-    gaps = [later - earlier for earlier, later in pairwise(fires[1:])]  # the first is no fire
-    return max(gaps, default=fires[-1] - _CRON_FROM)
+        return schedule.every, schedule.every
+    spec = ScheduleSpec(cron=schedule.cron, timezone=schedule.timezone)
+    fires = [next_fire(spec, "", _CRON_FROM)]
+    while len(fires) < _CRON_FIRES and (len(fires) < _CRON_LEAST or fires[-1] - _CRON_FROM < _CRON_SPAN):
+        fires.append(next_fire(spec, "", fires[-1]))
+    gaps = [later - earlier for earlier, later in pairwise(fires)]
+    return median_high(gaps), max(gaps)
 
 
 def _list_age(each: EachSpec | None, period: int) -> int | None:

@@ -67,7 +67,7 @@ def metric_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
         if panels:
             source = f" from {job.source}" if job.source else ""
             delayed = f", {format_duration(job.delay)} late" if job.delay else ""
-            often = "cron, at most" if job.is_cron else "every"
+            often = "cron, about every" if job.is_cron else "every"
             yield Row(f"{job.name}: {often} {format_duration(job.period)}{source}{delayed}", tuple(panels))
 
 
