@@ -6,7 +6,7 @@ Must not know: where documents come from, what is new, late or summed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,7 @@ from timepoint.mapping.walks import Walks, build_walks
 from timepoint.model import OVERFLOW, MappedRun, Refused, Rejects, Window
 
 _SHOWN = 160
-_LANES = 4096  # whose texts are remembered at a time; lanes that were discovered come and go
+_LANES = 4096  # whose texts are remembered at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,14 @@ class Mapping:
         """How far an answer says that its own data are final; None if it is not asked."""
         return self.answers.boundary
 
+    def keep_lanes(self, lanes: Collection[MappingOf[str, str]]) -> None:
+        """Forgets what was remembered of lanes that are gone; ``lanes`` are the labels of those that there are."""
+        if len(self._memories) > len(lanes):
+            known = {_lane_key(labels) for labels in lanes}
+            self._memories = {key: memories for key, memories in self._memories.items() if key in known}
+
     def start(self, context: RunContext) -> MappingRun:
-        lane = tuple(sorted(context.labels.items()))
+        lane = _lane_key(context.labels)
         if lane not in self._memories:
             if len(self._memories) >= _LANES:
                 self._memories.pop(next(iter(self._memories)))
@@ -206,6 +212,10 @@ class MappingRun:
         if cell.walk is plan.walk and cell.capture is None:
             return row + cell.path.rest + index
         return f"{row} {cell.path.text}{index}"
+
+
+def _lane_key(labels: MappingOf[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(labels.items()))
 
 
 def _summing(sinks: list[NumberSink]) -> Callable[[], None]:

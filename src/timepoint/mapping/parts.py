@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise
 from math import inf, isfinite, isnan
 from typing import Any
@@ -32,6 +31,28 @@ _PAIR = 2
 Line = tuple[str, str, str, float]  # suffix, label name (or empty), label value, number
 
 
+class _LineTexts(dict[tuple[str, str, str], str]):
+    """The texts of the lines of one series, by suffix, label name and label value: made once, looked up in 0.1 us."""
+
+    __slots__ = ("_labels", "_text")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+        self._labels: dict[str, str] | None = None
+
+    def __missing__(self, line: tuple[str, str, str]) -> str:
+        suffix, label, value = line
+        if not label:
+            made = suffix + self._text
+        else:
+            if self._labels is None:
+                _, self._labels = split_series_text(self._text)
+            made = series_text({**self._labels, label: value}, suffix)
+        self[line] = made
+        return made
+
+
 class PartsSink(ABC):
     """The points of a metric with several lines. ``take`` is given the row's series text and its cells."""
 
@@ -44,6 +65,7 @@ class PartsSink(ABC):
         missing = plan.missing
         self._counts = NumberReader(missing, None, plan.mapping.decimal)
         self._converter = NumberReader(convert=plan.conversion)
+        self._line_texts: dict[str, _LineTexts] = {}  # of this run alone: series come and go
 
     @abstractmethod
     def lines(self, value: Any) -> list[Line]:
@@ -51,6 +73,9 @@ class PartsSink(ABC):
 
     def take(self, text: str, value: Any, *cells: Any) -> list[CellProblem]:
         problems: list[CellProblem] = []
+        texts = self._line_texts.get(text)
+        if texts is None:
+            texts = self._line_texts[text] = _LineTexts(text)
         try:
             for index, node, at in self._elements(value, cells):
                 try:
@@ -61,7 +86,7 @@ class PartsSink(ABC):
                     problems.append(problem)
                     continue
                 for suffix, label, shown, number in lines:
-                    self._series.add(_line_text(text, suffix, label, shown), moment, number)
+                    self._series.add(texts[suffix, label, shown], moment, number)
         except CellProblem as problem:
             problems.append(problem)
         return problems
@@ -241,12 +266,3 @@ def sink_of(plan: MetricPlan, window: Window, fire_time: int) -> NumberSink | Pa
 def number_text(number: float) -> str:
     """A bound or quantile as a label value."""
     return "+Inf" if number == inf else repr(float(number))
-
-
-@lru_cache(65536)  # taking a text apart and joining it again costs 5 us
-def _line_text(text: str, suffix: str, label: str, value: str) -> str:
-    if not label:
-        return suffix + text
-    _, labels = split_series_text(text)
-    labels[label] = value
-    return series_text(labels, suffix)

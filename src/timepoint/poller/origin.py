@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -61,6 +61,10 @@ class Origin(Protocol):
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
         """The points in the answer. Raises ContentError or MappingError."""
+        ...
+
+    def keep_lanes(self, lanes: Collection[Mapping[str, str]]) -> None:
+        """Forgets what was remembered of lanes that are gone; ``lanes`` are the labels of those that there are."""
         ...
 
 
@@ -115,6 +119,9 @@ class HttpOrigin:
             for mask in {page.mask for page in told}:
                 examples[:] = map(mask, examples)
         return mapped
+
+    def keep_lanes(self, lanes: Collection[Mapping[str, str]]) -> None:
+        self._polling.mapping.keep_lanes(lanes)
 
     def _add(self, page: Answer, run: MappingRun, which: str) -> None:
         try:
@@ -188,6 +195,9 @@ class FunctionOrigin:
 
     def read(self, material: Material, context: RunContext) -> MappedRun:
         return collect(material.content, self._metrics, context.fire_time, context.window, context.labels)
+
+    def keep_lanes(self, lanes: Collection[Mapping[str, str]]) -> None:
+        """Nothing is remembered."""
 
 
 class _Call:

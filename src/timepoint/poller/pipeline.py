@@ -127,7 +127,7 @@ class _Run:
             raise Failed(Outcome.SKIPPED, "busy", busy)
         with closing(Outcome.STORE_ERROR, "load"):
             lanes, trouble = await of.listing.lanes(report, self.deadline)
-            self.has_new_list = await of.worker.do(lambda: of.desk.list_lanes([lane.name for lane in lanes]))
+            self.has_new_list = await of.worker.do(lambda: self._list_lanes(lanes))
         if report.lanes is not None:
             report.lanes.trouble, report.lanes.listed = trouble, len(lanes)
         turns: list[LaneTurn] = await of.worker.do(lambda: self._turns(lanes))
@@ -136,6 +136,11 @@ class _Run:
         if report.lanes is None and not turns[0].is_over and not self._windows(turns[0]):
             raise Failed(Outcome.SKIPPED, NOTHING_NEW, "no data time is new since the last run")
         return turns
+
+    def _list_lanes(self, lanes: tuple[Lane, ...]) -> bool:
+        """From now on the job has these lanes; whether that is a change. Runs in the worker. Raises StoreError."""
+        self.pipeline.origin.keep_lanes([lane.labels for lane in lanes])
+        return self.pipeline.desk.list_lanes([lane.name for lane in lanes])
 
     def _turns(self, lanes: tuple[Lane, ...]) -> list[LaneTurn]:
         """The lanes in the order in which they are asked: asked longest ago first. Runs in the worker. Raises Failed.
