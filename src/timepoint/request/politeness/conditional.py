@@ -23,7 +23,10 @@ from timepoint.secret import Secret
 
 NOT_MODIFIED = 304
 MOST_BYTES = 16 * 1024 * 1024
-"""What is kept of one source, in bytes of bodies; a larger body is asked for anew each time."""
+"""What is kept of one source, in bytes; a larger body is asked for anew each time."""
+
+_EACH = 4 * 1024
+"""What an answer takes beside its body and headers: 2.2 kB were measured, more with longer secrets to mask in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ class KeptAnswers:
         self._most = most
         self._size = 0
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+
+    @property
+    def count(self) -> int:
+        """How many answers are kept."""
+        return len(self._kept)
 
     def conditions(self, request: PreparedRequest) -> dict[str, Secret]:
         """The headers that ask whether the answer that is kept still holds; none if none is."""
@@ -59,17 +67,21 @@ class KeptAnswers:
         key = _key(request)
         self._drop(key)
         validators = _validators(answer.headers)
-        if not validators or len(answer.body) > self._most or answer.empty:
+        if not validators or answer.empty or _size(answer) > self._most:
             return
         self._kept[key] = _Kept(validators, replace(answer, body=bytes(answer.body)))
-        self._size += len(answer.body)
+        self._size += _size(answer)
         while self._size > self._most:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: bytes) -> None:
         old = self._kept.pop(key, None)
         if old is not None:
-            self._size -= len(old.answer.body)
+            self._size -= _size(old.answer)
+
+
+def _size(answer: Answer) -> int:
+    return _EACH + len(answer.body) + sum(len(name) + len(value) for name, value in answer.headers.items())
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
