@@ -241,7 +241,7 @@ def test_an_alert_can_be_left_out() -> None:
     every = set(re.findall(r"- alert: (\w+)", (CHART / "files" / "alerts.yaml").read_text("utf-8")))
     assert every - {rule["alert"] for rule in FULL} == {"TimepointRejects", "TimepointDebt"}
     assert [rule["alert"] for rule in alerts(kept("full"), "timepoint")] == ["TimepointDebt"]
-    assert every - {rule["alert"] for rule in CRONJOB} == {"TimepointRunOverdue"}
+    assert every - {rule["alert"] for rule in CRONJOB} == {"TimepointRunOverdue", "TimepointPollerRestarts"}
 
 
 def test_alerts_get_labels() -> None:
@@ -252,13 +252,20 @@ def test_alerts_get_labels() -> None:
 def test_alerts_fire_for_this_release(tmp_path: Path, promtool: str) -> None:
     """The alert on the poller fires for the release, and not for another one in the same Prometheus."""
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(kept("full").one("PrometheusRule")["spec"]))
+    (summary, description, runbook) = (
+        next(rule for rule in FULL if rule["alert"] == "TimepointPollerDown")["annotations"][name]
+        for name in ("summary", "description", "runbook")
+    )
+    here = {"namespace": "monitoring", "job": "grid", "instance": "pod:8080"}
     alert = {
-        "exp_labels": {"severity": "critical", "team": "grid", "namespace": "monitoring", "job": "grid"},
+        "exp_labels": {"severity": "critical", "team": "grid", **here},
         "exp_annotations": {
-            "summary": "The poller of timepoint gives no sign of life; values leave the page at their max_age."
+            "summary": summary,
+            "description": description.replace("{{ $labels.instance }}", "pod:8080"),
+            "runbook": runbook,
         },
     }
-    series = ['{namespace="monitoring",job="grid"}', '{namespace="monitoring",job="another"}']
+    series = [f'{{namespace="monitoring",job="{job}",instance="pod:8080"}}' for job in ("grid", "another")]
     story = {
         "rule_files": ["rules.yml"],
         "tests": [
