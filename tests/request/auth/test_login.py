@@ -19,7 +19,7 @@ from tests.request.test_fetch import secret
 from tests.request.wire import WINDOW, FakeClock, Received, lookup, reply
 from timepoint.errors import SourceError
 from timepoint.request.auth.endpoint import EndpointSpec
-from timepoint.request.auth.login import LoginSpec, SendSpec
+from timepoint.request.auth.login import LoginSpec, SendSpec, look_up
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.spec import RequestSpec, SecretSource, SourceSpec
 
@@ -261,3 +261,11 @@ async def test_a_token_that_no_header_can_carry() -> None:
         error = await client.fail()
     assert "holds a character that a header cannot carry" in str(error)
     assert api.refused == 0
+
+
+def test_an_answer_without_a_bottom_holds_no_token() -> None:
+    """What is nested too deep to be searched is told as an answer without a token, not as a bug."""
+    document: object = "deep"
+    for _ in range(500):
+        document = {"a": document}
+    assert look_up("$..token", document) is None

@@ -224,10 +224,12 @@ def _compiled(path: str) -> Any:
 
 def look_up(path: str, document: Any) -> Any:
     """The one value at a path, None if nothing is there. Raises ValueError for a path that cannot be read."""
-    from jsonpath_rfc9535.exceptions import JSONPathError
+    from jsonpath_rfc9535.exceptions import JSONPathError, JSONPathRecursionError
 
     try:
         node = _compiled(path).find_one(document)
+    except JSONPathRecursionError:  # an answer that is nested hundreds of levels deep holds no token
+        return None
     except JSONPathError as error:
         raise ValueError(str(error)) from error
     return None if node is None else node.value
