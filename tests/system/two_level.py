@@ -130,7 +130,8 @@ class Server(Prometheus):
     def complaints(self) -> list[str]:
         """What it logged about samples that it did not store."""
         lines = (self._directory / "prometheus.log").read_text().splitlines()
-        return [line for line in lines if "out-of-order" in line or "out of order" in line or "duplicate" in line]
+        words = ("out of order", "out-of-order", "duplicate", "same timestamp", "non-recoverable")
+        return [line for line in lines if any(word in line.lower() for word in words)]
 
 
 def totals(server: Server, selector: str = COUNTER, by: str = "cluster") -> Sums:
