@@ -166,6 +166,26 @@ async def test_a7_pipelined_requests_that_nobody_reads_are_bounded(tmp_path: Pat
             assert len(connection._messages) < 1000
 
 
+@pytest.mark.parametrize("path", [b"/-/style.css", b"/metrics"])
+async def test_a7_small_answers_that_nobody_reads_are_bounded(tmp_path: Path, path: bytes) -> None:
+    """A7: they wait for their reader one by one, and not in memory; at the write deadline the connection breaks."""
+    request = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with staged(tmp_path, settings=limited(write_deadline=0.5)) as stage:
+        with socket.socket() as greedy:
+            greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            greedy.connect(("127.0.0.1", stage.port))
+            greedy.settimeout(0)
+            async with asyncio.timeout(60):
+                while not stage.scrape_connections():  # noqa: ASYNC110 - the server tells no event for it
+                    await asyncio.sleep(0)
+                (connection,) = stage.scrape_connections()
+                while (transport := connection.transport) is not None:
+                    with contextlib.suppress(OSError):
+                        greedy.send(request * 100)
+                    await asyncio.sleep(0)
+                    assert transport.get_write_buffer_size() < 300_000
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_a7_no_bytes_lead_to_an_internal_error(

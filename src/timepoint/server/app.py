@@ -100,6 +100,8 @@ class App:
         served = False
         try:
             response = await self._pass(request, connection)
+            if not response.prepared:
+                await self._write(request, response)
             served = response.status < HTTPStatus.BAD_REQUEST
         except Exception as error:
             log.exception("a request could not be answered", extra={"path": request.path})
@@ -167,6 +169,7 @@ class App:
                             break
                         await response.write(piece)
                 await response.write_eof()
+                await _until_read(request)
         except TimeoutError:
             if transport is not None:
                 transport.abort()
@@ -177,6 +180,19 @@ class App:
                 transport.abort()  # what was begun must not look like a whole page
             raise
         return response
+
+    async def _write(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Sends a small answer as ``_send`` does a page: who asks and asks and reads nothing has its deadline, too."""
+        try:
+            async with asyncio.timeout(self.settings.limits.write_deadline):
+                await response.prepare(request)
+                await response.write_eof()
+                await _until_read(request)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass
 
     async def _healthy(self, _request: web.BaseRequest) -> web.StreamResponse:
         verdict = Verdict(good=True, sentence="timepoint is healthy.")
@@ -234,6 +250,11 @@ class App:
         web_facts = self._gate.facts if self._gate is not None else None
         server = ServerFacts(poller_up, held.read_failures, rendered_at, problems, connections, web_facts)
         return server, read_process(self._start_time), self._python
+
+
+async def _until_read(request: web.BaseRequest) -> None:
+    if isinstance(request.protocol, ScrapeConnection):
+        await request.protocol.until_read()
 
 
 def _ledger_trouble(held: Held) -> str:

@@ -112,6 +112,15 @@ class ScrapeConnection(web.RequestHandler):
         self.guest.served = self.guest.served or served
         self.guest.turns(Stage.IDLE, self._timer_loop.time())
 
+    async def until_read(self) -> None:
+        """Waits until the client has read most of what it was sent.
+
+        aiohttp adds a small answer to whatever waits in the buffer: a client that asks without end on one connection
+        and reads nothing would have it grow without end.
+        """
+        if self.writing_paused:
+            await self._drain_helper()
+
     @property
     def awaits_head(self) -> bool:
         """Whether a request may be on its way: the connection is new, or a part of a head has come."""
