@@ -163,7 +163,7 @@ class Soak:
         self.readings = Readings()
         self.scrapes = 0
         self._chance = random.Random(seed)
-        self._begun = time.monotonic()
+        self._begun = self._looked_at = time.monotonic()
 
     def run(self, minutes: float, warm_up: int, say: Callable[[str], object]) -> SoakReport:
         """So many real minutes; then peace, the end, and the whole truth."""
@@ -186,19 +186,25 @@ class Soak:
 
     def _watch(self, seconds: float, say: Callable[[str], object]) -> None:
         """Reads and looks until the time is over or something is found."""
-        begin = last_look = time.monotonic()
+        begin = self._looked_at = time.monotonic()
         pids = {name: self.exporter.pid(name) for name in ("server", "poller")} | {"parent": self._parent()}
         while (at := time.monotonic() - begin) < seconds and not self.oracle.findings:
             values = {**_of_processes(pids), **_of_files(self.exporter.data_dir)}
             self.readings.add(at, self.fast.now(), values)
-            if time.monotonic() - last_look > LOOK_EVERY:
-                last_look = time.monotonic()
-                self.oracle.look_at_living()
+            if self._look_now_and_then():
                 shown = ", ".join(f"{name} {value:,.0f}" for name, value in values.items())
                 say(f"{at:.0f} s, {self.scrapes} scrapes: {shown}")
             time.sleep(READ_EVERY)
         if died := self.exporter.log("child_died"):
             self.oracle.blame(f"a process died: {died}")
+
+    def _look_now_and_then(self) -> bool:
+        """Looks at the ledger if that is due. Between two looks no pod may end, be counted and be forgotten."""
+        is_due = time.monotonic() - self._looked_at > LOOK_EVERY
+        if is_due:
+            self._looked_at = time.monotonic()
+            self.oracle.look_at_living()
+        return is_due
 
     def _parent(self) -> int:
         assert self.exporter.process is not None
@@ -222,14 +228,15 @@ class Soak:
         self.api.get("peace")
         fresh = self.fast.now() + (OVERLAP + DELAY) * UNIT
         newest = 'timepoint_job_data_timestamp_seconds{job_name="%s",metric="%s"}'
-        wait_for(
-            "new data in peace",
-            lambda: all(
+
+        def is_fresh() -> bool:
+            self._look_now_and_then()  # at a high rate, peace takes longer than forget_after
+            return all(
                 self._shown(newest % names) * 1000 > fresh
                 for names in (("late_pods", "late_joules_total"), ("firm_pods", FIRM_AMOUNT))
-            ),
-            120,
-        )
+            )
+
+        wait_for("new data in peace", is_fresh, 120)
 
     def _shown(self, series: str) -> float:
         from timepoint.testing import read_samples
