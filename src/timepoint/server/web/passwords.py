@@ -9,7 +9,7 @@ answers. Must not know: requests, files.
 - A client may have two guesses waiting, all clients together eight. Who was let in before has places of its own.
 - An unknown user costs what a known one costs, so that the time of an answer tells nobody which names there are.
 
-Measured: 200 wrong passwords a second (cost 10) beside a scraper with a good one; docs/design/0015 has the figures.
+Measured: 200 wrong passwords a second (cost 10) beside a scraper with a good one; docs/design/0017 has the figures.
 Source: RFC 7617; exporter-toolkit, CVE-2022-46146 (a cache key without lengths let the hash itself in).
 """
 
