@@ -178,6 +178,8 @@ class Soak:
                 self.oracle.blame(f"the exporter ended with {code}")
             end = self.fast.now()
             self._look_at_the_end()
+            for finding in self.oracle.findings:
+                say(f"found: {finding}")  # at once: a soak that ended early has too few readings for a trend
             return SoakReport(self.readings.trends(begin + warm_up), self.oracle.findings, self._story(begin, end))
         finally:
             if self.exporter.process is not None and self.exporter.process.poll() is None:
