@@ -84,13 +84,10 @@ class Acceptor:
         for _ in range(most):
             try:
                 client, address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
             except OSError as error:
-                if error.errno not in _NO_FILES:
-                    raise
-                self._make_room(sock, error)
-                return
+                if error.errno in _NO_FILES:
+                    self._make_room(sock, error)
+                return  # nobody waits, or whoever did has a network that is gone: accept(2) tells that here
             self._welcome(client, peer_of(address))
 
     def _make_room(self, sock: socket.socket, error: OSError) -> None:
