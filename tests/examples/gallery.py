@@ -168,7 +168,8 @@ shows for each a body and the metrics that come of it.
 
 [python_api.py](python_api.py) is a job whose points come from a Python function. [prometheus](prometheus) has configs
 of Prometheus for several clusters and a central server;
-[two levels](../docs/two-level-prometheus.md) tells about them."""
+[two levels](../docs/two-level-prometheus.md) tells about them. [demo](demo) has the scrape job, the rules and the
+Grafana dashboard that timepoint [writes](../docs/dashboards.md) for the demo's config."""
 
 
 @cache
