@@ -38,7 +38,7 @@ from timepoint.poller.job_loop import JobLoop, log_anew
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
-from timepoint.poller.process import read_process
+from timepoint.poller.process import give_back_memory, read_process
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.sources import OpenFetcher, Sources, open_http
 from timepoint.poller.tally import JobTally, poller_status
@@ -238,6 +238,7 @@ class Runner:
             await self._timing.sleep(_PRUNE_EVERY)
             with contextlib.suppress(StoreError):  # the runs meet it too, and say it
                 await self._worker.do(self._prune)
+            await self._worker.do(give_back_memory)
 
     async def _guarded(self, loop: JobLoop) -> None:
         """One bad job costs one job."""
