@@ -55,7 +55,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     lines = (ROOT / listed).read_text(encoding="utf-8").splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
-    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    reasons = [
+        str(report.longrepr[2]).removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    ]
     unlisted = sorted({reason for reason in reasons if not _allowed(reason, patterns)})
     for reason in unlisted:
         terminalreporter.write_line(f"a skip that is not on {listed}: {reason}", red=True)
