@@ -13,6 +13,7 @@ from typing import Any
 from timepoint.clock import MINUTE
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.model import MetricSpec
+from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
 from timepoint.request.transform.chain import Step
@@ -86,3 +87,11 @@ class Job:
     max_series: int = MAX_SERIES
     guard: GuardSpec = field(default_factory=GuardSpec)
     each: EachSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """All that one exporter is to do: its jobs, and the receivers of remote write that they name."""
+
+    jobs: tuple[Job, ...]
+    receivers: tuple[ReceiverSpec, ...] = ()

@@ -87,6 +87,17 @@ class FamilySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """A receiver of remote write, as far as counting must know it.
+
+    ``is_strict``: it has no out-of-order window, so a sample older than the newest of its series is never sent there.
+    """
+
+    name: str
+    is_strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A family with the policy by which its points become what is shown. All durations in milliseconds.
 
@@ -96,7 +107,8 @@ class MetricSpec:
     of a gauge (R13), empty for a metric that looks at the past. ``max_series`` is how many series it may have, 0 for no
     limit of its own; ``sums_overflow``: what is beyond a limit is added up in one series, ``OVERFLOW``. ``timed`` is
     False where a point may come without a time of its own, as an instant at the fire time. ``shows_created``:
-    OpenMetrics pages say when each total began.
+    OpenMetrics pages say when each total began. ``receivers`` are who gets each timepoint by remote write; a metric
+    with any is not on the page.
     """
 
     family: FamilySpec
@@ -111,6 +123,7 @@ class MetricSpec:
     sums_overflow: bool = False
     timed: bool = True
     shows_created: bool = False
+    receivers: tuple[Receiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
