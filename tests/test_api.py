@@ -70,7 +70,7 @@ def _exporter(function: Callable[[JobWindow], Any] = _ones, **options: Any) -> E
 
 
 def _run_once(exporter: Exporter, directory: Path, clock: FakeClock) -> Runner:
-    runner = Runner(exporter.jobs(), fake_surroundings(directory, clock))
+    runner = Runner(exporter.workload(), fake_surroundings(directory, clock))
     asyncio.run(runner.run_once())
     return runner
 

@@ -30,7 +30,7 @@ async def test_a_function_is_called_for_each_value(tmp_path: Path) -> None:
 
     clock = FakeClock()
     around = replace(fake_surroundings(tmp_path, clock), heartbeat=3600.0)
-    runner, stop = Runner(exporter.jobs(), around), asyncio.Event()
+    runner, stop = Runner(exporter.workload(), around), asyncio.Event()
     task = asyncio.create_task(runner.run(stop))
     await until(runner, clock, 1)
     first = read_samples(published_page(tmp_path, clock.now()))

@@ -42,7 +42,7 @@ from timepoint.config.names import (
     unit_complaint,
 )
 from timepoint.config.zones import zone_complaint
-from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec
+from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec, Workload
 from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.stamps import Length
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
@@ -241,6 +241,10 @@ class Exporter:
             raise ValueError(f"{config} has a job {min(both)!r} too: give one of them another name")
         return _on_one_page((*loaded, *self._jobs.values()))
 
+    def workload(self, config: str | Path | None = None) -> Workload:
+        """The same as one piece, as the poller takes it. Raises what ``jobs`` raises."""
+        return Workload(self.jobs(config))
+
     def run(
         self,
         config: str | Path | None = None,
@@ -262,9 +266,9 @@ class Exporter:
 
         if threading.active_count() != 1:
             raise RuntimeError("exporter.run() forks: call it in the main thread, before any other thread is started")
-        jobs = self.jobs(config)
+        work = self.workload(config)
         log.configure(log_level, log_format)
-        return launch(jobs, LaunchSettings(data_dir=Path(data_dir), addresses=(parse_listen_address(listen),)))
+        return launch(work, LaunchSettings(data_dir=Path(data_dir), addresses=(parse_listen_address(listen),)))
 
     def poll_once(
         self,
@@ -282,9 +286,9 @@ class Exporter:
         from timepoint import log
         from timepoint.launch import poll_once
 
-        jobs = self.jobs(config)
+        work = self.workload(config)
         log.configure(log_level, log_format)
-        return poll_once(jobs, Path(data_dir), force=force)
+        return poll_once(work, Path(data_dir), force=force)
 
     def _add(self, job: Job) -> None:
         if complaint := plain_name_complaint(job.name):

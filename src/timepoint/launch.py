@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from timepoint.datadir import DataDirectory, Layout
-from timepoint.job import Job
+from timepoint.job import Workload
 from timepoint.log import event
 from timepoint.poller import main as poller
 from timepoint.server.listening import Address, ListenAddress, UnixAddress, listening, systemd_sockets
@@ -45,7 +45,7 @@ class LaunchSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
 
 
-def launch(jobs: Sequence[Job], settings: LaunchSettings, beside: Sequence[Child] = ()) -> int:
+def launch(work: Workload, settings: LaunchSettings, beside: Sequence[Child] = ()) -> int:
     """Runs the exporter until SIGTERM or SIGINT; the exit code of the program.
 
     ``beside`` are further processes that live and end with it. Must be called with one thread and no running event
@@ -54,13 +54,13 @@ def launch(jobs: Sequence[Job], settings: LaunchSettings, beside: Sequence[Child
     """
     with DataDirectory(settings.data_dir) as data, open_sockets(settings) as bound:
         sockets = [sock for _, sock in bound]
-        announce(settings, [address for address, _ in bound], len(jobs))
-        serving = Child("server", lambda: serve_jobs(jobs, data.layout, sockets, settings.server))
-        polling = Child("poller", lambda: poll_jobs(jobs, data.layout, sockets))
+        announce(settings, [address for address, _ in bound], len(work.jobs))
+        serving = Child("server", lambda: serve_jobs(work, data.layout, sockets, settings.server))
+        polling = Child("poller", lambda: poll_jobs(work, data.layout, sockets))
         return supervise([serving, polling, *beside])
 
 
-def serve_only(jobs: Sequence[Job], settings: LaunchSettings) -> int:
+def serve_only(work: Workload, settings: LaunchSettings) -> int:
     """Serves a data directory that ``timepoint poll --once`` fills, until SIGTERM or SIGINT. Raises ListenError.
 
     It reads published snapshots alone and takes no lock, so it may run beside the polling.
@@ -68,21 +68,21 @@ def serve_only(jobs: Sequence[Job], settings: LaunchSettings) -> int:
     layout = Layout(settings.data_dir)
     with open_sockets(settings) as bound:
         sockets = [sock for _, sock in bound]
-        announce(settings, [address for address, _ in bound], len(jobs))
+        announce(settings, [address for address, _ in bound], len(work.jobs))
         if not layout.published.is_dir():
             event(
                 LOGGER, logging.WARNING, "nothing_published", directory=layout.published, hint="timepoint poll --once"
             )
-        return supervise([Child("server", lambda: serve_jobs(jobs, layout, sockets, settings.server))])
+        return supervise([Child("server", lambda: serve_jobs(work, layout, sockets, settings.server))])
 
 
-def poll_once(jobs: Sequence[Job], data_dir: Path, *, force: bool = False, only: Collection[str] = ()) -> int:
+def poll_once(work: Workload, data_dir: Path, *, force: bool = False, only: Collection[str] = ()) -> int:
     """Runs each job that is due once; 1 if a run failed. ``force`` runs those too that are not due.
 
     Raises DataDirectoryError.
     """
     with DataDirectory(data_dir) as data:
-        return poller.poll_once(jobs, data.layout.ledger, data.layout.published, force=force, only=only)
+        return poller.poll_once(work, data.layout.ledger, data.layout.published, force=force, only=only)
 
 
 @contextlib.contextmanager
@@ -121,13 +121,13 @@ def announce(settings: LaunchSettings, addresses: Sequence[Address], jobs: int) 
         )
 
 
-def serve_jobs(jobs: Sequence[Job], layout: Layout, sockets: Sequence[socket.socket], settings: ServerSettings) -> int:
+def serve_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket], settings: ServerSettings) -> int:
     """The main of the server process."""
-    return serve(sockets, layout.published, [job.name for job in jobs], settings)
+    return serve(sockets, layout.published, [job.name for job in work.jobs], settings)
 
 
-def poll_jobs(jobs: Sequence[Job], layout: Layout, sockets: Sequence[socket.socket]) -> int:
+def poll_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket]) -> int:
     """The main of the poller process."""
     for sock in sockets:
         sock.close()  # the server's; the poller must not keep the port
-    return poller.poll_forever(jobs, layout.ledger, layout.published)
+    return poller.poll_forever(work, layout.ledger, layout.published)

@@ -6,7 +6,7 @@ Must not know: pytest.
     async def test_my_job():
         clock = FakeClock()
         source = FakeSource(lambda window: {"rows": [...]})
-        runner = Runner([job], fake_surroundings(tmp_path, clock, source))
+        runner = Runner(Workload((job,)), fake_surroundings(tmp_path, clock, source))
         stop = asyncio.Event()
         running = asyncio.create_task(runner.run(stop))
         await clock.advance(minutes=30)

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.poller.jobs import STEP, ones
 from timepoint.exposition.publish import POLLER, read_published, snapshot_path
-from timepoint.job import Job
+from timepoint.job import Job, Workload
 from timepoint.ledger.store import open_store
 from timepoint.poller.runner import Runner
 from timepoint.testing import FakeClock, FakeSource, fake_surroundings, published_page, read_samples, settle
@@ -32,7 +32,7 @@ class Stage:
     def make(self, *jobs: Job) -> Runner:
         around = fake_surroundings(self.published, self.clock, self.source)
         opened = replace(around, open_store=lambda: open_store(self.ledger, busy_timeout=0), heartbeat=300.0)
-        return Runner(jobs, opened)
+        return Runner(Workload(jobs), opened)
 
     @contextlib.asynccontextmanager
     async def running(self, *jobs: Job) -> AsyncIterator[None]:

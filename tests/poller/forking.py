@@ -23,11 +23,11 @@ from timepoint.ledger.store import open_store
 from timepoint.poller.main import poll_forever
 
 config, data = Path(sys.argv[1]), Path(sys.argv[2])
-jobs = load_config(config, {}).jobs
+work = load_config(config, {}).workload
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
-        os._exit(poll_forever(jobs, data / "ledger.sqlite", data / "published"))
+        os._exit(poll_forever(work, data / "ledger.sqlite", data / "published"))
     print(pid, flush=True)
     _, status = os.waitpid(pid, 0)
     print(os.waitstatus_to_exitcode(status), flush=True)

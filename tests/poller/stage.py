@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.poller.jobs import ones
 from timepoint.exposition.publish import POLLER, read_published, snapshot_path
-from timepoint.job import Job
+from timepoint.job import Job, Workload
 from timepoint.ledger.store import Store
 from timepoint.poller.runner import Runner
 from timepoint.testing import (
@@ -53,7 +53,7 @@ class Stage:
 
     def make(self, *jobs: Job) -> Runner:
         around = fake_surroundings(self.published, self.clock, self.source, self.store)
-        return Runner(jobs, replace(around, heartbeat=self.heartbeat))
+        return Runner(Workload(jobs), replace(around, heartbeat=self.heartbeat))
 
     def samples(self) -> dict[str, float]:
         return read_samples(published_page(self.published, self.clock.now()))

@@ -14,7 +14,7 @@ from tests.poller.jobs import STEP, TOTAL, http_job, ones
 from timepoint.clock import DAY, HOUR
 from timepoint.errors import StatusError
 from timepoint.exposition.publish import read_published, snapshot_path
-from timepoint.job import Job
+from timepoint.job import Job, Workload
 from timepoint.ledger.store import open_store
 from timepoint.model import Window
 from timepoint.poller.runner import Runner
@@ -46,7 +46,7 @@ class Machine:
         """One call of ``timepoint poll --once``, on a ledger in a file."""
         around = fake_surroundings(self.published, self.clock, self.source)
         around = replace(around, open_store=lambda: open_store(self.directory / "ledger.sqlite"))
-        return await Runner(jobs or (self.job,), around).run_once()
+        return await Runner(Workload(jobs or (self.job,)), around).run_once()
 
     @property
     def published(self) -> Path:
@@ -136,7 +136,7 @@ async def test_a_job_in_a_living_process_goes_on(machine: Machine) -> None:
     """A clock that is set right under a running poller costs a minute, not a year."""
     around = fake_surroundings(machine.published, machine.clock, machine.source)
     stop = asyncio.Event()
-    running = asyncio.create_task(Runner([machine.job], around).run(stop))
+    running = asyncio.create_task(Runner(Workload((machine.job,)), around).run(stop))
     await machine.clock.advance(minutes=1)
     machine.set_ahead(YEAR)
     await machine.clock.advance(minutes=1)

@@ -13,7 +13,7 @@ import pytest
 from tests.poller.fanned import fan_job
 from tests.poller.jobs import TOTAL, function_job, http_job, ones
 from timepoint import log
-from timepoint.job import HttpPolling
+from timepoint.job import HttpPolling, Workload
 from timepoint.ledger.change import ChangeSet
 from timepoint.poller.main import poll_once
 from timepoint.poller.runner import Runner
@@ -48,7 +48,7 @@ def test_a_ledger_that_cannot_be_used_is_said_and_is_a_failure(tmp_path: Path, w
     """The exit code tells the supervisor, or cron; the log tells the person."""
     ledger = tmp_path / "ledger.sqlite"
     ledger.write_bytes(b"this is no database, whatever its name says" * 100)
-    assert poll_once([function_job(lambda window: [])], ledger, tmp_path / "published") == 1
+    assert poll_once(Workload((function_job(lambda window: []),)), ledger, tmp_path / "published") == 1
     assert "level=error event=ledger_unusable" in written.getvalue()
     assert str(ledger) in written.getvalue()
 
@@ -68,7 +68,7 @@ def test_credentials_of_the_config_are_masked_in_the_log(tmp_path: Path, written
     )
     request = replace(job.polling.request, headers={"X-Other": given[4]})
     polling = replace(job.polling, source=source, request=request)
-    poll_once([replace(job, polling=polling)], tmp_path / "ledger.sqlite", tmp_path / "published")
+    poll_once(Workload((replace(job, polling=polling),)), tmp_path / "ledger.sqlite", tmp_path / "published")
     logging.getLogger().error(" ".join(f"canary-{number}" for number in range(5)))
     assert "canary" not in written.getvalue()
     assert written.getvalue().count("<secret>") == 5
@@ -92,7 +92,7 @@ def test_credentials_of_a_discovery_are_masked_in_the_log(tmp_path: Path, writte
         request=replace(values.origin.request, headers={"X-Other": given[1]}),
     )
     listed = replace(job, each=replace(job.each, values=(replace(values, origin=discovery),)))
-    poll_once([listed], tmp_path / "ledger.sqlite", tmp_path / "published")
+    poll_once(Workload((listed,)), tmp_path / "ledger.sqlite", tmp_path / "published")
     log.event(logging.getLogger("test"), logging.INFO, "told", secrets="canary-0 canary-1")
     assert "canary" not in written.getvalue()
 
@@ -114,7 +114,7 @@ async def test_the_end_waits_for_a_commit_only_so_long(tmp_path: Path, written: 
     """A commit that hangs on its disk does not hold up the end; the ledger survives being left alone."""
     clock, store = FakeClock(), SlowStore()
     around = fake_surroundings(tmp_path, clock, FakeSource(ones), store)
-    runner = Runner([http_job(tmp_path)], replace(around, make_worker=ThreadWorker))
+    runner = Runner(Workload((http_job(tmp_path),)), replace(around, make_worker=ThreadWorker))
     stop = asyncio.Event()
     task = asyncio.create_task(runner.run(stop))
     await asyncio.get_running_loop().run_in_executor(None, store.begun.wait)
@@ -132,7 +132,7 @@ async def test_the_end_lets_a_commit_finish(tmp_path: Path) -> None:
     """A commit in hand at the end becomes durable, and the page shows it."""
     clock, store = FakeClock(), SlowStore()
     around = fake_surroundings(tmp_path, clock, FakeSource(ones), store)
-    runner = Runner([http_job(tmp_path)], replace(around, make_worker=ThreadWorker))
+    runner = Runner(Workload((http_job(tmp_path),)), replace(around, make_worker=ThreadWorker))
     stop = asyncio.Event()
     task = asyncio.create_task(runner.run(stop))
     await asyncio.get_running_loop().run_in_executor(None, store.begun.wait)

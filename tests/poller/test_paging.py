@@ -12,7 +12,7 @@ from tests.poller.jobs import STEP, TOTAL
 from tests.poller.stage import Stage
 from tests.request.paging.api import Ask, PagedApi, Reply, served
 from timepoint.config import load_config
-from timepoint.job import Job
+from timepoint.job import Job, Workload
 from timepoint.poller.runner import Runner
 from timepoint.request.fetch import HttpFetcher
 from timepoint.request.politeness.gate import Gate
@@ -70,7 +70,7 @@ def runner(stage: Stage, job: Job) -> Runner:
     def opening(source: SourceSpec, gate: Gate) -> HttpFetcher:
         return HttpFetcher(source, stage.clock, sleep=stage.clock.sleep, gate=gate)
 
-    return Runner([job], replace(around, open_fetcher=opening))
+    return Runner(Workload((job,)), replace(around, open_fetcher=opening))
 
 
 async def test_the_pages_of_a_window_are_one_answer(stage: Stage, tmp_path: Path) -> None:

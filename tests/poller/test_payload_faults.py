@@ -29,6 +29,7 @@ from tests.poller.stage import Stage
 from tests.request.test_fetch_faults import bomb
 from tests.request.wire import Reply, reply, serving
 from timepoint.config import load_config
+from timepoint.job import Workload
 from timepoint.model import Outcome
 from timepoint.poller.runner import Runner
 from timepoint.request.fetch import HttpFetcher
@@ -83,7 +84,7 @@ class Case:
                 def opening(source: SourceSpec, gate: Gate) -> HttpFetcher:
                     return HttpFetcher(source, self.stage.clock, sleep=self.stage.clock.sleep, gate=gate)
 
-                await Runner([job], replace(around, open_fetcher=opening)).run_once(force=True)
+                await Runner(Workload((job,)), replace(around, open_fetcher=opening)).run_once(force=True)
             outcomes.append(str(self.stage.status()["outcome"]))
             await self.stage.clock.advance(minutes=30)
         return outcomes

@@ -34,7 +34,7 @@ def main() -> None:
     mutants.apply(sys.argv[4] if len(sys.argv) > 4 else "")
     sqlite.PASSIVE_ABOVE = LOG_LIMIT
     sqlite.TRUNCATE_ABOVE = 2 * LOG_LIMIT
-    jobs = load_config(config, {}).jobs
+    work = load_config(config, {}).workload
     log_file = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     gc.collect()
     gc.freeze()
@@ -48,7 +48,7 @@ def main() -> None:
                 from timepoint import failpoints
 
                 failpoints.arm(order["failpoint"])
-            os._exit(poll_forever(jobs, layout.ledger, layout.published))
+            os._exit(poll_forever(work, layout.ledger, layout.published))
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

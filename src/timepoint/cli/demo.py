@@ -84,11 +84,11 @@ def demo(
         with listen(address):
             pass  # a taken port is told before anything else is said
         os.environ.update(TIMEPOINT_DEMO_API=url, TIMEPOINT_DEMO_TOKEN=TOKEN)
-        jobs = load(_config_file()).jobs
+        work = load(_config_file()).workload
         click.echo(
             f"\n  Open {address.url}/ for the jobs, {address.url}/metrics for the metrics. Ctrl-C ends the demo.\n"
         )
-        raise SystemExit(launch(jobs, LaunchSettings(data_dir=directory, addresses=(address,)), beside=[api]))
+        raise SystemExit(launch(work, LaunchSettings(data_dir=directory, addresses=(address,)), beside=[api]))
 
 
 def _config_file() -> Path:

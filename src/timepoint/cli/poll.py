@@ -49,5 +49,5 @@ def poll(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise click.UsageError(f"there is no job {unknown[0]!r}; the jobs are {names}")
     log.configure(log_level, log_format)
     with told_plainly():
-        code = poll_once(loaded.jobs, data_dir, force=force, only=only)
+        code = poll_once(loaded.workload, data_dir, force=force, only=only)
     raise SystemExit(code)

@@ -75,5 +75,5 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         ),
     )
     with told_plainly():
-        code = launch(loaded.jobs, settings)
+        code = launch(loaded.workload, settings)
     raise SystemExit(code)

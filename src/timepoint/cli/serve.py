@@ -57,5 +57,5 @@ def serve(
         web=web.source(),
     )
     with told_plainly():
-        code = serve_only(loaded.jobs, LaunchSettings(data_dir, web.addresses, web.systemd, server))
+        code = serve_only(loaded.workload, LaunchSettings(data_dir, web.addresses, web.systemd, server))
     raise SystemExit(code)

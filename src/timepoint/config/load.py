@@ -43,7 +43,7 @@ from timepoint.config.window_checks import (
 )
 from timepoint.config.yaml import MAX_BYTES, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
-from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job
+from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job, Workload
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.labels import MAX_LENGTH
@@ -64,6 +64,11 @@ class Config:
     sources: Mapping[str, SourceSpec]
     jobs: tuple[Job, ...]
     warnings: tuple[Problem, ...]
+
+    @property
+    def workload(self) -> Workload:
+        """All of it that the poller needs."""
+        return Workload(self.jobs)
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:

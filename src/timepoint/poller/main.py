@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 
 from timepoint import log
 from timepoint.errors import DataDirectoryError, StoreError
-from timepoint.job import HttpPolling, Job
+from timepoint.job import HttpPolling, Workload
 from timepoint.ledger.store import open_store
 from timepoint.poller.runner import Runner, Surroundings
 from timepoint.request.spec import secrets_in
@@ -23,27 +23,25 @@ from timepoint.secret import Secret
 LOGGER = logging.getLogger(__name__)
 
 
-def poll_forever(jobs: Sequence[Job], ledger: Path, published: Path) -> int:
+def poll_forever(work: Workload, ledger: Path, published: Path) -> int:
     """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used."""
 
     async def main(stop: asyncio.Event) -> int:
-        return await Runner(jobs, _surroundings(jobs, ledger, published)).run(stop)
+        return await Runner(work, _surroundings(work, ledger, published)).run(stop)
 
     return _run(main)
 
 
-def poll_once(
-    jobs: Sequence[Job], ledger: Path, published: Path, *, force: bool = False, only: Collection[str] = ()
-) -> int:
+def poll_once(work: Workload, ledger: Path, published: Path, *, force: bool = False, only: Collection[str] = ()) -> int:
     """Runs each job that is due, or with ``force`` each job, once; the exit code.
 
-    It is 1 if a run failed or was interrupted, or if the ledger cannot be used, else 0. ``jobs`` are all jobs of the
+    It is 1 if a run failed or was interrupted, or if the ledger cannot be used, else 0. ``work`` is all of the
     config; ``only`` names those to run, empty for all. Even with ``force`` a source is not asked before its
     ``min_interval`` is over.
     """
 
     async def main(stop: asyncio.Event) -> int:
-        runner = Runner(jobs, _surroundings(jobs, ledger, published))
+        runner = Runner(work, _surroundings(work, ledger, published))
         runs = asyncio.create_task(runner.run_once(force=force, only=only))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((runs, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -57,18 +55,19 @@ def poll_once(
     return _run(main)
 
 
-def _surroundings(jobs: Iterable[Job], ledger: Path, published: Path) -> Surroundings:
-    log.hide(_given_secrets(jobs))
+def _surroundings(work: Workload, ledger: Path, published: Path) -> Surroundings:
+    log.hide(_given_secrets(work))
     return Surroundings(open_store=lambda: open_store(ledger), published=published)
 
 
-def _given_secrets(jobs: Iterable[Job]) -> Iterator[Secret]:
+def _given_secrets(work: Workload) -> Iterator[Secret]:
     """The credentials that the config itself holds; those in files are masked where they are read."""
-    for job in jobs:
-        said: list[object] = [job.each]
+    said: list[object] = [receiver.http for receiver in work.receivers]
+    for job in work.jobs:
+        said.append(job.each)
         if isinstance(job.polling, HttpPolling):
             said += (job.polling.source, job.polling.request)
-        yield from (secret.text for secret in secrets_in(tuple(said)) if secret.text is not None)
+    yield from (secret.text for secret in secrets_in(tuple(said)) if secret.text is not None)
 
 
 def _run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:

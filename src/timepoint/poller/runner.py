@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from timepoint import log
 from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import POLLER, publish, published_paths, read_published, snapshot_path
-from timepoint.job import Job
+from timepoint.job import Job, Workload
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
@@ -73,11 +73,11 @@ class Surroundings:
 
 
 class Runner:
-    """Runs jobs with one ledger and one directory of pages."""
+    """Runs the jobs of a workload with one ledger and one directory of pages."""
 
-    def __init__(self, jobs: Sequence[Job], around: Surroundings) -> None:
+    def __init__(self, work: Workload, around: Surroundings) -> None:
+        jobs = self._jobs = work.jobs
         self.tallies = {job.name: JobTally(job.name, _rhythm(job), job.max_series) for job in jobs}
-        self._jobs = jobs
         self._around = around
         self._timing = around.timing
         self._started = around.timing.clock.now()
