@@ -225,7 +225,10 @@ def test_the_secrets_were_told(seen_by_all: Seen) -> None:
 
 @pytest.mark.system
 def test_no_secret_of_a_login_is_shown_or_kept(seen_by_all: Seen) -> None:
-    """Neither a log, a page, a file, a process list nor a command's output has ten characters of a secret."""
+    """Neither a log, a page, a file, a process list nor a command's output has ten characters of a secret.
+
+    Faults: A18, A33.
+    """
     vault, outputs, _ = seen_by_all
     found = {name: vault.found_in(output) for name, output in outputs.items()}
     assert {name: secrets for name, secrets in found.items() if secrets} == {}

@@ -28,7 +28,7 @@ class _Clock:
 
 
 def test_a_new_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """The directory and what is made in it are closed to others."""
+    """The directory and what is made in it are closed to others (A33)."""
     with DataDirectory(tmp_path / "deep" / "data") as directory:
         for path, mode in ((directory.layout.path, 0o700), (directory.layout.published, 0o700)):
             assert stat.S_IMODE(path.stat().st_mode) == mode
@@ -36,7 +36,7 @@ def test_a_new_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_second_instance_is_refused_and_told_why(tmp_path: Path) -> None:
-    """After two seconds of patience the error names the directory, the holder and what to do."""
+    """After two seconds of patience the error names the directory, the holder and what to do (A34, X6)."""
     clock = _Clock()
     with DataDirectory(tmp_path), pytest.raises(DataDirectoryError) as caught:
         DataDirectory(tmp_path, clock=clock, sleep=clock.sleep)
@@ -82,14 +82,14 @@ def test_the_lock_lives_as_long_as_a_forked_process(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
-    """World-writable directories are refused with the command that helps."""
+    """World-writable directories are refused with the command that helps (A33)."""
     tmp_path.chmod(0o777)
     with pytest.raises(DataDirectoryError, match="chmod o-w"):
         DataDirectory(tmp_path)
 
 
 def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names both users. Another user is played by changing who we are, which needs no root."""
+    """The error names both users. Another user is played by changing who we are, which needs no root (A33)."""
     own = tmp_path / "own"
     own.mkdir()
     if own.stat().st_uid == 0:
@@ -101,7 +101,7 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
-    """A symbolic link in place of the lock is refused, and its target is not touched."""
+    """A symbolic link in place of the lock is refused, and its target is not touched (A33)."""
     target = tmp_path / "target"
     target.write_text("precious")
     (tmp_path / "lock").symlink_to(target)

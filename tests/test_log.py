@@ -82,7 +82,7 @@ def test_the_level_holds_back_lesser_events(lines: Any) -> None:
 
 @pytest.mark.parametrize("format_", log.FORMATS)
 def test_a_known_secret_is_masked_wherever_it_stands(lines: Any, format_: str) -> None:
-    """Neither a field, nor a message, nor a traceback shows a secret, plain or percent-encoded."""
+    """Neither a field, nor a message, nor a traceback shows a secret, plain or percent-encoded (A18)."""
     written = lines(format_=format_)
     log.hide([Secret('hunter2&"co"')])
     log.event(LOGGER, logging.INFO, "run", error='GET /?key=hunter2&"co" failed', url="/?key=hunter2%26%22co%22")
@@ -101,7 +101,7 @@ def test_a_tiny_secret_does_not_hide_the_log(lines: Any) -> None:
 
 @pytest.mark.parametrize("format_", log.FORMATS)
 def test_a_long_value_is_cut_and_the_line_stays_whole(lines: Any, format_: str) -> None:
-    """A line never exceeds 8 KiB, keeps its short fields and says that it was cut."""
+    """A line never exceeds 8 KiB, keeps its short fields and says that it was cut (A36)."""
     written = lines(format_=format_)
     log.event(LOGGER, logging.INFO, "run", error="é" * 100_000, job="pod_energy")
     assert len(written()[0].encode()) <= log.LINE_LIMIT
@@ -122,7 +122,7 @@ def test_an_unknown_level_or_format_is_refused() -> None:
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(st.characters()), format_=st.sampled_from(log.FORMATS))
 def test_no_text_breaks_a_line(text: str, format_: str) -> None:
-    """Whatever stands in a field, the line is one line of printable characters that can be encoded."""
+    """Whatever stands in a field, the line is one line of printable characters that can be encoded (A36)."""
     formatter = log.JsonFormatter() if format_ == "json" else log.LogfmtFormatter()
     record = logging.LogRecord("timepoint", logging.INFO, "", 0, "run", (), None)
     record.timepoint_fields = {"error": text}

@@ -64,13 +64,13 @@ def test_times_of_equal_grids_are_equal() -> None:
 
 
 def test_a_secret_shows_itself_nowhere() -> None:
-    """Printing, formatting and inspecting a secret give the mask."""
+    """Printing, formatting and inspecting a secret give the mask (A18)."""
     secret = Secret("hunter2")
     assert {str(secret), repr(secret), f"{secret}", f"{secret:>3}"} == {"<secret>"}
 
 
 def test_a_secret_cannot_be_pickled() -> None:
-    """A secret does not leave the process by a pickle."""
+    """A secret does not leave the process by a pickle (A18)."""
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(Secret("hunter2"))
 

@@ -314,7 +314,10 @@ def test_the_api_was_told_the_secrets(seen_by_all: Seen) -> None:
 
 @pytest.mark.system
 def test_no_secret_is_shown_or_kept(seen_by_all: Seen) -> None:
-    """Neither a log, a page, a file, a process list nor a command's output has ten characters of a secret."""
+    """Neither a log, a page, a file, a process list nor a command's output has ten characters of a secret.
+
+    Faults: A18, A33.
+    """
     vault, outputs, _ = seen_by_all
     found = {name: vault.found_in(output) for name, output in outputs.items()}
     assert {name: secrets for name, secrets in found.items() if secrets} == {}
@@ -377,7 +380,7 @@ def _wrong_requests(secret: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("place", [*_wrong(""), *_wrong_requests("")])
 def test_no_secret_in_the_mistakes_of_a_config(place: str, tmp_path: Path) -> None:
-    """What came from the environment is in no complaint about the place where it stands."""
+    """What came from the environment is in no complaint about the place where it stands (A18)."""
     vault = Vault(tmp_path)
     written = vault.variable()
     config = tmp_path / "config.yaml"

@@ -154,7 +154,7 @@ def test_a_dead_child_is_started_again(supervised: Callable[..., Supervised]) ->
 
 
 def test_a_child_that_raises_is_reported_and_started_again(supervised: Callable[..., Supervised]) -> None:
-    """An exception that nobody caught is logged with its traceback and costs only that process."""
+    """An exception that nobody caught is logged with its traceback and costs only that process (X8)."""
     parent = supervised("""
 def main():
     say(f"odd {os.getpid()}")
@@ -170,7 +170,7 @@ supervise([Child("odd", main)])
 
 
 def test_who_does_not_end_in_time_is_killed(supervised: Callable[..., Supervised]) -> None:
-    """A child that ignores SIGTERM gets SIGKILL after the time to stop, and the exit code tells."""
+    """A child that ignores SIGTERM gets SIGKILL after the time to stop, and the exit code tells (X3)."""
     parent = supervised("sys.exit(supervise([stubborn('poller'), polite('server')], stop_within=0.3))")
     parent.pids(2)
     parent.process.terminate()
@@ -181,7 +181,7 @@ def test_who_does_not_end_in_time_is_killed(supervised: Callable[..., Supervised
 
 
 def test_a_second_signal_kills_at_once(supervised: Callable[..., Supervised]) -> None:
-    """Nobody has to wait for a child that hangs."""
+    """Nobody has to wait for a child that hangs (X4)."""
     parent = supervised("sys.exit(supervise([stubborn('poller')], stop_within=600))")
     parent.pids()
     parent.process.terminate()
@@ -194,7 +194,7 @@ def test_a_second_signal_kills_at_once(supervised: Callable[..., Supervised]) ->
 
 
 def test_a_signal_that_is_repeated_at_once_is_one(supervised: Callable[..., Supervised]) -> None:
-    """Who signals a process and then its group, as coreutils' timeout does, wants an orderly end."""
+    """Who signals a process and then its group, as coreutils' timeout does, wants an orderly end (X4)."""
     parent = supervised("sys.exit(supervise([polite('poller')], stop_within=600))")
     parent.pids()
     parent.process.send_signal(signal.SIGSTOP)  # so that both are there when it looks, however slow this test is
@@ -207,7 +207,7 @@ def test_a_signal_that_is_repeated_at_once_is_one(supervised: Callable[..., Supe
 
 
 def test_it_is_a_good_process_1(supervised: Callable[..., Supervised]) -> None:
-    """In a container the kernel ignores signals without handler, and orphans come to process 1 to be reaped."""
+    """In a container the kernel ignores signals without handler, and orphans come to process 1 to be reaped (X3)."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-pf", "true"], check=False).returncode != 0:
         pytest.skip("unshare -pf is not possible here (it needs root)")
     parent = supervised(

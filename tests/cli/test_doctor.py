@@ -119,7 +119,7 @@ def test_an_empty_directory_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_every_damage_is_found_and_explained(scene: Scene, damage: Callable[[Stage], None]) -> None:
-    """Exit code 1, and next steps; nothing is changed by looking."""
+    """Exit code 1, and next steps; nothing is changed by looking (D8)."""
     damage(scene)
     before = scene.files()
     result = call("doctor", scene.path)
@@ -199,7 +199,10 @@ def test_what_writes_needs_the_directory_alone(scene: Scene, option: str) -> Non
 
 
 def test_a_lost_log_can_be_accepted(scene: Scene) -> None:
-    """Pages that show more than the ledger are moved aside, and the next check is well but for the missing page."""
+    """Pages that show more than the ledger are moved aside, and the next check is well but for the missing page.
+
+    Faults: D9.
+    """
     lose_wal(scene)
     assert "pages_not_ahead" in scene.found()
     result = call("doctor", scene.path, "--accept-ledger")

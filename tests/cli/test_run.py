@@ -101,7 +101,7 @@ def answers(exporter: Exporter) -> bool:
 
 
 def test_a_second_instance_is_refused(api: DemoApi, tmp_path: Path) -> None:
-    """Exit code 75 and a sentence that names the directory; the first goes on."""
+    """Exit code 75 and a sentence that names the directory; the first goes on (A34, X6)."""
     with running(api, tmp_path) as exporter:
         second = call(api, "run", DEMO, f"--data-dir={exporter.data_dir}", "--web.listen-address=127.0.0.1:0")
         alive = get(f"{exporter.url}/-/healthy")[0]
@@ -126,7 +126,7 @@ def test_a_taken_port_is_named_plainly(api: DemoApi, tmp_path: Path) -> None:
 
 
 def test_a_killed_poller_leaves_the_metrics_served_and_comes_back(api: DemoApi, tmp_path: Path) -> None:
-    """After kill -9 of the poller each scrape still has the pods; the supervisor starts another one."""
+    """After kill -9 of the poller each scrape still has the pods; the supervisor starts another one (X5, X8)."""
     with running(api, tmp_path) as exporter:
         first = children(exporter)["poller"]
         os.kill(first, signal.SIGKILL)
@@ -138,7 +138,7 @@ def test_a_killed_poller_leaves_the_metrics_served_and_comes_back(api: DemoApi, 
 
 
 def test_a_killed_server_comes_back_on_the_same_port(api: DemoApi, tmp_path: Path) -> None:
-    """Connections that come meanwhile wait in the queue of the socket instead of being refused."""
+    """Connections that come meanwhile wait in the queue of the socket instead of being refused (X5, X8)."""
     with running(api, tmp_path) as exporter:
         os.kill(children(exporter)["server"], signal.SIGKILL)
         wait_for("the server to be missed", lambda: exporter.log("child_died"))
@@ -149,7 +149,7 @@ def test_a_killed_server_comes_back_on_the_same_port(api: DemoApi, tmp_path: Pat
 
 
 def test_a_poller_that_stands_still_delays_no_scrape(api: DemoApi, tmp_path: Path) -> None:
-    """With the poller stopped in the middle of whatever it does, whole pages come: none waits for it."""
+    """With the poller stopped in the middle of whatever it does, whole pages come: none waits for it (X9)."""
     with running(api, tmp_path) as exporter:
         poller = children(exporter)["poller"]
         os.kill(poller, signal.SIGSTOP)
@@ -205,7 +205,7 @@ def test_poll_once_and_serve_work_without_each_other(api: DemoApi, tmp_path: Pat
 
 
 def test_it_ends_as_process_1(api: DemoApi, tmp_path: Path) -> None:
-    """As the first process of a container, to which signals without a handler do not come, SIGTERM ends it too."""
+    """As the first process of a container, to which signals without a handler do not come, SIGTERM ends it too (X3)."""
     unshare = shutil.which("unshare")
     in_namespace = [str(unshare), "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if unshare is None or subprocess.run([*in_namespace, "true"], capture_output=True, check=False).returncode:

@@ -26,7 +26,7 @@ SAYING = {"add", "add_new", "_add", "_say", "_stop", "refuse"}
 
 @pytest.mark.parametrize("path", bad_files(), ids=lambda path: path.stem)
 def test_messages(path: Path) -> None:
-    """A bad config gets exactly the message that stands beside it."""
+    """A bad config gets exactly the message that stands beside it (C3)."""
     assert said_about(path) == path.with_suffix(".out").read_text(encoding="utf-8")
 
 
@@ -103,7 +103,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_file_that_is_too_large(tmp_path: Path) -> None:
-    """A config of more than a mebibyte is refused unread."""
+    """A config of more than a mebibyte is refused unread (A24)."""
     path = tmp_path / "config.yaml"
     path.write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError) as caught:

@@ -65,7 +65,7 @@ def test_no_warnings(tmp_path: Path) -> None:
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
-    """Mistakes of shape and of meaning, in all places of a file, are reported together, in the order of lines."""
+    """Mistakes of shape and of meaning, in all places of a file, are reported together, in the order of lines (C3)."""
     text = """
         sources:
           energy: {url: energy.example, attempts: 0}

@@ -77,7 +77,7 @@ def said(text: str) -> list[str]:
     ],
 )
 def test_scalars(written: str, value: Any) -> None:
-    """A plain scalar is what YAML 1.2 says, not what YAML 1.1 said."""
+    """A plain scalar is what YAML 1.2 says, not what YAML 1.1 said (A24)."""
     found = data(f"a: {written}\n")["a"]
     assert found == value
     assert isinstance(found, type(value))
@@ -153,7 +153,7 @@ def test_merge_of_merged() -> None:
 
 
 def test_all_duplicates() -> None:
-    """Every duplicate key of a file is reported, each with the line of the first."""
+    """Every duplicate key of a file is reported, each with the line of the first (A24, C3)."""
     assert said("a: 1\nb: {c: 1, c: 2}\na: 2\na: 3\n") == [
         "config.yaml:2:11: duplicate key 'c': it stands first in line 2",
         "config.yaml:3:1: duplicate key 'a': it stands first in line 1",
@@ -162,13 +162,13 @@ def test_all_duplicates() -> None:
 
 
 def test_depth_bomb() -> None:
-    """A mebibyte of brackets is refused at once, not by the end of the process."""
+    """A mebibyte of brackets is refused at once, not by the end of the process (A24, C2)."""
     assert said("[" * 1_000_000) == [f"config.yaml:1:{MAX_DEPTH + 1}: nested more than {MAX_DEPTH} levels deep"]
 
 
 @pytest.mark.parametrize("use", ["b: *a\nc: *a\n", "b: {<<: *a}\nc: {<<: *a}\n", "b: {<<: [*a, *a]}\nc: [*a]\n"])
 def test_expansion_is_bounded(use: str) -> None:
-    """However aliases are used, they cannot blow up a file."""
+    """However aliases are used, they cannot blow up a file (A24, C2)."""
     members = ", ".join(f"k{number}: 1" for number in range(MAX_EXPANDED // 2 + 1))
     assert "aliases expand to more than" in said(f"a: &a {{{members}}}\n{use}")[0]
 
@@ -235,7 +235,7 @@ def test_any_text_ends_well(text: str) -> None:
 @given(st.text("[]{}:,-*&!|>'\"#%@` \n\tab$.", max_size=40))
 @settings(max_examples=300)
 def test_any_yaml_like_text_ends_well(text: str) -> None:
-    """So is any text of YAML's own characters."""
+    """So is any text of YAML's own characters (A24)."""
     findings = Findings(Places("config.yaml"))
     try:
         read_yaml(text, findings)

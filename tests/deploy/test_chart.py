@@ -83,7 +83,7 @@ def test_the_command_line_can_be_typed(case: Rendered) -> None:
 
 @EVERY
 def test_pods_are_of_the_restricted_profile(case: Rendered) -> None:
-    """Each pod keeps Kubernetes' Pod Security Standard "restricted", and can write nothing but its volumes."""
+    """Each pod keeps Kubernetes' Pod Security Standard "restricted", and can write nothing but its volumes (A39)."""
     for pod in case.pods:
         spec, container = pod["spec"], pod["spec"]["containers"][0]
         assert spec["securityContext"]["runAsNonRoot"] is True

@@ -51,7 +51,7 @@ def test_the_base_is_a_python_that_the_project_takes() -> None:
 
 
 def test_the_user_is_a_number_and_not_root() -> None:
-    """Kubernetes' ``runAsNonRoot`` can tell from a number alone, and nothing changes the user after that."""
+    """Kubernetes' ``runAsNonRoot`` can tell from a number alone, and nothing changes the user after that (A39)."""
     assert told("USER") == ["65532:65532"]
     after = [word for word, _ in final()[[word for word, _ in final()].index("USER") :]]
     assert not {"RUN", "COPY", "ADD"} & set(after)
@@ -75,7 +75,7 @@ def test_health_is_asked_at_the_port_that_is_exposed() -> None:
 
 
 def test_everything_that_is_installed_is_locked() -> None:
-    """Pip installs with hashes, from wheels, or the project alone; no address of a registry is named."""
+    """Pip installs with hashes, from wheels, or the project alone; no address of a registry is named (A38)."""
     installs = re.findall(r"pip install ([^;&]+)", " ".join(rest for word, rest in instructions() if word == "RUN"))
     assert len(installs) == 2
     locked, own = (shlex.split(text) for text in installs)
@@ -85,7 +85,10 @@ def test_everything_that_is_installed_is_locked() -> None:
 
 
 def test_no_secret_can_be_baked_in() -> None:
-    """Neither arguments nor variables of the image are credentials, and the context is a list of what is meant."""
+    """Neither arguments nor variables of the image are credentials, and the context is a list of what is meant.
+
+    Faults: A18.
+    """
     named = re.findall(r"^(?:ARG|ENV) (.+)$", TEXT, re.MULTILINE)
     assert [name for name in named if re.search(r"(?i)token|secret|password|key", name)] == []
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
@@ -111,7 +114,10 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_the_lock_has_every_dependency() -> None:
-    """requirements/run.txt pins each dependency of the project, and what builds it, in a version that it takes."""
+    """requirements/run.txt pins each dependency of the project, and what builds it, in a version that it takes.
+
+    Faults: A38.
+    """
     build = (ROOT / "requirements" / "build.in").read_text("utf-8").splitlines()
     texts = [*PROJECT["project"]["dependencies"], *(line for line in build if line and not line.startswith("#"))]
     pinned = pins("run")
@@ -125,6 +131,8 @@ def test_each_extra_has_its_lock(extra: str) -> None:
     """requirements/EXTRA.txt pins what the extra wants, with hashes, in the versions of run.txt where both have one.
 
     ``scripts/lock`` writes the files anew.
+
+    Faults: A38.
     """
     pinned = pins(extra)
     wanted = [Requirement(text) for text in EXTRAS[extra]]

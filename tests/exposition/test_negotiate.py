@@ -63,7 +63,7 @@ TABLE = {
 
 @pytest.mark.parametrize(("accept", "content_type"), TABLE.values(), ids=TABLE.keys())
 def test_accept_decides_the_format(accept: str | None, content_type: str) -> None:
-    """The range with the highest q that we can serve wins, the first of equals; text 0.0.4 is the last resort."""
+    """The range with the highest q that we can serve wins, the first of equals; text 0.0.4 is the last resort (S7)."""
     assert negotiate(accept, None).format.content_type == content_type
 
 
@@ -97,13 +97,13 @@ def test_escapings_of_the_standard_are_echoed() -> None:
     ],
 )
 def test_accept_encoding_decides_compression(accept_encoding: str | None, *, gzip: bool) -> None:
-    """The page is compressed if and only if the client accepts gzip with a q above 0."""
+    """The page is compressed if and only if the client accepts gzip with a q above 0 (S7)."""
     assert negotiate(None, accept_encoding).gzip is gzip
 
 
 @given(st.text(), st.text())
 def test_no_header_is_an_error(accept: str | None, accept_encoding: str | None) -> None:
-    """Whatever the headers say, the answer is one of the four formats."""
+    """Whatever the headers say, the answer is one of the four formats (S7)."""
     found = negotiate(accept, accept_encoding).format
     assert (found.openmetrics, found.version) in {
         (known.openmetrics, known.version) for known in (TEXT, TEXT_1_0_0, OPENMETRICS, OPENMETRICS_0_0_1)

@@ -209,7 +209,7 @@ def test_a_plain_page_is_inflated_in_pieces() -> None:
 
 
 def test_a_series_of_two_jobs_is_shown_once() -> None:
-    """Of jobs that publish the same series the first by name shows it, and the problem is named."""
+    """Of jobs that publish the same series the first by name shows it, and the problem is named (C8)."""
     pages = Pages(
         [
             job("two", gauge("x", '{a="1"}', '{a="2"}', value=2.0)),
@@ -244,7 +244,10 @@ def test_a_series_of_two_jobs_is_shown_by_the_second_when_the_first_has_aged() -
     ],
 )
 def test_jobs_that_contradict_each_other_leave_a_valid_page(first: tuple[str, str], second: tuple[str, str]) -> None:
-    """A family whose names or type collide with an earlier job's is left out of the page, and the problem is named."""
+    """A family whose names or type collide with an earlier job's is left out of the page, and the problem is named.
+
+    Faults: C8.
+    """
     pages = Pages(
         [job("one", family(*first, "", _SAMPLES[first[1]])), job("two", family(*second, "", _SAMPLES[second[1]]))]
     )

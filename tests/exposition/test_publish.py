@@ -78,7 +78,10 @@ def test_the_old_file_stays_readable_while_it_is_replaced(tmp_path: Path) -> Non
 
 
 def test_a_reader_beside_a_writer_sees_whole_files_only(tmp_path: Path) -> None:
-    """While one thread publishes again and again, each read gives one of its states, and none older than the last."""
+    """While one thread publishes again and again, each read gives one of its states, and none older than the last.
+
+    Faults: S5.
+    """
     spec = FamilySpec("x", MetricType.GAUGE, "")
     states_in_order = [
         JobSnapshot(
@@ -107,7 +110,7 @@ def test_a_reader_beside_a_writer_sees_whole_files_only(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
-    """The file's mode is 0600, whatever a leftover of a crash had."""
+    """The file's mode is 0600, whatever a leftover of a crash had (A33)."""
     leftover = tmp_path / "pod_energy.snapshot.new"
     leftover.write_bytes(b"half a file")
     leftover.chmod(0o644)
@@ -179,7 +182,7 @@ def _small_file() -> bytes:
 
 @pytest.mark.parametrize("bit", range(8))
 def test_any_changed_bit_is_noticed(bit: int) -> None:
-    """A file in which one bit of any byte is another is refused."""
+    """A file in which one bit of any byte is another is refused (D8)."""
     whole = _small_file()
     for position in range(len(whole)):
         damaged = bytearray(whole)
@@ -200,7 +203,7 @@ def test_any_cut_is_noticed() -> None:
 
 @given(st.binary(max_size=300), st.integers(0, 100))
 def test_garbage_is_refused(garbage: bytes, kept: int) -> None:
-    """No bytes, even behind a true beginning, crash the reader: they are refused with a sentence."""
+    """No bytes, even behind a true beginning, crash the reader: they are refused with a sentence (A35)."""
     with pytest.raises(ValueError, match="snapshot"):
         unpack(_small_file()[:kept] + garbage)
 

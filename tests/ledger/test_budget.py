@@ -181,7 +181,7 @@ NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10)
 @given(runs=st.lists(NAMES, min_size=1, max_size=6), limit=st.integers(1, 8), sums=st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_whatever_comes_the_ledger_stays_within_its_budget(runs: list[list[str]], limit: int, *, sums: bool) -> None:
-    """Known series are always taken, new ones up to the limit; with a sum for the rest no amount is lost."""
+    """Known series are always taken, new ones up to the limit; with a sum for the rest no amount is lost (A17)."""
     ledger = Ledger(MemoryStore(), [with_budget(counter(), sums=sums)])
     sent = 0
     for number, names in enumerate(runs):

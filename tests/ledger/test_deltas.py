@@ -84,7 +84,7 @@ def test_ignored_revision_is_counted_as_revised_once() -> None:
     [(-1.0, "negative"), (math.nan, "not_finite"), (math.inf, "not_finite"), (-math.inf, "not_finite")],
 )
 def test_value_that_a_counter_cannot_add_costs_one_point(ledger: Ledger, value: float, reason: str) -> None:
-    """A negative or not finite amount is a reject; its neighbours count."""
+    """A negative or not finite amount is a reject; its neighbours count (A26)."""
     change_set = ledger.run(facts(0, 15), {"": fives(0, 1, value, 4)})
     assert ledger.value() == 5
     assert change_set.rejects.counts == {reason: 1}
@@ -135,7 +135,7 @@ def test_intervals_of_one_answer_that_overlap_count_once(ledger: Ledger) -> None
 
 
 def test_points_outside_the_asked_window_are_refused(ledger: Ledger) -> None:
-    """An answer longer than the question adds only what was asked for (R15)."""
+    """An answer longer than the question adds only what was asked for (R15) (A27)."""
     change_set = ledger.run(facts(10, 20), {"": fives(0, 1, 2, 4, 8, 16, 32)})
     assert ledger.value() == 12
     assert change_set.rejects.counts == {"outside_window": 1}

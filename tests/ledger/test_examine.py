@@ -174,7 +174,7 @@ def test_many_findings_are_counted_and_some_are_told(tmp_path: Path) -> None:
 
 
 def test_what_does_not_print_is_escaped(path: Path) -> None:
-    """A label value of an API cannot move the cursor of who reads the report."""
+    """A label value of an API cannot move the cursor of who reads the report (A21, A36)."""
     change(path, "UPDATE series SET text = :text WHERE id = 1", text='{a="\x1b[2J\u202e"}')
     change(path, "UPDATE state SET value = -1 WHERE id = 1")
     assert r"\x1b[2J\u202e" in found(path)["totals"][0]
@@ -199,7 +199,7 @@ def test_reading_a_lane_changes_no_file(path: Path) -> None:
 
 
 def test_a_live_ledger_is_examined_beside_its_writer(path: Path) -> None:
-    """The writer commits meanwhile, and neither hinders the other."""
+    """The writer commits meanwhile, and neither hinders the other (D14)."""
     store = open_store(path, busy_timeout=0)
     ledger = Ledger(store, [counter()])
     ledger.run(facts(10, 20, overlap=10), {'{a="1"}': fives(15, 1)})

@@ -44,7 +44,7 @@ def test_window_that_is_not_asked_does_not_bind_a_gauge() -> None:
 
 
 def test_value_that_is_not_settled_is_not_shown() -> None:
-    """Points younger than the delay may still change, and points in the future are never latest."""
+    """Points younger than the delay may still change, and points in the future are never latest (A27)."""
     points = instants((25, 1), (30, 2), (31, 3), (90, 4))
     assert show(gauge(), points, window_is_asked=False) == {'{a="b"}': 2}
 

@@ -70,7 +70,7 @@ def refused(path: Path) -> str:
 
 
 def test_new_file_belongs_to_its_owner_alone(path: Path) -> None:
-    """The ledger and what SQLite puts beside it are made with mode 0600."""
+    """The ledger and what SQLite puts beside it are made with mode 0600 (A33)."""
     store = open_store(path)
     Ledger(store, [counter()]).run(facts(0, 5), {})
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
@@ -79,7 +79,7 @@ def test_new_file_belongs_to_its_owner_alone(path: Path) -> None:
 
 
 def test_mode_of_an_old_file_is_tightened(path: Path) -> None:
-    """A ledger that others may read is closed to them."""
+    """A ledger that others may read is closed to them (A33)."""
     close_filled(path)
     path.chmod(0o644)
     open_store(path).close()
@@ -87,7 +87,7 @@ def test_mode_of_an_old_file_is_tightened(path: Path) -> None:
 
 
 def test_link_is_not_followed(path: Path, tmp_path: Path) -> None:
-    """A symbolic link in place of the file is refused, and what it points at is left alone."""
+    """A symbolic link in place of the file is refused, and what it points at is left alone (A33)."""
     target = tmp_path / "elsewhere"
     path.symlink_to(target)
     assert "it is a symbolic link" in refused(path)
@@ -114,7 +114,7 @@ def test_file_of_another_kind_is_refused_untouched(path: Path) -> None:
 
 @pytest.mark.parametrize("statement", ["PRAGMA application_id=1234", "CREATE TABLE accounts (id)"])
 def test_database_of_another_program_is_refused_untouched(path: Path, statement: str) -> None:
-    """An SQLite file with another id, or with tables and no id, is not ours to change."""
+    """An SQLite file with another id, or with tables and no id, is not ours to change (A35)."""
     change(path, "CREATE TABLE t (id)")
     change(path, statement)
     before = path.read_bytes()
@@ -123,7 +123,7 @@ def test_database_of_another_program_is_refused_untouched(path: Path, statement:
 
 
 def test_file_of_a_newer_release_is_refused_untouched(path: Path) -> None:
-    """An older release does not guess at a newer file."""
+    """An older release does not guess at a newer file (A35, X10)."""
     close_filled(path)
     change(path, f"PRAGMA user_version={LEDGER.version + 1}")
     before = path.read_bytes()
@@ -139,7 +139,7 @@ def test_ledger_of_another_byte_order_is_refused(path: Path) -> None:
 
 
 def test_lost_file_with_its_log_left_is_refused(path: Path) -> None:
-    """SQLite would throw the log away and begin anew, and every total with it."""
+    """SQLite would throw the log away and begin anew, and every total with it (D9)."""
     close_filled(path)
     path.unlink()
     path.with_name("ledger.sqlite-wal").write_bytes(b"x" * 100)
@@ -147,7 +147,7 @@ def test_lost_file_with_its_log_left_is_refused(path: Path) -> None:
 
 
 def test_damage_is_found_after_an_abrupt_end(path: Path) -> None:
-    """A file that was not closed properly is read whole before it is used."""
+    """A file that was not closed properly is read whole before it is used (A35, D8)."""
     close_filled(path, 2000, cleanly=False)
     content = bytearray(path.read_bytes())
     for page in range(4, len(content) // 4096, 3):
@@ -157,7 +157,7 @@ def test_damage_is_found_after_an_abrupt_end(path: Path) -> None:
 
 
 def test_damaged_first_page_is_refused(path: Path) -> None:
-    """A zeroed header is no ledger any more."""
+    """A zeroed header is no ledger any more (D8)."""
     close_filled(path)
     content = bytearray(path.read_bytes())
     content[:100] = bytes(100)
@@ -166,7 +166,7 @@ def test_damaged_first_page_is_refused(path: Path) -> None:
 
 
 def test_making_that_a_power_cut_ended_begins_anew(path: Path) -> None:
-    """A second page without the first, and the journal that says the file was empty: SQLite empties it again."""
+    """A second page without the first, and the journal that says the file was empty: SQLite empties it again (D10)."""
     magic, records, nonce, pages_before = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 0, 7, 0
     sector, page = 512, 4096
     numbers = (records, nonce, pages_before, sector, page)
@@ -225,7 +225,7 @@ def test_opening_is_counted(path: Path) -> None:
     ],
 )
 def test_pragma_is_in_force(filled: Ledger, pragma: str, value: object) -> None:
-    """Durability and safety settings are what they are said to be."""
+    """Durability and safety settings are what they are said to be (A35)."""
     assert isinstance(filled.store, SqliteStore)
     row = filled.store._database.connection().execute(f"PRAGMA {pragma}").fetchone()
     assert row[0] == value
@@ -239,7 +239,7 @@ TWO_STEPS = FileFormat(
 
 
 def test_older_file_is_migrated_step_by_step(path: Path) -> None:
-    """A file of version 1 becomes one of version 2 with what it held."""
+    """A file of version 1 becomes one of version 2 with what it held (X10)."""
     Database(path, FileFormat("notebook", 77, TWO_STEPS.migrations[:1]), 0).close()
     database = Database(path, TWO_STEPS, 0)
     assert database.connection().execute("SELECT y FROM b").fetchall() == [(2,)]
@@ -249,7 +249,7 @@ def test_older_file_is_migrated_step_by_step(path: Path) -> None:
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the file was written on a little-endian machine")
 def test_ledger_of_the_first_release_goes_on(path: Path) -> None:
-    """A file of the first schema keeps its totals and its watermark, and takes what the newest one adds."""
+    """A file of the first schema keeps its totals and its watermark, and takes what the newest one adds (X10)."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8"))
     store = open_store(path)
@@ -268,7 +268,7 @@ def test_ledger_of_the_first_release_goes_on(path: Path) -> None:
 
 
 def test_migration_that_fails_changes_nothing(path: Path) -> None:
-    """All steps are one transaction: the older release can still use the file."""
+    """All steps are one transaction: the older release can still use the file (X10)."""
     Database(path, FileFormat("notebook", 77, TWO_STEPS.migrations[:1]), 0).close()
     broken = FileFormat("notebook", 77, [*TWO_STEPS.migrations, ["CREATE TABLE c (x)", "CREATE TABLE a (x)"]])
     with pytest.raises(DataDirectoryError, match="table a already exists"):
@@ -337,7 +337,7 @@ def test_reading_a_file_that_another_holds_alone(filled: Ledger, path: Path, met
 
 @pytest.mark.parametrize("method", WRITING)
 def test_writing_to_a_file_that_is_read_only(filled: Ledger, path: Path, method: str) -> None:
-    """A file that cannot be written is said to be so; query_only stands for the mount, since it binds root too."""
+    """A file that cannot be written is said to be so; query_only stands for the mount, since it binds root too (D6)."""
     assert isinstance(filled.store, SqliteStore)
     filled.store._database.connection().execute("PRAGMA query_only=ON")
     with pytest.raises(StoreError, match=re.escape(f"{path}: it cannot be written; check owner, mode and mount")):
@@ -347,7 +347,7 @@ def test_writing_to_a_file_that_is_read_only(filled: Ledger, path: Path, method:
 
 @pytest.mark.parametrize("method", WRITING)
 def test_writing_to_a_file_that_is_gone(filled: Ledger, path: Path, method: str) -> None:
-    """A removed file takes no commits that nobody would ever see, and no new one appears by itself."""
+    """A removed file takes no commits that nobody would ever see, and no new one appears by itself (D7)."""
     path.unlink()
     with pytest.raises(StoreError, match=re.escape(f"{path}: it is gone")):
         WRITING[method](filled)
@@ -356,7 +356,7 @@ def test_writing_to_a_file_that_is_gone(filled: Ledger, path: Path, method: str)
 
 @pytest.mark.parametrize("method", WRITING)
 def test_writing_to_a_file_that_was_replaced(filled: Ledger, path: Path, method: str) -> None:
-    """A backup that was copied over a living ledger is noticed before anything is written."""
+    """A backup that was copied over a living ledger is noticed before anything is written (D9)."""
     path.rename(path.with_name("old"))
     path.write_bytes(b"")
     with pytest.raises(StoreError, match="another file has taken its place"):
@@ -366,7 +366,7 @@ def test_writing_to_a_file_that_was_replaced(filled: Ledger, path: Path, method:
 
 @pytest.mark.parametrize("method", [*WRITING, *READING])
 def test_file_that_turned_to_garbage(filled: Ledger, path: Path, method: str) -> None:
-    """Damage under a running process is an error with advice, not a wrong number."""
+    """Damage under a running process is an error with advice, not a wrong number (D8)."""
     assert isinstance(filled.store, SqliteStore)
     filled.store._database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     filled.store._database.give_up()
@@ -378,7 +378,7 @@ def test_file_that_turned_to_garbage(filled: Ledger, path: Path, method: str) ->
 
 
 def test_full_disk_loses_no_commit_and_the_next_one_works(filled: Ledger, path: Path) -> None:
-    """A commit for which there is no room leaves the state before it; with room again the run is repeated."""
+    """A commit for which there is no room leaves the state before it; with room again the run is repeated (D1)."""
     assert isinstance(filled.store, SqliteStore)
     connection = filled.store._database.connection()
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -424,7 +424,7 @@ def test_closed_store_is_not_opened_by_accident(path: Path) -> None:
 
 
 def test_log_does_not_grow_with_the_number_of_commits(path: Path) -> None:
-    """Checkpoints keep the log near its threshold, however much is written."""
+    """Checkpoints keep the log near its threshold, however much is written (D14)."""
     store = open_store(path)
     ledger = Ledger(store, [counter()])
     log = path.with_name("ledger.sqlite-wal")

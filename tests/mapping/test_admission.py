@@ -50,7 +50,7 @@ def test_rows_beyond_the_room_make_no_series() -> None:
 
 
 def test_rows_of_known_series_always_pass() -> None:
-    """Existing series work on, also when they come last."""
+    """Existing series work on, also when they come last (A17)."""
     mapped = answered(rows_of("a", "b", "c", "d"), room=0, known=["d"])
     assert list(mapped.series["x_total"]) == ['{pod="d"}']
 

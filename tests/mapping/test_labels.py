@@ -42,7 +42,7 @@ def test_objects_and_arrays_are_no_labels(node: Any) -> None:
 
 
 def test_an_integer_of_thousands_of_digits_is_no_label() -> None:
-    """Python refuses to print such a number; that is a reject and no crash."""
+    """Python refuses to print such a number; that is a reject and no crash (P5)."""
     with pytest.raises(Unusable):
         label_value(10**5000)
 
@@ -58,12 +58,12 @@ def test_an_integer_of_thousands_of_digits_is_no_label() -> None:
     ],
 )
 def test_control_bytes_and_lone_surrogates_are_replaced(node: Any, expected: Any) -> None:
-    """What cannot be shown safely becomes U+FFFD; tab and line feed stay."""
+    """What cannot be shown safely becomes U+FFFD; tab and line feed stay (A16)."""
     assert label_value(node) == expected
 
 
 def test_other_scripts_stay() -> None:
-    """Text of any script, line separators and direction marks pass unchanged."""
+    """Text of any script, line separators and direction marks pass unchanged (A16)."""
     text = "Zürich 東京 \u2028 \u202e"
     assert label_value(text) == text
 
@@ -74,7 +74,7 @@ def test_a_long_value_is_cut_to_the_limit() -> None:
 
 
 def test_long_values_that_begin_alike_stay_apart() -> None:
-    """The cut carries a hash, so two long texts do not become one series."""
+    """The cut carries a hash, so two long texts do not become one series (A16)."""
     assert label_value("x" * 300 + "a") != label_value("x" * 300 + "b")
 
 
@@ -87,7 +87,7 @@ def test_the_limit_can_be_set() -> None:
 @settings(max_examples=200)
 @given(st.text())
 def test_any_text_becomes_encodable(text: Any) -> None:
-    """No text of a body can break the page."""
+    """No text of a body can break the page (A16)."""
     value = label_value(text)
     value.encode()
     assert len(value) <= 256

@@ -50,7 +50,7 @@ def test_nan_text_is_a_value() -> None:
     "node", ["", "ND", "1,5", "0x10", "1_000", "1 000", "٣", "--1", "1e", ".", "12kWh", [], {}, [1]]
 )
 def test_all_else_is_not_a_number(node: Any) -> None:
-    """What is no number is unusable and never 0."""
+    """What is no number is unusable and never 0 (P11, P15)."""
     with pytest.raises(Unusable) as caught:
         NumberReader().read(node)
     assert caught.value.reason == "not_a_number"
@@ -60,7 +60,7 @@ def test_all_else_is_not_a_number(node: Any) -> None:
     "node", [10**400, -(10**4000), "1e400", "-1e999"], ids=["10^400", "-10^4000", "1e400", "-1e999"]
 )
 def test_numbers_beyond_float64_are_out_of_range(node: Any) -> None:
-    """A number that a float64 cannot hold is unusable and does not become infinite."""
+    """A number that a float64 cannot hold is unusable and does not become infinite (A26, P5)."""
     with pytest.raises(Unusable) as caught:
         NumberReader().read(node)
     assert caught.value.reason == "out_of_range"

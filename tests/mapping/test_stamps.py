@@ -108,7 +108,7 @@ def test_stamps_without_offset_are_local_times(node: Any, expected: Any) -> None
     ],
 )
 def test_all_else_is_not_a_time(node: Any) -> None:
-    """A year is never a second of 1970: what is not known for sure is unusable."""
+    """A year is never a second of 1970: what is not known for sure is unusable (A27, P12)."""
     with pytest.raises(Unusable) as caught:
         StampReader().read(node)
     assert caught.value.reason == "not_a_time"
@@ -229,12 +229,12 @@ def test_a_plain_local_time_is_one_instant() -> None:
 
 
 def test_a_local_time_that_occurs_twice_is_two_instants() -> None:
-    """In the hour that the clock repeats there is an earlier and a later instant."""
+    """In the hour that the clock repeats there is an earlier and a later instant (P13)."""
     assert localise(datetime(2024, 10, 27, 2, 30), BERLIN) == (ms(2024, 10, 27, 0, 30), ms(2024, 10, 27, 1, 30))
 
 
 def test_a_local_time_that_is_skipped_is_unusable() -> None:
-    """In the hour that the clock leaves out there is no instant."""
+    """In the hour that the clock leaves out there is no instant (P13)."""
     with pytest.raises(Unusable) as caught:
         localise(datetime(2024, 3, 31, 2, 30), BERLIN)
     assert caught.value.reason == "no_such_local_time"

@@ -96,7 +96,7 @@ async def test_a_request_without_a_window_counts_on(tmp_path: Path) -> None:
 
 
 async def test_a_job_that_began_under_a_false_clock_goes_on(machine: Machine) -> None:
-    """A ledger that knows nothing but the false time begins anew, with the window of the right one."""
+    """A ledger that knows nothing but the false time begins anew, with the window of the right one (K2)."""
     machine.set_ahead(YEAR)
     await machine.poll_once()
     machine.set_ahead(0)

@@ -104,7 +104,7 @@ async def test_an_unchanged_config_goes_on_and_says_nothing(
 async def test_a_renamed_metric_begins_anew_and_goes_on_when_it_is_named_back(
     stage: Stage, tmp_path: Path, warned: pytest.LogCaptureFixture
 ) -> None:
-    """What came under the other name is in the other total."""
+    """What came under the other name is in the other total (C5)."""
     await run(stage, job(tmp_path))
     assert await run(stage, job(tmp_path, NAME="used_joules_total")) == {'used_joules_total{pod="a"}': 6}
     [(metric, reason)] = told(warned)
@@ -120,7 +120,7 @@ async def test_a_renamed_metric_begins_anew_and_goes_on_when_it_is_named_back(
 async def test_a_metric_that_is_declared_otherwise_begins_anew(
     stage: Stage, tmp_path: Path, warned: pytest.LogCaptureFixture, word: str, value: str
 ) -> None:
-    """Amounts and readings do not add up, nor do two units."""
+    """Amounts and readings do not add up, nor do two units (C5)."""
     await run(stage, job(tmp_path))
     samples = await run(stage, job(tmp_path, **{word: value}))
     assert samples == {TOTAL: 1 if word == "TEMPORALITY" else 6}
@@ -170,7 +170,7 @@ async def test_a_renamed_job_begins_anew(stage: Stage, tmp_path: Path, warned: p
 async def test_a_job_that_is_removed_and_returns_catches_up(
     stage: Stage, tmp_path: Path, warned: pytest.LogCaptureFixture
 ) -> None:
-    """Its state is kept meanwhile, and nothing is counted twice or lost; beside other jobs, too."""
+    """Its state is kept meanwhile, and nothing is counted twice or lost; beside other jobs, too (C6)."""
     other = job(tmp_path, JOB="other", NAME="other_joules_total")
     await run(stage, job(tmp_path), other)
     assert list(await run(stage, other, minutes=120)) == ['other_joules_total{pod="a"}']
@@ -179,7 +179,7 @@ async def test_a_job_that_is_removed_and_returns_catches_up(
 
 
 async def test_a_job_that_comes_back_too_late_begins_anew(stage: Stage, tmp_path: Path) -> None:
-    """After forget_after its totals are gone, by declaration."""
+    """After forget_after its totals are gone, by declaration (C6)."""
     other = job(tmp_path, JOB="other", NAME="other_joules_total")
     await run(stage, job(tmp_path), other)
     stage.clock.jump(8 * 24 * 3600)
@@ -229,7 +229,10 @@ DECLARED = st.sampled_from([("delta", BEFORE["UNIT"]), ("delta", ""), ("cumulati
 async def test_no_edit_mixes_totals(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, str, tuple[str, str], int, bool]], window: str
 ) -> None:
-    """Whatever is renamed, declared or labelled otherwise, and taken back: each total has what came in its own time."""
+    """Whatever is renamed, declared or labelled otherwise, and taken back: each total has what came in its own time.
+
+    Faults: C5.
+    """
     directory = tmp_path_factory.mktemp("edits")
     book: dict[tuple[str, str, str], dict[int, float]] = {}
     b: Bench | None = None

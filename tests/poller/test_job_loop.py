@@ -53,7 +53,7 @@ def test_a_failed_run_says_why(written: io.StringIO) -> None:
 
 
 def test_rejects_are_named_with_an_example(written: io.StringIO) -> None:
-    """Each reason stands with its count and the first place."""
+    """Each reason stands with its count and the first place (A36)."""
     report = RunReport("pods", TEN, TEN)
     for place in ("$[0].v: 'n/a'", "$[1].v: 'n/a'"):
         report.rejects.add("not_a_number", place)

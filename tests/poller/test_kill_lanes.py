@@ -126,7 +126,10 @@ def api() -> Iterator[LanesApi]:
 
 @pytest.mark.system
 def test_a_fan_out_that_is_killed_between_its_lanes_counts_each_timepoint_once(tmp_path: Path, api: LanesApi) -> None:
-    """After 25 kills the total of each lane is the exact sum of its truth, and the list was asked for only once."""
+    """After 25 kills the total of each lane is the exact sum of its truth, and the list was asked for only once.
+
+    Faults: X1.
+    """
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.format(port=api.server.server_address[1]))
     moments = random.Random(20260101)

@@ -40,7 +40,7 @@ def written() -> Iterator[io.StringIO]:
 async def test_a_damaged_ledger_stops_polling_and_nothing_else(
     stage: Stage, tmp_path: Path, written: io.StringIO, damage: Callable[[Stage], None]
 ) -> None:
-    """The page stays as it was, the heartbeat goes on and says why, and no API is asked."""
+    """The page stays as it was, the heartbeat goes on and says why, and no API is asked (D8)."""
     job = http_job(tmp_path)
     await fill(stage, job)
     shown, asked = stage.samples()[TOTAL], len(stage.source.windows)
@@ -87,7 +87,7 @@ async def test_a_restored_ledger_is_taken_up_without_a_restart(
 
 
 async def test_an_older_backup_is_not_taken_up(stage: Stage, tmp_path: Path) -> None:
-    """Its counters would go back, and Prometheus would take that for a restart at 0."""
+    """Its counters would go back, and Prometheus would take that for a restart at 0 (D9)."""
     job = http_job(tmp_path)
     await fill(stage, job)
     shutil.copyfile(stage.ledger, tmp_path / "backup")
@@ -118,7 +118,7 @@ async def test_polling_once_says_what_is_wrong_and_fails(stage: Stage, tmp_path:
 
 
 async def test_a_failed_commit_is_trouble_with_the_ledger(stage: Stage, tmp_path: Path) -> None:
-    """While runs cannot be kept the metric is 0, and 1 again with the next that is."""
+    """While runs cannot be kept the metric is 0, and 1 again with the next that is (D6)."""
     job = http_job(tmp_path)
     async with stage.running(job):
         await stage.clock.advance(minutes=30)
@@ -132,7 +132,7 @@ async def test_a_failed_commit_is_trouble_with_the_ledger(stage: Stage, tmp_path
 
 
 async def test_a_removed_job_that_returns_goes_on_where_it_stood(stage: Stage, tmp_path: Path) -> None:
-    """Its total is kept, what it missed is asked for, and nothing is counted twice."""
+    """Its total is kept, what it missed is asked for, and nothing is counted twice (C6)."""
     job, other = http_job(tmp_path), function_job(lambda window: [])
     await fill(stage, job)
     shown = stage.samples()[TOTAL]
@@ -150,7 +150,7 @@ async def test_a_removed_job_that_returns_goes_on_where_it_stood(stage: Stage, t
 async def test_a_removed_job_is_forgotten_after_forget_after(
     stage: Stage, tmp_path: Path, written: io.StringIO
 ) -> None:
-    """While the exporter runs, too; a job that returns later begins anew."""
+    """While the exporter runs, too; a job that returns later begins anew (C6)."""
     job, other = http_job(tmp_path), function_job(lambda window: [])
     await fill(stage, job)
     async with stage.running(other):

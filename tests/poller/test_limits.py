@@ -80,7 +80,7 @@ def with_budget(directory: Path, answer: Callable[[Window], Any], **budget: Any)
 
 
 async def test_a_flood_of_new_series_costs_the_existing_ones_nothing(tmp_path: Path) -> None:
-    """Page and ledger stay within the budget; the report names the label that makes them so many."""
+    """Page and ledger stay within the budget; the report names the label that makes them so many (A17, P10)."""
     made = with_budget(tmp_path, lambda window: pods(window, 3), max_series=5)
     await made.run()
     made.source.answer = lambda window: [*pods(window, 500)[::-1], *pods(window, 3)]
@@ -95,7 +95,7 @@ async def test_a_flood_of_new_series_costs_the_existing_ones_nothing(tmp_path: P
 
 
 async def test_the_overflow_keeps_the_sum_of_a_counter(tmp_path: Path) -> None:
-    """With one series for the rest, the sum over the page is the sum of the answer, run after run."""
+    """With one series for the rest, the sum over the page is the sum of the answer, run after run (A17)."""
     made = with_budget(tmp_path, lambda window: pods(window, 40), max_series=5, sums_overflow=True)
     for _ in range(2):
         await made.run()

@@ -111,7 +111,7 @@ class SlowStore(MemoryStore):
 
 
 async def test_the_end_waits_for_a_commit_only_so_long(tmp_path: Path, written: io.StringIO) -> None:
-    """A commit that hangs on its disk does not hold up the end; the ledger survives being left alone."""
+    """A commit that hangs on its disk does not hold up the end; the ledger survives being left alone (X3)."""
     clock, store = FakeClock(), SlowStore()
     around = fake_surroundings(tmp_path, clock, FakeSource(ones), store)
     runner = Runner(Workload((http_job(tmp_path),)), replace(around, make_worker=ThreadWorker))

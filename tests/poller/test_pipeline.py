@@ -123,7 +123,7 @@ async def test_an_answer_of_rejects_alone_is_a_mapping_error(bench: MakeBench) -
 
 
 async def test_points_that_are_all_outside_the_window_are_a_mapping_error(bench: MakeBench) -> None:
-    """A wrong time zone must not move the watermark over data that was never used."""
+    """A wrong time zone must not move the watermark over data that was never used (A27)."""
     hours = -2 * HOUR
     b = bench(lambda window: ones(Window(window.start + hours, window.end + hours)))
     report = await b.run()
@@ -243,7 +243,7 @@ async def test_a_source_that_hangs_is_given_up_at_the_timeout(bench: MakeBench) 
 
 
 async def test_the_attempt_is_durable_before_the_request(bench: MakeBench) -> None:
-    """When the request goes out the ledger knows of it, so a crash in it burns no quota."""
+    """When the request goes out the ledger knows of it, so a crash in it burns no quota (X7)."""
     b = bench()
     known: list[int | None] = []
 
@@ -267,7 +267,7 @@ async def test_an_attempt_that_cannot_be_noted_is_not_made(bench: MakeBench) -> 
 
 @pytest.mark.parametrize("stored", [False, True])
 async def test_a_failed_commit_is_unknown_and_counts_once(bench: MakeBench, *, stored: bool) -> None:
-    """Whether the failed commit is in the ledger or not, each point counts once in the end."""
+    """Whether the failed commit is in the ledger or not, each point counts once in the end (D3)."""
     b = bench()
     await b.run()
     b.store.failing, b.store.stored_all_the_same = "commit", stored
@@ -303,7 +303,7 @@ async def test_a_source_is_not_asked_before_its_turn(bench: MakeBench) -> None:
 
 
 async def test_a_bug_costs_one_run_and_is_kept_for_the_log(bench: MakeBench) -> None:
-    """An error that nobody foresaw ends the run with the word of its stage."""
+    """An error that nobody foresaw ends the run with the word of its stage (X8)."""
     b = bench(lambda _: RuntimeError("odd"))
     report = await b.run()
     assert (report.outcome, report.reason, report.error) == (Outcome.SOURCE_ERROR, "bug", "RuntimeError: odd")

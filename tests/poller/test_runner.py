@@ -48,7 +48,7 @@ async def test_a_new_job_runs_at_once_and_then_on_its_grid(stage: Stage, job: Jo
 
 
 async def test_a_restart_shows_the_state_and_asks_nothing_before_its_time(stage: Stage, job: Job) -> None:
-    """The ledger's last attempt counts: a crash loop does not ask again, and the counter goes on where it was."""
+    """The ledger's last attempt counts: a crash loop does not ask again, and the counter goes on where it was (X7)."""
     async with stage.running(job):
         pass
     await stage.clock.advance(minutes=1)
@@ -73,7 +73,7 @@ async def test_a_restart_runs_what_fell_due_meanwhile_once(stage: Stage, job: Jo
 
 
 async def test_a_machine_that_slept_runs_each_job_once(stage: Stage, job: Job) -> None:
-    """After a jump of the wall clock the newest fire time runs within a minute, the others are skipped as late."""
+    """After a jump of the wall clock the newest fire time runs within a minute, the others are skipped as late (K4)."""
     async with stage.running(job) as runner:
         stage.clock.jump(2 * 3600)
         await stage.clock.advance(minutes=1)
@@ -84,7 +84,7 @@ async def test_a_machine_that_slept_runs_each_job_once(stage: Stage, job: Job) -
 
 
 async def test_a_clock_that_was_never_set_moves_nothing(stage: Stage, job: Job) -> None:
-    """In 1970 nothing is asked; within a minute after the clock is set the job runs."""
+    """In 1970 nothing is asked; within a minute after the clock is set the job runs (K7)."""
     stage.clock.jump(-stage.clock.now() / 1000 + 3600)
     async with stage.running(job) as runner:
         assert stage.source.windows == []

@@ -54,7 +54,7 @@ def test_last_fire_includes_its_argument() -> None:
 
 
 def test_jitter_is_stable_and_bounded() -> None:
-    """The jitter of a job is always the same, and at most a tenth of the period and a minute."""
+    """The jitter of a job is always the same, and at most a tenth of the period and a minute (C9)."""
     spec = ScheduleSpec(every=5 * MINUTE)
     names = [f"job-{i}" for i in range(200)]
     offsets = [jitter(spec, name) for name in names]
@@ -92,21 +92,21 @@ def test_cron_fires_in_its_zone() -> None:
 
 
 def test_cron_runs_once_in_the_hour_that_occurs_twice() -> None:
-    """When the clock goes back, a job at a fixed time in the repeated hour runs the first time only."""
+    """When the clock goes back, a job at a fixed time in the repeated hour runs the first time only (K5)."""
     spec = ScheduleSpec(cron="30 2 * * *", timezone="Europe/Berlin")
     found = _fires(spec, _local(2026, 10, 24, 12, 0), _local(2026, 10, 26, 12, 0))
     assert found == ["25 02:30 +0200", "26 02:30 +0100"]
 
 
 def test_cron_runs_once_after_the_hour_that_does_not_occur() -> None:
-    """When the clock goes forward, a job at a fixed time in the missing hour runs right after it."""
+    """When the clock goes forward, a job at a fixed time in the missing hour runs right after it (K5)."""
     spec = ScheduleSpec(cron="30 2 * * *", timezone="Europe/Berlin")
     found = _fires(spec, _local(2026, 3, 28, 12, 0), _local(2026, 3, 30, 12, 0))
     assert found == ["29 03:00 +0200", "30 02:30 +0200"]
 
 
 def test_cron_with_wildcards_follows_real_time() -> None:
-    """An hourly job runs in both passes of the repeated hour."""
+    """An hourly job runs in both passes of the repeated hour (K5)."""
     spec = ScheduleSpec(cron="0 * * * *", timezone="Europe/Berlin")
     found = _fires(spec, _local(2026, 10, 25, 1, 30), _local(2026, 10, 25, 3, 30))
     assert found == ["25 02:00 +0200", "25 02:00 +0100", "25 03:00 +0100"]
@@ -144,14 +144,14 @@ def test_a_restart_does_not_run_again_what_was_tried() -> None:
 
 
 def test_a_machine_that_slept_runs_a_job_once() -> None:
-    """Of many fire times that went by, the newest runs and the others are named as missed."""
+    """Of many fire times that went by, the newest runs and the others are named as missed (K4)."""
     plan = due(HALF_HOURLY, "job", _at("2026-01-01T10:00:03Z"), _at("2026-01-01T12:07:00Z"))
     assert plan.fire_time == _at("2026-01-01T12:00:00Z")
     assert plan.missed == (_at("2026-01-01T10:30:00Z"), _at("2026-01-01T11:30:00Z"))
 
 
 def test_a_small_step_back_of_the_clock_doubles_nothing() -> None:
-    """A fire time that ran does not run again when the clock passes it a second time."""
+    """A fire time that ran does not run again when the clock passes it a second time (K6)."""
     begun = _at("2026-01-01T10:30:00Z")
     back = due(HALF_HOURLY, "job", begun, begun - 500)
     assert back.fire_time is None
@@ -160,7 +160,10 @@ def test_a_small_step_back_of_the_clock_doubles_nothing() -> None:
 
 
 def test_a_clock_set_back_by_a_day_does_not_stop_a_job() -> None:
-    """An attempt far in the future is not believed: the newest fire time of the new clock runs at once, and once."""
+    """An attempt far in the future is not believed: the newest fire time of the new clock runs at once, and once.
+
+    Faults: K1.
+    """
     begun, now = _at("2026-01-02T10:30:00Z"), _at("2026-01-01T10:31:00Z")
     plan = due(HALF_HOURLY, "job", begun, now)
     assert (plan.fire_time, plan.missed) == (_at("2026-01-01T10:30:00Z"), None)

@@ -16,7 +16,10 @@ from timepoint.request.answer import Answer
 
 
 async def test_a_window_in_the_future_of_the_source_stays_open(tmp_path: Path) -> None:
-    """A clock that runs an hour ahead moves no watermark: set right, the next run asks for all that was not there."""
+    """A clock that runs an hour ahead moves no watermark: set right, the next run asks for all that was not there.
+
+    Faults: K2.
+    """
 
     def at_ten(window: Window) -> Answer:
         body = json.dumps([row for row in ones(window) if row["t"] < noon]).encode()

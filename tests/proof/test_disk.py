@@ -52,7 +52,7 @@ def told(directory: Path) -> tuple[int, int]:
 
 
 def test_a_kill_at_any_writing_system_call_loses_nothing(place: Path, committers: Committers) -> None:
-    """Killed at each call in turn, it leaves a whole commit; the next process goes on to the same totals."""
+    """Killed at each call in turn, it leaves a whole commit; the next process goes on to the same totals (X2)."""
     trace = place / "trace"
     assert committers.run(place / "whole", RUNS, ("-o", str(trace), "-e", f"trace={','.join(WRITING)}")) == 0
     calls = Counter(re.findall(r"^\d+\s+(\w+)\(", trace.read_text(), re.MULTILINE))
@@ -111,7 +111,10 @@ def cut_at_every_point(place: Path, directory: Path, steps: list[Step], drawn: i
 
 
 def test_a_power_cut_at_any_point_loses_nothing_acknowledged(place: Path, committers: Committers) -> None:
-    """In more than a thousand states that a cut may leave, each acknowledged commit and page is there, and whole."""
+    """In more than a thousand states that a cut may leave, each acknowledged commit and page is there, and whole.
+
+    Faults: D10.
+    """
     directory, steps = record(place, committers)
     looked, wrong = cut_at_every_point(place, directory, steps, DRAWN)
     print(f"{looked} states after a power cut, {len(wrong)} of them wrong, in {len(steps)} steps")
@@ -121,7 +124,7 @@ def test_a_power_cut_at_any_point_loses_nothing_acknowledged(place: Path, commit
 
 @pytest.mark.parametrize("mutant", [mutant.__name__ for mutant in mutants.FOUND_BY_POWER_CUTS])
 def test_power_cuts_find_each_wrong_product(place: Path, committers: Committers, mutant: str) -> None:
-    """Without its syncs the product loses what it has acknowledged, and the enumeration sees it."""
+    """Without its syncs the product loses what it has acknowledged, and the enumeration sees it (D10)."""
     directory, steps = record(place, committers, mutant)
     looked, wrong = cut_at_every_point(place, directory, steps, 1)
     print(f"{mutant}: {len(wrong)} findings in {looked} states")

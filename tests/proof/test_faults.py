@@ -37,7 +37,10 @@ def make_peace(campaign: Campaign) -> None:
 
 
 def test_dying_at_each_failpoint_in_turn_loses_nothing(campaign: Campaign) -> None:
-    """Between any two steps of a run: after each death the books balance, and in the end all totals are the truth."""
+    """Between any two steps of a run: after each death the books balance, and in the end all totals are the truth.
+
+    Faults: X2.
+    """
     for turn in range(1, 4):
         campaign.die_at(f"in_migration:{turn}")
     campaign.live_and_die(1.0)
@@ -49,7 +52,7 @@ def test_dying_at_each_failpoint_in_turn_loses_nothing(campaign: Campaign) -> No
 
 
 def test_a_full_disk_stops_the_counting_and_nothing_else(tmp_path: Path) -> None:
-    """While the disk is full the pages stay as they are; when there is room again the same process goes on."""
+    """While the disk is full the pages stay as they are; when there is room again the same process goes on (D1)."""
     with small_disk(tmp_path / "data", 4096) as disk, Campaign(disk, 7) as campaign:
         with campaign.life():
             assert goes_on(campaign, FIRM)
@@ -66,7 +69,7 @@ def test_a_full_disk_stops_the_counting_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_a_read_only_disk_at_the_start_changes_nothing(tmp_path: Path) -> None:
-    """Pollers that start on a disk that became read-only leave all as it is; later ones go on."""
+    """Pollers that start on a disk that became read-only leave all as it is; later ones go on (D6)."""
     with small_disk(tmp_path / "data", 8192) as disk, Campaign(disk, 8) as campaign:
         campaign.live_and_die(1.0)
         remount(disk, "ro")
@@ -80,7 +83,7 @@ def test_a_read_only_disk_at_the_start_changes_nothing(tmp_path: Path) -> None:
     ("call", "error"), [("fdatasync", "EIO"), ("fsync", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EIO")]
 )
 def test_calls_that_fail_now_and_then_cost_runs_and_no_data(campaign: Campaign, call: str, error: str) -> None:
-    """A commit whose sync failed may or may not be there: either way each timepoint counts once."""
+    """A commit whose sync failed may or may not be there: either way each timepoint counts once (D3, D4)."""
     require_strace()
     every = 5 if call != "pwrite64" else 23
     campaign.live_and_die(0.5)
@@ -102,7 +105,7 @@ def test_calls_that_fail_now_and_then_cost_runs_and_no_data(campaign: Campaign, 
 
 
 def test_a_process_that_sleeps_through_its_fire_times_goes_on(campaign: Campaign) -> None:
-    """Stopped past thirty fire times, in the middle of anything, it catches up and doubles nothing."""
+    """Stopped past thirty fire times, in the middle of anything, it catches up and doubles nothing (K4, K8)."""
     for _ in range(3):
         with campaign.life() as pid:
             for _ in range(2):
@@ -116,7 +119,10 @@ def test_a_process_that_sleeps_through_its_fire_times_goes_on(campaign: Campaign
 
 
 def test_a_clock_that_jumps_back_doubles_and_loses_nothing(tmp_path: Path) -> None:
-    """Set back by seconds or an hour and right again, while it lives and between two lives, it counts the truth."""
+    """Set back by seconds or an hour and right again, while it lives and between two lives, it counts the truth.
+
+    Faults: K1, K6.
+    """
     faketime = FakeTime(tmp_path)
     with Campaign(tmp_path / "data", 9, environ=faketime.environ) as campaign:
         for jump in (-1, -20, -3600):
@@ -132,7 +138,7 @@ def test_a_clock_that_jumps_back_doubles_and_loses_nothing(tmp_path: Path) -> No
 
 
 def test_a_clock_that_runs_ahead_passes_over_nothing(tmp_path: Path) -> None:
-    """An hour or a day ahead of the API, it asks for what has not happened, and moves no watermark over it."""
+    """An hour or a day ahead of the API, it asks for what has not happened, and moves no watermark over it (K1)."""
     faketime = FakeTime(tmp_path)
     with Campaign(tmp_path / "data", 10, environ=faketime.environ) as campaign:
         for jump in (3600, 86_400):

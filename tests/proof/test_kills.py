@@ -24,7 +24,7 @@ MUTANT_KILLS = 600
 
 
 def test_the_poller_counts_each_timepoint_once_over_hundreds_of_kills(tmp_path: Path) -> None:
-    """After each kill the books balance and no page went back; in the end each total is the API's own sum."""
+    """After each kill the books balance and no page went back; in the end each total is the API's own sum (X1)."""
     report = campaign.run(tmp_path / "data", 3, KILLS)
     assert not report.findings, report.line()
     assert report.kills >= KILLS
@@ -32,7 +32,10 @@ def test_the_poller_counts_each_timepoint_once_over_hundreds_of_kills(tmp_path: 
 
 
 def test_the_whole_tree_shows_and_counts_the_truth_over_kills(tmp_path: Path) -> None:
-    """Parent, server, poller and all at once are killed; scrapes never go back, never mix commits, are never empty."""
+    """Parent, server, poller and all at once are killed; scrapes never go back, never mix commits, are never empty.
+
+    Faults: X1, S5.
+    """
     tree = Tree(tmp_path, 4)
     tree.run(TREE_KILLS)
     assert not tree.oracle.findings, tree.oracle.findings
@@ -43,7 +46,7 @@ def test_the_whole_tree_shows_and_counts_the_truth_over_kills(tmp_path: Path) ->
 
 @pytest.mark.parametrize("mutant", [mutant.__name__ for mutant in mutants.FOUND_BY_KILLS])
 def test_the_oracle_finds_each_wrong_product(tmp_path: Path, mutant: str) -> None:
-    """A product with this mistake does not pass the kill loop; if it does, the loop proves nothing."""
+    """A product with this mistake does not pass the kill loop; if it does, the loop proves nothing (X1)."""
     report = campaign.run(tmp_path / "data", 5, MUTANT_KILLS, mutant=mutant)
     assert report.findings, f"{mutant} passed: {report.line()}"
     broken = [finding for finding in report.findings if finding.startswith(STANDS_STILL)]

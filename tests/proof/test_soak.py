@@ -17,7 +17,7 @@ MINUTES = 0.5
 
 @pytest.mark.system
 def test_hours_of_polls_in_half_a_minute_are_exact(tmp_path: Path) -> None:
-    """In fast time nothing is lost or doubled, no page goes back, and all that a soak judges is read."""
+    """In fast time nothing is lost or doubled, no page goes back, and all that a soak judges is read (X13)."""
     report = soak.run(tmp_path, 11, MINUTES, warm_up=0)
     assert not report.findings, report.lines()
     processes = [
@@ -40,7 +40,7 @@ def readings(per_hour: float, noise: float) -> Readings:
 
 
 def test_growth_is_found_in_noise() -> None:
-    """A hundred kilobytes in each hour are found, though each reading is off by more than a day of growth."""
+    """A hundred kilobytes in each hour are found, though each reading is off by more than a day of growth (X13)."""
     assert not readings(100, 3000).trends(0)[0].is_flat
 
 

@@ -25,7 +25,7 @@ def test_up_to_five_minutes_are_fine(said_at: int | None) -> None:
 
 @pytest.mark.parametrize(("said_at", "words"), [(NOW - 3 * HOUR, "3h ahead of"), (NOW + 6 * MINUTE, "6m behind")])
 def test_more_than_five_minutes_are_told(said_at: int, words: str) -> None:
-    """Words name the amount and the side, and the check stays due."""
+    """Words name the amount and the side, and the check stays due (K2)."""
     check = ClockCheck()
     check.hear(said_at, NOW, 10.0)
     assert words in check.words

@@ -125,7 +125,7 @@ async def test_up(scene: Scene) -> None:
 
 
 async def test_invalid(scene: Scene) -> None:
-    """What no receiver should store stays here, and what stands beside it leaves."""
+    """What no receiver should store stays here, and what stands beside it leaves (A32)."""
     bad = [made(name="1nvalid"), made(name="in-valid"), OutSeries(7, (("a", "1"),))]
     found = await sent(scene, *((series, NOW, 1.0) for series in bad), (made(name="up"), NOW, 0.0))
     assert [dict(series.labels)["__name__"] for series in found] == ["up"]

@@ -75,7 +75,7 @@ async def test_w4_a_receiver_that_was_down_for_six_hours_without_one() -> None:
 
 
 async def test_w5_one_bad_sample_among_ten_thousand(scene: Scene) -> None:
-    """All others arrive, by at most 64 requests more, and one dead letter says why."""
+    """All others arrive, by at most 64 requests more, and one dead letter says why (A31)."""
     scene.outbox.remember(NAME, Version.V1)
     scene.receiver.put(series(4321).labels, NOW - 5, 99.0)
     scene.enqueue(*((number, 10, 1.0) for number in range(10_000)))
@@ -98,7 +98,7 @@ async def test_w6_a_sample_over_which_the_receiver_fails_for_ever() -> None:
 
 @pytest.mark.parametrize("status", [301, 308, 401, 403, 404, 405, 407, 415])
 async def test_w7_what_an_operator_must_mend_loses_nothing(scene: Scene, status: int) -> None:
-    """Held, tried seldom, told once with words, and all is delivered when it is mended."""
+    """Held, tried seldom, told once with words, and all is delivered when it is mended (A31)."""
     scene.outbox.remember(NAME, Version.V1)
     until = NOW + 30 * MINUTE
     scene.post.fault = lambda number: (
@@ -126,7 +126,7 @@ async def test_w8_a_request_that_is_too_large(scene: Scene) -> None:
 
 @pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.25), (10.0, 10.0), (1e9, MAX_RETRY_AFTER)])
 async def test_w9_429_with_any_retry_after(scene: Scene, asked: float, waited: float) -> None:
-    """The wait is bounded; a date in the past is read as 0 where the header is read."""
+    """The wait is bounded; a date in the past is read as 0 where the header is read (A30)."""
     scene.post.fault = lambda number: Reply(429, retry_after=asked, said_at=scene.clock.now()) if number == 2 else None
     expected = backlog(scene, 3, 1)
     await scene.turns()
@@ -135,7 +135,7 @@ async def test_w9_429_with_any_retry_after(scene: Scene, asked: float, waited: f
 
 
 async def test_w11_an_answer_that_comes_too_late(scene: Scene) -> None:
-    """The same samples again, one request at a time, and the copy that arrives late does no harm."""
+    """The same samples again, one request at a time, and the copy that arrives late does no harm (A32)."""
     scene.outbox.remember(NAME, Version.V1)
     scene.post.loses = lambda number: number in (2, 3)
     expected = backlog(scene, 10, 3)
@@ -191,7 +191,7 @@ async def test_w15_somebody_else_writes_the_same_series(scene: Scene) -> None:
 
 
 async def test_w16_our_clock_is_three_hours_ahead(scene: Scene) -> None:
-    """Nothing leaves; the reason is told; once the clock is right, what is not in the future leaves."""
+    """Nothing leaves; the reason is told; once the clock is right, what is not in the future leaves (A32)."""
     right = scene.clock.now
     offset = {"ms": 3 * HOUR}
     scene.post.date = lambda: right() - offset["ms"]
@@ -214,7 +214,7 @@ async def test_w16_our_clock_is_three_hours_ahead(scene: Scene) -> None:
 
 @pytest.mark.parametrize("jump", [DAY, -DAY, 6 * MINUTE, -6 * MINUTE])
 async def test_q17_a_clock_that_jumps_while_sending(scene: Scene, jump: int) -> None:
-    """After a jump by a day nothing leaves before the receiver's clock was seen again; then all goes on."""
+    """After a jump by a day nothing leaves before the receiver's clock was seen again; then all goes on (K1, K2)."""
     backlog(scene, 3, 2)
     await scene.turns()
     offset = {"ms": jump}

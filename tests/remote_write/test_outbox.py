@@ -50,7 +50,7 @@ def test_a_sample_comes_back_as_it_went_in(filled: Filled) -> None:
 
 
 def test_receivers_have_queues_of_their_own(filled: Filled) -> None:
-    """W13: what one has acknowledged still waits for the other."""
+    """W13: what one has acknowledged still waits for the other (C7)."""
     filled.enqueue([A, B], [(series(1), NOW, 1.0)])
     (row,) = filled.outbox.oldest(A, 10)
     filled.outbox.settle(A, Settlement(acknowledged=(row.number,)), NOW)

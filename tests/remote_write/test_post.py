@@ -81,7 +81,7 @@ async def test_what_was_written_is_read_from_the_headers(headers: str, written: 
 
 
 async def test_w7_a_redirect_is_not_followed() -> None:
-    """It is an answer like any other: credentials and samples go where the config says."""
+    """It is an answer like any other: credentials and samples go where the config says (A30)."""
     ((reply,), wire) = await exchange(answer("307 Temporary", "Location: http://127.0.0.1:1/elsewhere\r\n"))
     assert meaning(reply) is Meaning.HELD
     assert len(wire.received) == 1
@@ -102,7 +102,7 @@ def dripping(head: str, piece: bytes, pause: float) -> Callable[..., Awaitable[N
 
 @pytest.mark.parametrize("length", ["Content-Length: 1073741824\r\n", "Transfer-Encoding: chunked\r\n"])
 async def test_w10_the_body_of_a_success_is_not_read(length: str) -> None:
-    """A gigabyte, or a chunk after the other: the answer counts when its head is there."""
+    """A gigabyte, or a chunk after the other: the answer counts when its head is there (A30)."""
     head = f"HTTP/1.1 200 OK\r\n{DATE}{length}\r\n"
     piece = b"1000\r\n" + b"x" * 4096 + b"\r\n" if "chunked" in length else b"x" * 65536
     ((reply,), _) = await exchange(dripping(head, piece, 0))
@@ -110,7 +110,7 @@ async def test_w10_the_body_of_a_success_is_not_read(length: str) -> None:
 
 
 async def test_w10_the_body_of_a_failure_is_bounded() -> None:
-    """Of a body without end a few words are shown."""
+    """Of a body without end a few words are shown (A30)."""
     head = f"HTTP/1.1 400 Bad\r\n{DATE}Content-Length: 1073741824\r\n\r\n"
     ((reply,), _) = await exchange(dripping(head, b"no way " * 9000, 0))
     assert reply.status == 400
@@ -167,7 +167,7 @@ async def test_a_credential_that_is_not_there_holds(tmp_path: Path) -> None:
 
 
 async def test_no_secret_is_in_the_words() -> None:
-    """P7: what a receiver echoes is masked."""
+    """What a receiver echoes is masked."""
     pair = BasicAuth(SecretSource(text=Secret("someone")), SecretSource(text=Secret("hunter2-hunter2")))
     ((reply,), _) = await exchange(answer("403 No", text="user someone with hunter2-hunter2 may not"), basic_auth=pair)
     assert "hunter2" not in reply.problem

@@ -18,7 +18,7 @@ from timepoint.secret import Secret
     [(b"abc", "abc"), (b"abc\n", "abc"), (b"abc\r\n\n", "abc"), (b" a b \n", " a b "), ("ü".encode(), "ü")],
 )
 def test_a_file(content: bytes, text: str, tmp_path: Path) -> None:
-    """The secret of a file is its text without line ends; blanks belong to it."""
+    """The secret of a file is its text without line ends; blanks belong to it (C4)."""
     file = tmp_path / "secret"
     file.write_bytes(content)
     assert read_secret(SecretSource(file=file)).reveal() == text
@@ -39,7 +39,7 @@ def test_a_text_is_taken_as_it_is() -> None:
     ],
 )
 def test_a_file_that_holds_no_secret(content: bytes, words: str, tmp_path: Path) -> None:
-    """A file that is empty, too large or no text is named with what is wrong, and not quoted."""
+    """A file that is empty, too large or no text is named with what is wrong, and not quoted (C4)."""
     file = tmp_path / "secret"
     file.write_bytes(content)
     with pytest.raises(SourceError, match=words) as caught:
@@ -50,7 +50,7 @@ def test_a_file_that_holds_no_secret(content: bytes, words: str, tmp_path: Path)
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
-    """A missing file, a directory and a pipe, which would block for ever, are named with what is wrong."""
+    """A missing file, a directory and a pipe, which would block for ever, are named with what is wrong (C4)."""
     os.mkfifo(tmp_path / "pipe")
     for name, words in (("none", "No such file"), ("", "not a regular file"), ("pipe", "not a regular file")):
         with pytest.raises(SourceError, match=words) as caught:

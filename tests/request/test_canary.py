@@ -101,7 +101,7 @@ REPLIES = {
 @pytest.mark.parametrize("scheme", ["userinfo", "basic", "bearer", "file"])
 @pytest.mark.parametrize("behaviour", REPLIES.values(), ids=REPLIES.keys())
 async def test_no_canary_in_an_error(behaviour: Reply, scheme: str, tmp_path: Path) -> None:
-    """Whatever an API does and echoes, no credential is in the error, its repr, its causes or its traceback."""
+    """Whatever an API does and echoes, no credential is in the error, its repr, its causes or its traceback (A18)."""
     async with serving(behaviour) as wire:
         _WIRES[wire.port] = wire
         source, request = canaries(scheme, wire.url, tmp_path)

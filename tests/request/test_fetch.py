@@ -146,7 +146,7 @@ async def test_codings(coding: str, wrap: Callable[[bytes], bytes]) -> None:
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip,identity"])
 async def test_other_codings_are_refused(coding: str) -> None:
-    """A coding that was not asked for, or a second layer, is an error of its own and is not tried again."""
+    """A coding that was not asked for, or a second layer, is an error of its own and is not tried again (A14)."""
     async with serving(reply(headers={"Content-Encoding": coding})) as wire:
         error = await Client(SourceSpec("s", wire.url)).fail()
     assert isinstance(error, ContentError)
@@ -155,7 +155,7 @@ async def test_other_codings_are_refused(coding: str) -> None:
 
 
 async def test_two_headers_of_coding_are_two_layers() -> None:
-    """Two Content-Encoding headers are two layers, which are refused."""
+    """Two Content-Encoding headers are two layers, which are refused (A14)."""
     answer = reply(headers={"Content-Encoding": "gzip\r\nContent-Encoding: gzip"})
     async with serving(answer) as wire:
         error = await Client(SourceSpec("s", wire.url)).fail()

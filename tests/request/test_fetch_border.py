@@ -38,7 +38,7 @@ def credentialed(url: str) -> SourceSpec:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_credential_follows_to_another_host(status: int) -> None:
-    """A redirect to another origin is an error that names it, and the other server is not asked at all."""
+    """A redirect to another origin is an error that names it, and the other server is not asked at all (A11)."""
     async with serving(reply()) as other, serving(redirect(f"{other.url}/x?a=1", status)) as wire:
         error = await Client(credentialed(wire.url)).fail()
     assert error.reason == "redirect"
@@ -56,7 +56,7 @@ async def test_no_credential_follows_to_another_host(status: int) -> None:
     ],
 )
 async def test_another_origin_in_disguise(location: str) -> None:
-    """Another port, scheme or name of the same machine is another origin, however it is spelt."""
+    """Another port, scheme or name of the same machine is another origin, however it is spelt (A11)."""
     async with serving(reply()) as other, serving(b"") as wire:
         wire.replies[0] = redirect(location.format(other=other.port, port=wire.port))
         error = await Client(credentialed(wire.url)).fail()
@@ -100,7 +100,7 @@ async def test_a_redirect_inside_the_origin(location: str, target: str) -> None:
 
 
 async def test_redirects_end() -> None:
-    """A fourth redirect is not followed."""
+    """A fourth redirect is not followed (A11)."""
     async with serving(redirect("/again")) as wire:
         error = await Client(SourceSpec("s", wire.url)).fail()
     assert (error.reason, len(wire.received)) == ("redirect", 4)
@@ -117,7 +117,7 @@ async def test_a_redirected_post(status: int, sent: int) -> None:
 
 
 async def test_cookies_are_ignored() -> None:
-    """A cookie that an answer sets is not sent back, neither after a redirect nor in the next fetch."""
+    """A cookie that an answer sets is not sent back, neither after a redirect nor in the next fetch (A19)."""
     setting = reply(302, headers={"Location": "/b", "Set-Cookie": "a=b; Path=/"})
     another = reply(headers={"Set-Cookie": "c=d; Path=/"})
     async with (
@@ -132,7 +132,7 @@ async def test_cookies_are_ignored() -> None:
 
 
 async def test_the_environment_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a proxy nor credentials are taken from the environment or from .netrc."""
+    """Neither a proxy nor credentials are taken from the environment or from .netrc (A13)."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login canary password canary\ndefault login canary password canary\n")
     netrc.chmod(0o600)
@@ -149,7 +149,7 @@ async def test_the_environment_is_ignored(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def test_a_proxy_of_the_config() -> None:
-    """A proxy of the config is asked for the whole URL, with its own credentials and not in the open."""
+    """A proxy of the config is asked for the whole URL, with its own credentials and not in the open (A13)."""
     async with serving(reply(body=b"[1]")) as proxy:
         source = SourceSpec("s", "http://api.invalid/x", proxy_url=f"http://me:canary@127.0.0.1:{proxy.port}")
         answer = await Client(source).fetch()
@@ -243,7 +243,10 @@ async def test_a_private_authority() -> None:
     ],
 )
 async def test_a_certificate_that_is_not_trusted(certificate: str, tls: TlsSpec | None, host: str, words: str) -> None:
-    """An unknown authority, a self-signed or expired certificate and a wrong name are refused, each in clear words."""
+    """An unknown authority, a self-signed or expired certificate and a wrong name are refused, each in clear words.
+
+    Faults: A29.
+    """
     async with serving(reply(), tls=server_context(certificate)) as wire:
         error = await Client(tls_source(wire, tls, host)).fail()
     assert error.reason == "connect"
@@ -261,7 +264,7 @@ async def test_a_server_name() -> None:
 
 
 async def test_insecure_skip_verify() -> None:
-    """insecure_skip_verify trusts any certificate under any name."""
+    """insecure_skip_verify trusts any certificate under any name (A29)."""
     async with serving(reply(), tls=server_context("expired.pem")) as wire:
         await Client(tls_source(wire, TlsSpec(insecure_skip_verify=True, server_name="other.test"))).fetch()
     assert len(wire.received) == 1
@@ -275,7 +278,7 @@ async def test_a_client_certificate() -> None:
 
 
 async def test_old_tls_is_refused() -> None:
-    """A server that speaks nothing newer than TLS 1.1 is refused."""
+    """A server that speaks nothing newer than TLS 1.1 is refused (A29)."""
     context = server_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1"):
@@ -322,7 +325,7 @@ async def test_tls_files_that_cannot_be_used(tls: TlsSpec, words: str) -> None:
 
 
 async def test_a_renewed_authority_needs_no_restart(tmp_path: Path) -> None:
-    """A CA file that is replaced while the fetcher lives is used by the next fetch."""
+    """A CA file that is replaced while the fetcher lives is used by the next fetch (A29)."""
     ca_file = tmp_path / "ca.pem"
     ca_file.write_bytes((TLS / "selfsigned.pem").read_bytes())
     async with (
@@ -345,7 +348,10 @@ async def test_basic_auth_with_a_colon_in_the_name() -> None:
 
 @pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "a\nb", "a\0b", "a\x7fb", "日本"])
 async def test_a_header_that_would_break_out(text: str) -> None:
-    """A header value with a line end, a control character or one beyond Latin-1 is refused without being shown."""
+    """A header value with a line end, a control character or one beyond Latin-1 is refused without being shown.
+
+    Faults: A20.
+    """
     async with serving(reply()) as wire:
         error = await Client(SourceSpec("s", wire.url, headers={"X-Key": secret(text)})).fail()
     assert (error.reason, wire.received) == ("secret", [])

@@ -196,7 +196,7 @@ async def test_n5_n6_a_broken_answer_is_no_answer(behaviour: object) -> None:
 
 
 async def test_many_headers_are_too_large() -> None:
-    """A header block of more than 64 KiB is refused even where each of its lines is short."""
+    """A header block of more than 64 KiB is refused even where each of its lines is short (A19)."""
     headers = {f"X-{i}": "x" * 7000 for i in range(12)}
     async with serving(reply(headers=headers)) as wire:
         error = await Client(source(wire.url)).fail()
@@ -204,7 +204,7 @@ async def test_many_headers_are_too_large() -> None:
 
 
 async def test_an_announced_size_above_the_limit() -> None:
-    """A body that says it is too large is refused before it comes, and is not asked for again."""
+    """A body that says it is too large is refused before it comes, and is not asked for again (P2)."""
 
     async def announce(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HEAD + b"Content-Length: 1000000000000\r\n\r\n")
@@ -219,7 +219,7 @@ async def test_an_announced_size_above_the_limit() -> None:
 
 
 async def test_an_endless_body() -> None:
-    """A body without a length is cut off at the limit."""
+    """A body without a length is cut off at the limit (P2)."""
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HEAD + b"\r\n")
@@ -233,7 +233,7 @@ async def test_an_endless_body() -> None:
 
 
 async def test_endless_padding() -> None:
-    """What comes over the wire is bounded too, also where it unpacks to nothing."""
+    """What comes over the wire is bounded too, also where it unpacks to nothing (A14)."""
 
     async def pad(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}"))
@@ -267,7 +267,7 @@ def bomb(mebibytes: int) -> bytes:
 
 
 async def test_a_gzip_bomb() -> None:
-    """2 MB that hold 2 GiB are given up at the limit, in memory of the order of the limit."""
+    """2 MB that hold 2 GiB are given up at the limit, in memory of the order of the limit (A14, P1)."""
     body = bomb(2048)
     async with serving(reply(body=body, headers={"Content-Encoding": "gzip"})) as wire:
         client = Client(source(wire.url, max_body=16 * MIB))
@@ -297,7 +297,7 @@ async def test_a_body_that_is_given_up_is_let_go() -> None:
 
 
 async def test_a_gzip_bomb_inside_a_refusal() -> None:
-    """Of a refusal's body a few kilobytes are unpacked and no more."""
+    """Of a refusal's body a few kilobytes are unpacked and no more (A14)."""
     async with serving(reply(403, bomb(2048), {"Content-Encoding": "gzip"})) as wire:
         client = Client(source(wire.url))
         tracemalloc.start()

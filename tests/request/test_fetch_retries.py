@@ -184,7 +184,7 @@ async def test_refused_credentials_are_not_tried_again(status: int) -> None:
 
 
 async def test_a_missing_secret_file(tmp_path: Path) -> None:
-    """A missing secret file is named, nothing is sent, and it is not tried again."""
+    """A missing secret file is named, nothing is sent, and it is not tried again (C4)."""
     async with serving(reply()) as wire:
         source = SourceSpec("s", wire.url, authorization=Authorization(SecretSource(file=tmp_path / "token")))
         error = await Client(source).fail()

@@ -27,7 +27,7 @@ class Failing:
 
 
 async def test_without_files_for_connections_an_idle_one_makes_room(tmp_path: Path) -> None:
-    """A process that may open no more files ends a connection that is missed least, and goes on accepting."""
+    """A process that may open no more files ends a connection that is missed least, and goes on accepting (D11)."""
     async with staged(tmp_path) as stage:
         reader, _ = await stage.connect()
         async with asyncio.timeout(60):
@@ -46,7 +46,7 @@ async def test_without_files_for_connections_an_idle_one_makes_room(tmp_path: Pa
 async def test_without_any_connection_to_end_it_waits_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It does not spin: for a second it accepts nobody, and the log says why."""
+    """It does not spin: for a second it accepts nobody, and the log says why (D11)."""
     async with staged(tmp_path) as stage:
         acceptor = stage.app.acceptor
         assert acceptor is not None

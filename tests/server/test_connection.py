@@ -21,7 +21,7 @@ async def read_one(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_a_silent_connection_is_closed_at_the_deadline_of_the_head(tmp_path: Path) -> None:
-    """Who connects and says nothing is let go."""
+    """Who connects and says nothing is let go (S1)."""
     async with staged(tmp_path, settings=IMPATIENT) as stage:
         reader, _ = await stage.connect()
 
@@ -30,7 +30,7 @@ async def test_a_silent_connection_is_closed_at_the_deadline_of_the_head(tmp_pat
 
 
 async def test_a_head_that_drips_is_closed_at_the_deadline(tmp_path: Path) -> None:
-    """Bytes that keep coming do not move the deadline."""
+    """Bytes that keep coming do not move the deadline (S1)."""
     async with staged(tmp_path, settings=IMPATIENT) as stage:
         reader, writer = await stage.connect()
         writer.write(b"GET /metrics HTTP/1.1\r\nX: ")
@@ -109,7 +109,7 @@ async def test_garbage_is_answered_with_an_error_and_disturbs_nobody(
 
 
 async def test_half_open_requests_do_not_delay_a_scrape(tmp_path: Path) -> None:
-    """With 200 half-said requests open, a page is answered before any of them is closed."""
+    """With 200 half-said requests open, a page is answered before any of them is closed (S1)."""
     publish_job(tmp_path, "a")
     async with staged(tmp_path, "a") as stage:
         for _ in range(200):
@@ -121,7 +121,7 @@ async def test_half_open_requests_do_not_delay_a_scrape(tmp_path: Path) -> None:
 
 
 async def test_http_1_0_gets_a_page_and_a_closed_connection(tmp_path: Path) -> None:
-    """The oldest clients get the page too."""
+    """The oldest clients get the page too (S8)."""
     async with staged(tmp_path) as stage:
         reader, writer = await stage.connect()
         writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")

@@ -19,7 +19,7 @@ async def test_healthy_while_the_poller_gives_signs_of_life(tmp_path: Path) -> N
 
 
 async def test_unhealthy_when_the_heartbeat_is_older_than_the_deadline(tmp_path: Path) -> None:
-    """503 tells an orchestrator to start the exporter again."""
+    """503 tells an orchestrator to start the exporter again (X9)."""
     publish_poller(tmp_path)
     async with staged(tmp_path) as stage:
         stage.clock.advance(2 * MINUTE)

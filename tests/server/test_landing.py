@@ -68,7 +68,7 @@ async def test_the_page_links_to_what_there_is(tmp_path: Path) -> None:
 
 
 async def test_the_page_allows_nothing_but_its_own_style(tmp_path: Path) -> None:
-    """The policy forbids scripts and frames, and the page has no inline script or style."""
+    """The policy forbids scripts and frames, and the page has no inline script or style (A21, A22)."""
     publish_poller(tmp_path, STATUS)
     async with staged(tmp_path, "pod_energy") as stage:
         answer = await stage.ask("/")
@@ -106,7 +106,7 @@ def test_a_job_has_a_row_with_all_that_the_poller_tells() -> None:
 
 @pytest.mark.parametrize("field", ["name", "outcome", "reason", "reject", "example"])
 def test_markup_in_what_is_shown_is_inert(field: str) -> None:
-    """Text from a config or an answer never becomes an element, an attribute or a link."""
+    """Text from a config or an answer never becomes an element, an attribute or a link (A21)."""
     texts = {name: ATTACK if name == field else "x" for name in ("name", "outcome", "reason", "reject", "example")}
     entry = {
         "outcome": texts["outcome"],

@@ -124,7 +124,7 @@ def test_a_file_that_is_gone_is_no_longer_served(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_deleted_takes_no_job_away(tmp_path: Path) -> None:
-    """Without a sign of the poller nobody has withdrawn anything: what is held is served up to its max_age."""
+    """Without a sign of the poller nobody has withdrawn anything: what is held is served up to its max_age (D7)."""
     publish_job(tmp_path, "a")
     publish_poller(tmp_path)
     clock = SetClock()
@@ -189,7 +189,7 @@ def test_pages_for_the_next_limit_are_ready_before_it(tmp_path: Path) -> None:
 
 
 def test_pages_made_ahead_are_dropped_when_a_job_publishes(tmp_path: Path) -> None:
-    """What was made ahead of an older snapshot never hides a newer one."""
+    """What was made ahead of an older snapshot never hides a newer one (S5)."""
     clock = SetClock()
     publish_job(tmp_path, "a", 1, visible_until=NOW + 1_000)
     loader = SnapshotLoader(tmp_path, ["a"], clock)
@@ -204,7 +204,7 @@ def test_pages_made_ahead_are_dropped_when_a_job_publishes(tmp_path: Path) -> No
 
 
 def test_jobs_that_contradict_each_other_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The page stays valid without the later job's family, and the log says why, not at every look."""
+    """The page stays valid without the later job's family, and the log says why, not at every look (C8)."""
     publish_job(tmp_path, "a")
     families = [FamilySnapshot(FamilySpec("a_watts", MetricType.UNKNOWN, "Else."), [SampleBatch([""], [1.0])])]
     publish(tmp_path, JobSnapshot("b", families, commit=1, rendered_at=NOW), durable=False)

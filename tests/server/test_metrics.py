@@ -37,7 +37,7 @@ async def test_the_page_is_complete_and_says_what_it_is(tmp_path: Path) -> None:
 
 
 async def test_gzip_is_the_same_page(tmp_path: Path) -> None:
-    """A client that takes gzip gets one member with the same samples."""
+    """A client that takes gzip gets one member with the same samples (S7)."""
     publish_job(tmp_path, "a", 12.5)
     async with staged(tmp_path, "a") as stage:
         answer = await stage.ask("/metrics", Accept_Encoding="gzip")
@@ -48,7 +48,7 @@ async def test_gzip_is_the_same_page(tmp_path: Path) -> None:
 
 
 async def test_prometheus_gets_openmetrics(tmp_path: Path) -> None:
-    """With Prometheus' own Accept header the page is OpenMetrics and ends with its mark."""
+    """With Prometheus' own Accept header the page is OpenMetrics and ends with its mark (S7)."""
     accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
     async with staged(tmp_path) as stage:
         answer = await stage.ask("/metrics", Accept=accept)
@@ -80,7 +80,7 @@ async def test_other_methods_are_refused_with_what_is_allowed(tmp_path: Path, me
 
 @pytest.mark.parametrize("path", ["/metric", "/metrics/", "//metrics", "/-/config", "/-/style.css/../x", "/%2e%2e/"])
 async def test_unknown_paths_are_not_found(tmp_path: Path, path: str) -> None:
-    """Only exact paths answer."""
+    """Only exact paths answer (A40)."""
     async with staged(tmp_path) as stage:
         assert (await stage.ask(path)).status == 404
 
@@ -147,7 +147,7 @@ async def test_promtool_finds_nothing(tmp_path: Path, promtool: str) -> None:
 
 
 async def test_a_slow_reader_is_cut_off_and_disturbs_nobody(tmp_path: Path) -> None:
-    """A client that does not read loses its connection at the write deadline; others are answered meanwhile."""
+    """A client that does not read loses its connection at the write deadline; others are answered meanwhile (S4)."""
     publish_large_job(tmp_path)
     limits = Limits(write_deadline=0.3)
     async with staged(tmp_path, "large", settings=ServerSettings(limits=limits)) as stage:

@@ -41,7 +41,7 @@ async def raw(stage: Stage, request: bytes, *, hang_up: bool = False) -> bytes:
 async def test_each_odd_request_line_has_a_defined_answer(
     tmp_path: Path, line: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A page, a refusal or nothing to be found: never an internal error, and no line in the log."""
+    """A page, a refusal or nothing to be found: never an internal error, and no line in the log (S8)."""
     async with staged(tmp_path) as stage:
         answer = parse_answer(await raw(stage, f"{line}\r\nHost: a\r\nConnection: close\r\n\r\n".encode()))
 
@@ -62,7 +62,7 @@ async def test_each_odd_request_line_has_a_defined_answer(
     ],
 )
 async def test_a_smuggled_request_is_refused(tmp_path: Path, head: str) -> None:
-    """What two servers could read differently is answered once, with an error, and the connection ends."""
+    """What two servers could read differently is answered once, with an error, and the connection ends (A7)."""
     smuggled = b"0\r\n\r\nGET /-/ready HTTP/1.1\r\nHost: a\r\n\r\n"
     async with staged(tmp_path) as stage:
         answers = await raw(stage, f"GET /metrics HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode() + smuggled)
@@ -74,7 +74,7 @@ async def test_a_smuggled_request_is_refused(tmp_path: Path, head: str) -> None:
 @given(garbage=st.binary(min_size=1, max_size=200))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_bytes_leave_the_server_alive(tmp_path: Path, garbage: bytes) -> None:
-    """Whatever a client sends, the next one is served."""
+    """Whatever a client sends, the next one is served (A7)."""
     async with staged(tmp_path) as stage:
         await raw(stage, garbage, hang_up=True)
         assert (await stage.ask("/-/healthy")).status == 200

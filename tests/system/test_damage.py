@@ -30,7 +30,10 @@ def shows_pods(exporter: Exporter) -> bool:
 
 
 def test_a_damaged_ledger_costs_no_scrape_and_begins_anew_only_when_told(tmp_path: Path) -> None:
-    """Killed, its ledger zeroed, started: healthy, not ready, the old page; after ``--quarantine`` it polls again."""
+    """Killed, its ledger zeroed, started: healthy, not ready, the old page; after ``--quarantine`` it polls again.
+
+    Faults: D8.
+    """
     path = tmp_path / "pods.yaml"
     path.write_text(config(every="2s", zero_first="0s"))
     with DemoApi(World(), Habits(settle=5000, failures=0.0, oddities=0.0)).running() as api:

@@ -59,7 +59,7 @@ def wait_for_two_runs(exporter: Exporter) -> float:
 
 
 def test_a_full_disk_costs_nothing_that_was_committed(tmp_path: Path) -> None:
-    """While nothing can be written the last state is served; afterwards each second is counted once."""
+    """While nothing can be written the last state is served; afterwards each second is counted once (D1)."""
     api = HostileApi({"/quick": [good]})
     with api.running(), started(exporter_of(api, tmp_path)) as exporter:
         before = wait_for_two_runs(exporter)
@@ -89,7 +89,7 @@ def _still_served(exporter: Exporter, at_least: float) -> bool:
 
 
 def test_a_deleted_data_directory_takes_nothing_off_the_page(tmp_path: Path) -> None:
-    """Who deletes the directory of a running exporter sees it fail by name, while it serves on what it has."""
+    """Who deletes the directory of a running exporter sees it fail by name, while it serves on what it has (D7)."""
     api = HostileApi({"/quick": [good]})
     with api.running(), started(exporter_of(api, tmp_path)) as exporter:
         before = wait_for_two_runs(exporter)

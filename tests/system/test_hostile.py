@@ -353,7 +353,7 @@ every_case = pytest.mark.parametrize("name", CASES)
 
 @every_case
 def test_it_ends_as_a_counted_reject_or_a_failed_run(story: Story, name: str) -> None:
-    """The run with the hostile answer has the closing word, the reason and the rejects that it should have."""
+    """The run with the hostile answer has the closing word, the reason and the rejects that it should have (A15)."""
     case, run = CASES[name], story.runs[job_of(name)][1]
     rejected = set()
     if run.get("rejected"):
@@ -375,7 +375,7 @@ def test_the_next_good_answer_is_accepted(story: Story, name: str) -> None:
 
 @every_case
 def test_the_last_good_state_is_served_all_the_time(story: Story, name: str) -> None:
-    """From the first good answer on each page has the good pod, and its total never falls."""
+    """From the first good answer on each page has the good pod, and its total never falls (A15)."""
     seen = 0.0
     gaps = 0
     for totals in story.watcher.totals:
@@ -406,12 +406,12 @@ def pods_on(page: str, case: str) -> set[str]:
 
 @pytest.mark.parametrize("name", LABELS)
 def test_odd_labels_are_on_the_page(story: Story, name: str) -> None:
-    """A label is what the API said, with U+FFFD for what a page cannot hold."""
+    """A label is what the API said, with U+FFFD for what a page cannot hold (A16)."""
     assert pods_on(story.openmetrics, name) == {GOOD_POD, LABELS[name]}
 
 
 def test_long_labels_are_cut(story: Story) -> None:
-    """No label is longer than 256 characters."""
+    """No label is longer than 256 characters (A16)."""
     (long,) = pods_on(story.openmetrics, LONG) - {GOOD_POD}
     assert len(long) == 256
 
@@ -431,7 +431,7 @@ def test_no_bug_is_met(story: Story) -> None:
 
 
 def test_memory_is_bounded(story: Story) -> None:
-    """A gzip bomb takes max_body and what the poller takes anyway."""
+    """A gzip bomb takes max_body and what the poller takes anyway (A14)."""
     assert story.peak < LIMIT + 150 * MIB
 
 
@@ -461,7 +461,7 @@ def test_large_bodies_fail_their_runs(flood: Story) -> None:
 
 
 def test_large_bodies_take_little_more_memory_than_they_are_long(flood: Story) -> None:
-    """200 MB that are not JSON are held thrice at the worst."""
+    """200 MB that are not JSON are held thrice at the worst (A15, P2)."""
     assert flood.peak < 3 * 256 * MIB + 150 * MIB
 
 

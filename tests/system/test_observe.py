@@ -94,7 +94,7 @@ def test_every_panel_shows_something(running: Prometheus, facts: Watched) -> Non
 
 
 def test_the_scrape_job_fits_the_page(running: Prometheus) -> None:
-    """Prometheus takes the page within the limits, and the labels of the data are those of the data."""
+    """Prometheus takes the page within the limits, and the labels of the data are those of the data (S6)."""
     assert list(running.query(f'up{{job="{JOB}"}}').values()) == [1.0]
     assert running.query('count({exported_job=~".+"}) or count({exported_instance=~".+"})') == {}
 

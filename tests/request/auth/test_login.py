@@ -255,7 +255,7 @@ async def test_a_rotated_password(tmp_path: Path) -> None:
 
 
 async def test_a_token_that_no_header_can_carry() -> None:
-    """A token with a line end in it is an error, and no header is forged."""
+    """A token with a line end in it is an error, and no header is forged (A19)."""
     api = Api(by_basic, gives=lambda token: reply(body=json.dumps({"token": "canary\r\nX: y"}).encode()))
     async with session(api) as client:
         error = await client.fail()

@@ -109,7 +109,7 @@ def test_each_way_is_registered() -> None:
 
 
 async def test_a_renewed_client_certificate_needs_no_restart(tmp_path: Path) -> None:
-    """A client certificate that is replaced while the fetcher lives is shown with the next connection."""
+    """A client certificate that is replaced while the fetcher lives is shown with the next connection (A29)."""
     file = tmp_path / "client.pem"
     shutil.copy(TLS / "selfsigned.pem", file)
     clock = FakeClock()

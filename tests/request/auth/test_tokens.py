@@ -99,7 +99,7 @@ async def test_pauses_after_failures(times: list[float], *, passing: bool) -> No
 
 
 async def test_the_wall_clock_ends_no_token() -> None:
-    """A wall clock that jumps a year neither ends a token nor keeps it."""
+    """A wall clock that jumps a year neither ends a token nor keeps it (K1)."""
     giver = Giver()
     keeper = giver.keeper()
     first = await keeper.current(giver.clock.seconds + 60)

@@ -91,7 +91,7 @@ async def test_u11_a_cursor_that_expires() -> None:
 
 
 async def test_u6_an_endless_next() -> None:
-    """Pages that never end are an error at the page budget."""
+    """Pages that never end are an error at the page budget (A28)."""
     api = PagedApi([], plan=lambda number, _ask: Reply({"data": [], "next": f"c{number}"}))
     error = await fail(api, get("/x"), replace(CURSOR, max_pages=5))
     assert len(api.asked) == 5
@@ -107,7 +107,7 @@ async def test_a_budget_that_is_just_enough() -> None:
 
 
 async def test_pages_that_lead_in_a_circle() -> None:
-    """A request that was made before is not made again, whatever its page says beside the cursor."""
+    """A request that was made before is not made again, whatever its page says beside the cursor (A28)."""
     marks = ["a", "b", "a"]
     api = PagedApi([], plan=lambda number, _ask: Reply({"number": number, "next": marks[number - 1]}))
     error = await fail(api, get("/x"), CURSOR)
@@ -117,7 +117,7 @@ async def test_pages_that_lead_in_a_circle() -> None:
 
 
 async def test_a_cursor_that_does_not_move() -> None:
-    """An API that does not know the parameter gives its first page, and its first cursor, again and again."""
+    """An API that does not know the parameter gives its first page, and its first cursor, again and again (A28)."""
     api = saying(Reply({"data": rows(2), "next": "c"}))
     error = await fail(api, get("/x"), CURSOR)
     assert len(api.asked) == 2
@@ -188,7 +188,7 @@ async def test_a_cursor_that_ends_before_the_total() -> None:
 
 @pytest.mark.parametrize(("count", "is_cut"), [(2, False), (3, True), (4, True)])
 async def test_a_full_page_where_there_is_no_paging(count: int, *, is_cut: bool) -> None:
-    """An answer with as many rows as the API gives at most was probably cut, and nothing of it is used."""
+    """An answer with as many rows as the API gives at most was probably cut, and nothing of it is used (A28)."""
     paging = PagingSpec(OnePage(), rows="$.data", limit=3)
     api = saying(Reply({"data": rows(count)}))
     if not is_cut:
@@ -221,7 +221,7 @@ async def test_one_page_with_a_total() -> None:
     ],
 )
 async def test_a_next_url_that_leads_elsewhere(given: str) -> None:
-    """Another scheme, host or port is never asked, since the credentials would go there."""
+    """Another scheme, host or port is never asked, since the credentials would go there (A11)."""
     hits = PagedApi([])
     async with served(hits) as url:
         port = url.rpartition(":")[2]

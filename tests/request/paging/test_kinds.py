@@ -72,7 +72,7 @@ BROKEN = [
 @given(count=st.integers(0, 20), page=st.integers(1, 8), reply=st.sampled_from(BROKEN))
 @settings(max_examples=15, deadline=None)
 async def test_a_broken_page_gives_nothing(name: str, count: int, page: int, reply: Reply) -> None:
-    """Whichever page is broken and however: an error, or the page was not needed; never a part of the list."""
+    """Whichever page is broken and however: an error, or the page was not needed; never a part of the list (A28)."""
     request, paging, keys = CASES[name]
     api = PagedApi(rows(count), plan=lambda number, _ask: reply if number == page else None)
     pages: tuple[Answer, ...] | None = None

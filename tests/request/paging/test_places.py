@@ -67,7 +67,7 @@ def test_urls_that_lead_away(source: str, given_url: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_stays_at_the_source(text: str) -> None:
-    """Whatever an API says, the request goes to the source or nowhere."""
+    """Whatever an API says, the request goes to the source or nowhere (A11)."""
     try:
         target = at_url(asked(), text).url
     except SourceError:

@@ -24,7 +24,7 @@ async def test_a_source_without_limits_is_always_free() -> None:
 
 
 async def test_no_more_are_under_way_than_is_allowed() -> None:
-    """The fifth request waits until one of the four before it has ended, in the order in which they came."""
+    """The fifth request waits until one of the four before it has ended, in the order in which they came (C9)."""
     passing = Passing(limited(concurrency=4))
     tasks = [asyncio.create_task(passing.ask(takes=10)) for _ in range(9)]
     await passing.clock.advance(seconds=30)

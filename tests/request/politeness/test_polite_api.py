@@ -109,7 +109,7 @@ async def test_a_clock_that_is_wrong_here_does_not_matter() -> None:
 
 
 async def test_a_clock_that_jumps_while_it_waits_does_not_matter() -> None:
-    """A wait is on the clock that never jumps: a wall clock that is set a day ahead, or back, moves nothing."""
+    """A wait is on the clock that never jumps: a wall clock that is set a day ahead, or back, moves nothing (K1)."""
     async with serving(reply(429, headers={"Retry-After": "30"}), reply()) as wire, Client(wire.url) as client:
 
         async def sleep(seconds: float) -> None:

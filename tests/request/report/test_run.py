@@ -224,7 +224,7 @@ async def test_what_is_not_in_the_answer_to_the_order(report: ReportSpec, messag
 
 
 async def test_a_state_on_another_host_is_not_asked_for() -> None:
-    """Questions go with credentials, so they never leave the source."""
+    """Questions go with credentials, so they never leave the source (A11)."""
     api = ReportApi(plan=lambda _number, _ask: Reply({"links": {"status": "https://other.example/1"}}))
     error = await fail(api, ReportSpec(PlaceSpec(url="$.links.status")))
     assert "the answer leads to https://other.example:443; only the scheme, host and port" in str(error)
@@ -262,7 +262,7 @@ async def test_a_download_from_another_host(allowed: str) -> None:
     ],
 )
 async def test_a_download_from_a_host_that_nobody_named(hosts: tuple[str, ...], message: str) -> None:
-    """No request goes to a host that an API alone names."""
+    """No request goes to a host that an API alone names (A11)."""
     store = PagedApi([])
     async with served(store) as url:
         api = ReportApi(store=f"{url.replace('127.0.0.1', 'localhost')}/x?sig={SECRET}")

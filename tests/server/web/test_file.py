@@ -136,7 +136,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", CASES)
 def test_each_file_is_taken_or_told_what_is_wrong(directory: Path, name: str) -> None:
-    """A good file loads; the error of a bad one names the place and what to do."""
+    """A good file loads; the error of a bad one names the place and what to do (A5)."""
     case = CASES[name]
     path = directory / "web.yml"
     path.write_text(case.text)

@@ -222,7 +222,7 @@ async def test_files_that_stay_bad_are_tried_again(scene: Scene) -> None:
 
 
 async def test_a2_a_handshake_that_never_begins_is_closed_and_disturbs_nobody(scene: Scene) -> None:
-    """A2: who connects and is silent is let go at the deadline of the handshake; others are served meanwhile."""
+    """A2: who connects and is silent is let go at the deadline of the handshake; others are served meanwhile (S2)."""
     async with scene.serving(SERVER, handshake_deadline=2.0) as stage:
         silent = [await stage.connect() for _ in range(50)]
         answer = await stage.ask("/metrics", tls=client_context(scene.authority))
@@ -235,7 +235,7 @@ async def test_a2_a_handshake_that_never_begins_is_closed_and_disturbs_nobody(sc
 
 
 async def test_a_silent_handshake_goes_for_a_newcomer(scene: Scene) -> None:
-    """A2: those that are in their handshake count as connections, and are the first to go."""
+    """A2: those that are in their handshake count as connections, and are the first to go (S2)."""
     async with scene.serving(SERVER, connections=10) as stage:
         silent = [socket.create_connection(("127.0.0.1", stage.port)) for _ in range(30)]
         try:

@@ -38,7 +38,7 @@ def write(directory: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/-/style.css", "/nothing"])
 async def test_every_path_wants_the_password(tmp_path: Path, path: str) -> None:
-    """Without it 401 and a challenge, whatever the path; with it what is there."""
+    """Without it 401 and a challenge, whatever the path; with it what is there (A37)."""
     async with staged(tmp_path, "a", web=write(tmp_path, FILE)) as stage:
         without = await stage.ask(path)
         with_it = await stage.ask(path, Authorization=GOOD)
