@@ -74,7 +74,9 @@ class Job:
 
     ``max_series`` is how many series of the job the ledger holds at most, on the page or since they left it.
     ``window_is_asked`` says that the request names its window; points outside it are then not used (R15). ``each`` is
-    the fan-out, None for a job that asks for one thing.
+    the fan-out, None for a job that asks for one thing. ``definition`` stands for all that a config file says of the
+    job itself: two jobs with the same one do the same, if their metrics and sources are equal too. It is empty for a
+    job of no file.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Job:
     max_series: int = MAX_SERIES
     guard: GuardSpec = field(default_factory=GuardSpec)
     each: EachSpec | None = None
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ stand or fall alone, and what stands is looked at further.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import check_quotas, check_second_request
+from timepoint.config.remote_write_build import Receivers
 from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.signal_shape import signal_spec
@@ -41,7 +43,7 @@ from timepoint.config.window_checks import (
     check_once,
     check_times,
 )
-from timepoint.config.yaml import MAX_BYTES, YamlStopError, read_yaml
+from timepoint.config.yaml import MAX_BYTES, Written, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
 from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job, Workload
 from timepoint.mapping.engine import Mapping as CompiledMapping
@@ -49,6 +51,7 @@ from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.labels import MAX_LENGTH
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
 from timepoint.model import Temporality
+from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import least_lanes
 from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import SourceSpec
@@ -58,34 +61,41 @@ _WINDOW = TimeSpec(start="{window.start}", end="{window.end}")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A config that can run. ``warnings`` do not stop it, but somebody should look at them."""
+    """A config that can run. ``warnings`` do not stop it, but somebody should look at them.
+
+    ``raw`` are the bytes of the file, which may hold credentials.
+    """
 
     path: Path
     sources: Mapping[str, SourceSpec]
     jobs: tuple[Job, ...]
     warnings: tuple[Problem, ...]
+    receivers: tuple[ReceiverSpec, ...] = ()
+    raw: bytes = field(default=b"", repr=False)
 
     @property
     def workload(self) -> Workload:
         """All of it that the poller needs."""
-        return Workload(self.jobs)
+        return Workload(self.jobs, self.receivers)
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+def load_config(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> Config:
     """Reads a config file and everything that can be wrong with it. Raises ConfigError with all problems.
 
-    ``environ`` gives the values of ``${NAME}``. Files of credentials are looked for, but not read.
+    ``environ`` gives the values of ``${NAME}``. Files of credentials are looked for, but not read. ``raw`` is what the
+    file held before, to be read in its place.
     """
-    config, findings = examine(path, environ)
+    config, findings = examine(path, environ, raw)
     if config is None:
         raise ConfigError(findings.problems(warnings=False))
     return config
 
 
-def examine(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, Findings]:
+def examine(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> tuple[Config | None, Findings]:
     """As ``load_config``, with the check behind each problem; the config is None if there is more than a warning."""
     findings = Findings(Places(str(path)))
-    text = _read_text(path, findings)
+    raw = _read(path, findings) if raw is None else raw
+    text = _text(raw, findings) if raw is not None else None
     try:
         data = read_yaml(text, findings) if text is not None else None
     except YamlStopError:
@@ -93,12 +103,12 @@ def examine(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, Find
     if data is None and findings.all:
         return None, findings
     config = _Loader(path, findings).load(Environment(environ, findings).fill(data))
-    if findings.problems(warnings=False):
+    if config is None or findings.problems(warnings=False):
         return None, findings
-    return config, findings
+    return replace(config, raw=raw or b""), findings
 
 
-def _read_text(path: Path, findings: Findings) -> str | None:
+def _read(path: Path, findings: Findings) -> bytes | None:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -108,6 +118,10 @@ def _read_text(path: Path, findings: Findings) -> str | None:
     if len(raw) > MAX_BYTES:
         findings.add(Check.FILE_SIZE, (), f"is larger than {MAX_BYTES // 1024} KiB: split it into several files")
         return None
+    return raw
+
+
+def _text(raw: bytes, findings: Findings) -> str | None:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -126,6 +140,7 @@ class _JobParts:
     plan: Plan | None
     metrics: dict[str, MetricBuilder]
     each: EachSpec | None = None
+    definition: str = ""
 
 
 class _Loader:
@@ -138,6 +153,7 @@ class _Loader:
         self.has_sources = False
         self.families = Families(findings)
         self.source_builder = SourceBuilder(findings, path.parent)
+        self.receivers = Receivers(findings, self.source_builder)
 
     def load(self, data: Any) -> Config | None:
         data = self._top(data)
@@ -147,6 +163,7 @@ class _Loader:
             shape = read_shape(SourceShape, raw, ("sources", name), self.findings)
             if shape is not None:
                 self.sources[name] = self.source_builder.build(name, shape)
+        self.receivers.read(data.get("remote_write", []))
         parts = [self._job(name, raw, named) for name, raw in data.get("jobs", {}).items()]
         self._check_unused(named, data.get("jobs", {}))
         for source in self.sources.values():
@@ -157,17 +174,23 @@ class _Loader:
             check_quotas(source, uses, self.findings)
         jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
         assert len(jobs) == len(parts) or self.findings.problems(warnings=False), "BUG: a job is lost without a word"
-        return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)))
+        if jobs or not parts:
+            self.receivers.check_unused()
+        receivers = tuple(self.receivers.specs.values())
+        return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)), receivers)
 
-    def _top(self, data: Any) -> dict[str, dict[str, Any]]:
+    def _top(self, data: Any) -> dict[str, Any]:
         """The sections of the file; keys that begin with ``x-`` are a place for anchors."""
         if isinstance(data, dict):
             data = {key: value for key, value in data.items() if not key.startswith("x-")}
-            hollow = {key: {} if isinstance(value, dict) else value for key, value in data.items()}
+            hollow = {key: _hollow(value) for key, value in data.items()}
         else:
             hollow = data
         read_shape(ConfigShape, hollow, (), self.findings)
-        sections = {key: data[key] for key in ("sources", "jobs") if isinstance(hollow, dict) and hollow.get(key) == {}}
+        kinds = {"sources": {}, "jobs": {}, "remote_write": []}
+        sections = {
+            key: data[key] for key, kind in kinds.items() if isinstance(hollow, dict) and hollow.get(key) == kind
+        }
         if sections.get("jobs") == {}:
             self.findings.add(Check.EMPTY, ("jobs",), "there is no job: nothing would be polled", key=True)
         return sections
@@ -179,7 +202,7 @@ class _Loader:
         metrics = raw.get("metrics") if isinstance(raw, dict) else None
         head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
         shape = read_shape(JobShape, head, where, self.findings)
-        parts = _JobParts(name, where, shape, None, {})
+        parts = _JobParts(name, where, shape, None, {}, definition=_definition(raw))
         written = raw.get("source") if isinstance(raw, dict) else None
         self._check_source(shape.source if shape else written, where, sources)
         if shape is not None:
@@ -190,6 +213,7 @@ class _Loader:
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
             check_walks_named(shape, shape.rows or {}, where, self.findings)
+            self.receivers.note_job(where, shape)
         if metrics == {}:
             self.findings.add(
                 Check.EMPTY, (*where, "metrics"), "there is no metric: the job would make nothing", key=True
@@ -212,6 +236,7 @@ class _Loader:
         check_walks_named(shape, (parts.shape.rows if parts.shape else None) or {}, where, self.findings)
         if builder.check(parts.shape):
             parts.metrics[name] = builder
+        self.receivers.note(where, name, shape, parts.shape)
         polled = _polled(parts.shape, parts.plan) if parts.shape and parts.plan else ""
         unit = builder.unit(parts.shape)
         self.families.add(Declaration(where, name, builder.type, unit, shape.help.strip(), polled))
@@ -231,7 +256,8 @@ class _Loader:
         rhythm = max(plan.period, plan.window.longest_step)
         max_age = 3 * rhythm + plan.window.delay
         metrics = [
-            builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
+            builder.build(shape, Policy(max_age, self.families.polled(name), self.receivers.of(builder.shape, shape)))
+            for name, builder in parts.metrics.items()
         ]
         shapes = {name: builder.shape for name, builder in parts.metrics.items()}
         window = plan.window
@@ -255,6 +281,7 @@ class _Loader:
             message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"
             self.findings.add(Check.NO_EFFECT, (*parts.where, "overflow"), message)
         check_max_age(parts.where, shape, shapes, rhythm, self.findings)
+        self.receivers.check_ages(parts.where, shape, plan, [mapped.metric for mapped in metrics])
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
         if mapping is None or source is None:
@@ -271,6 +298,7 @@ class _Loader:
             max_series=shape.max_series or MAX_SERIES,
             guard=_guard(shape),
             each=parts.each,
+            definition=parts.definition,
         )
 
     def _compile(self, where: Where, shape: JobShape, metrics: list[MetricMapping]) -> CompiledMapping | None:
@@ -296,6 +324,24 @@ class _Loader:
                 at = self.findings.places.known((*where, *problem.where))
                 self.findings.add_new(Check.MAPPING, at, problem.message)
             return None
+
+
+def _definition(raw: Any) -> str:
+    """Stands for what a file says of a job, in the order in which it does; a credential in it cannot be read back."""
+    return blake2b(_said(raw).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _said(raw: Any) -> str:
+    if isinstance(raw, dict):
+        return "{" + ",".join(f"{key!r}:{_said(value)}" for key, value in raw.items()) + "}"
+    if isinstance(raw, list):
+        return "[" + ",".join(map(_said, raw)) + "]"
+    return f"number {raw.written}" if isinstance(raw, Written) else repr(raw)
+
+
+def _hollow(section: Any) -> Any:
+    """A section without what is in it."""
+    return type(section)() if isinstance(section, dict | list) else section
 
 
 def _discovering(job: Any) -> Iterator[str]:
