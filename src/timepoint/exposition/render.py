@@ -64,7 +64,7 @@ def render_samples(spec: FamilySpec, batch: SampleBatch, *, openmetrics: bool = 
     texts, values = batch.texts, batch.values
     created = batch.created if openmetrics else None
     if spec.type in SEVERAL_LINES:
-        order = _metric_order(texts, spec)
+        order = metric_order(texts, spec)
         texts, values = [texts[i] for i in order], [values[i] for i in order]
         created = created and [created[i] for i in order]
     if created is not None:
@@ -76,7 +76,7 @@ def render_samples(spec: FamilySpec, batch: SampleBatch, *, openmetrics: bool = 
         count = len(chunk)
         pieces = [" "] * (4 * count)
         pieces[0::4] = chunk
-        pieces[2::4] = _numbers(values[start : start + _CHUNK])
+        pieces[2::4] = number_texts(values[start : start + _CHUNK])
         pieces[3::4] = [between] * (count - 1) + ["\n"]
         yield _encode(spec.name + "".join(pieces))
 
@@ -90,7 +90,7 @@ def _with_created(
         chunk = slice(start, start + _CHUNK)
         lines = []
         for text, value, began, when in zip(
-            texts[chunk], _numbers(values[chunk]), created[chunk], _numbers(created[chunk]), strict=True
+            texts[chunk], number_texts(values[chunk]), created[chunk], number_texts(created[chunk]), strict=True
         ):
             lines.append(f"{spec.name}{text} {value}\n")
             if not math.isnan(began):
@@ -124,7 +124,7 @@ def render_families(families: Iterable[FamilySnapshot], format: Format, now: int
 
 def number_text(value: float) -> str:
     """A number as both formats read it: the shortest that gives the same float64, ``NaN``, ``+Inf`` or ``-Inf``."""
-    return _numbers([value])[0]
+    return number_texts([value])[0]
 
 
 def bound_text(value: float) -> str:
@@ -162,7 +162,8 @@ def _encode(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def _numbers(values: Sequence[float]) -> list[str]:
+def number_texts(values: Sequence[float]) -> list[str]:
+    """``number_text`` of many: 30 times as fast as one by one."""
     # One JSON encoding per chunk instead of one repr per number: 3 ms instead of 69 ms for 100,000 floats.
     # The array makes floats of integers and truth values, so that a number has one spelling.
     numbers: list[str] = _encode_json(array("d", values).tolist())[1:-1].decode("ascii").split(",")
@@ -195,7 +196,7 @@ def metric_of(text: str, spec: FamilySpec) -> str:
     return _place(text, spec)[0] if spec.type in SEVERAL_LINES else text
 
 
-def _metric_order(texts: Sequence[str], spec: FamilySpec) -> list[int]:
+def metric_order(texts: Sequence[str], spec: FamilySpec) -> list[int]:
     """The positions of a batch's lines: metrics in the order of their first line, bounds ascending, states as given."""
     has_bounds = spec.type in _BOUND_LABELS
     metrics: dict[str, int] = {}
