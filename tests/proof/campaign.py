@@ -237,7 +237,9 @@ def lifetime(chance: random.Random) -> float:
 
 
 class Campaign:
-    """A directory, an API, a nursery and an oracle; ``with`` ends them."""
+    """A directory, an API, a nursery and an oracle; ``with`` ends them. ``unit`` is that of the API's world."""
+
+    unit = 1
 
     def __init__(
         self, directory: Path, seed: int, *, mutant: str = "", environ: Mapping[str, str] = MappingProxyType({})
@@ -246,15 +248,27 @@ class Campaign:
         self.layout.published.mkdir(parents=True, exist_ok=True)
         self.seed = seed
         self.chance = random.Random(seed)
-        self.api = Api(seed)
+        self.api = Api(seed, self.unit)
         config = directory.with_name("config.yaml")
-        config.write_text(CONFIG.replace("http://127.0.0.1:PORT", self.api.url))
+        config.write_text(self.config().replace("http://127.0.0.1:PORT", self.api.url))
         self.nursery = Nursery(config, directory, mutant, environ)
-        self.oracle = Oracle(self.api.world, self.layout)
+        self.oracle = self.make_oracle()
         self.log = config.with_name("poller.log").read_text
         self.kills = 0
         self.recovered_in = 0.0
         self._begun = time.monotonic()
+
+    def config(self) -> str:
+        """The config of the pollers."""
+        return CONFIG
+
+    def make_oracle(self) -> Oracle:
+        """Who looks at what they leave."""
+        return Oracle(self.api.world, self.layout)
+
+    def has_caught_up(self) -> bool:
+        """Whether all that peace must bring, besides new pages, is there."""
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -328,11 +342,11 @@ class Campaign:
         """The API behaves; the poller must come up to it, and every total must be the truth."""
         self.api.get("peace")
         begin = time.monotonic()
-        fresh = time.time_ns() // 1_000_000 + OVERLAP + DELAY
+        fresh = time.time_ns() // 1_000_000 + (OVERLAP + DELAY) * self.unit
         pid = self.nursery.start()
         with looking(self.oracle.look_at_files):
             seen: dict[str, set[int]] = {LATE: set(), FIRM: set()}
-            while min(map(len, seen.values())) < 3:
+            while min(map(len, seen.values())) < 3 or not self.has_caught_up():
                 time.sleep(0.02)
                 if time.monotonic() > begin + LIVENESS:
                     self.oracle.blame(f"no new data {LIVENESS:.0f} s after peace")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from timepoint.exposition.formats import TEXT
 from timepoint.exposition.page import Pages
 from timepoint.exposition.publish import read_published, snapshot_path
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
-from timepoint.ledger.store import open_store
+from timepoint.ledger.store import Store, open_store
 from timepoint.model import split_series_text
 from timepoint.testing import read_samples
 
@@ -179,9 +179,14 @@ class Oracle:
                     self.blame(f"the ledger holds {what}")
         store = open_store(path)
         try:
-            return [store.load(job, "") for job in (LATE, FIRM)]
+            lanes = [store.load(job, "") for job in (LATE, FIRM)]
+            self.look_at_store(store, lanes)
+            return lanes
         finally:
             store.close()
+
+    def look_at_store(self, store: Store, lanes: Sequence[LaneState]) -> None:
+        """What else a ledger holds: nothing here."""
 
     def _look_at_lane(self, lane: LaneState) -> None:
         if lane.watermark is None:
