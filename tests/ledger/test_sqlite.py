@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives, gauge, instants
+from timepoint.clock import SystemClock
 from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.ledger import sqlite
 from timepoint.ledger.reading import file_fault
@@ -434,6 +435,31 @@ def test_log_does_not_grow_with_the_number_of_commits(path: Path) -> None:
         ledger.run(facts(at - 295, at + 5, overlap=300), {f"{{n{n}}}": points for n in range(2000)})
         assert log.stat().st_size < 2 * sqlite.PASSIVE_ABOVE
     assert path.stat().st_size > 1_000_000
+    store.close()
+
+
+def test_d14_a_reader_that_stays_delays_no_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D14: while a reader holds a snapshot the log only grows; once it is gone the next commit empties the log."""
+    monkeypatch.setattr(sqlite, "PASSIVE_ABOVE", 1)
+    monkeypatch.setattr(sqlite, "TRUNCATE_ABOVE", 1)
+    patience = 5.0
+    store = open_store(path, busy_timeout=int(patience * 1000))
+    ledger = Ledger(store, [counter()])
+    log, clock = path.with_name("ledger.sqlite-wal"), SystemClock()
+    ledger.run(facts(0, 5), {"": fives(0, 1)})
+    sizes = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM lane").fetchall()
+        begun = clock.monotonic()
+        for run in range(1, 6):
+            ledger.run(facts(run * 5, run * 5 + 5), {"": fives(run * 5, 1)})
+            sizes.append(log.stat().st_size)
+        assert clock.monotonic() - begun < patience
+    assert sizes == sorted(set(sizes))
+    ledger.run(facts(30, 35), {"": fives(30, 1)})
+    assert log.stat().st_size == 0
+    assert store.checkpoint_failures == 0
     store.close()
 
 

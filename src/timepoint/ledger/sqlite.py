@@ -214,7 +214,11 @@ class Database:
         mode = "TRUNCATE" if size > TRUNCATE_ABOVE else "PASSIVE"
         failpoint("before_checkpoint")
         try:
+            # A reader keeps the log from being emptied. It is tried again after the next commit; to wait for it here
+            # would cost each commit the whole time for which another process is waited for.
+            connection.execute("PRAGMA busy_timeout=0")
             connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            connection.execute(f"PRAGMA busy_timeout={self._busy_timeout}")
         except sqlite3.Error:
             # The commit before it stands in the log, synced. A new connection tries again after the next one.
             self.checkpoint_failures += 1
