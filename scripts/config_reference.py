@@ -28,7 +28,8 @@ _INTRODUCTION = """\
 This page is written by `scripts/config_reference.py` from the program's own schema; a test compares the two. How the
 keys of a mapping work together is told in [mapping.md](mapping.md).
 
-A config is one YAML file with two sections: `sources`, the APIs, and `jobs`, what is asked of them.
+A config is one YAML file with two sections: `sources`, the APIs, and `jobs`, what is asked of them. A third one,
+`remote_write`, names who gets timepoints [with their own timestamps](../remote-write.md).
 
 ```yaml
 sources:
@@ -70,9 +71,9 @@ prints a JSON Schema; an editor with a YAML language server completes and checks
 - **Durations** are Prometheus' own: `250ms`, `15s`, `30m`, `1h30m`, `7d`, `2w`, `1y`, and `0`. A day is 24 hours.
 - **Sizes** are a number with `B`, `KB`, `MB` or `GB`; a KB is 1024 B, as in Prometheus.
 - **Texts** may be numbers: `version: 1.10` is sent as it is written.
-- **`${NAME}`** is a variable of the environment, in `sources`, in the `request` of a job or of a discovery, and nowhere
-  else. One that is not set is a mistake. `$${` is a literal `${`. In JSON `"${NAME:number}"` is a number instead of a
-  text. What comes from the environment is never shown in a message, a log or a metric.
+- **`${NAME}`** is a variable of the environment, in `sources`, in `remote_write`, in the `request` of a job or of a
+  discovery, and nowhere else. One that is not set is a mistake. `$${` is a literal `${`. In JSON `"${NAME:number}"`
+  is a number instead of a text. What comes from the environment is never shown in a message, a log or a metric.
 - **Files** of credentials and certificates are looked for beside the config if their path is relative. They are read
   when a request is made; `check` warns if one is not there.
 - **Anchors.** `&name`, `*name` and `<<: *name` work. Keys of the top level that begin with `x-` are a place for them.
@@ -105,9 +106,9 @@ _WARNINGS = """\
 These do not stop a config, but `check` shows them: a source that no job uses; a file of credentials that cannot be read
 now; a refresh token whose successor nobody would keep; credentials over `http` to another machine; a credential in the
 config itself; a `timeout` longer than the period; a `max_age` shorter than the time until new values come; `labelled`
-and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; keys of
-`window` without effect because the request does not name the window; braces in a request that look like a misspelt
-template, or stand around one; a label that is a text and looks like a path without its `$`.
+and `short_list` where they have no effect; a `quota` that the schedules of its jobs use up; a receiver that no metric
+goes to; keys of `window` without effect because the request does not name the window; braces in a request that look
+like a misspelt template, or stand around one; a label that is a text and looks like a path without its `$`.
 """
 _PLACES = {
     "": "Top level",
@@ -125,6 +126,9 @@ _PLACES = {
     "Tls": "`tls_config`",
     "Quota": "`quota`",
     "Breaker": "`circuit_breaker`",
+    "Receiver": "A receiver: an item of `remote_write`",
+    "ReceiverSigV4": "`sigv4` of a receiver",
+    "Caps": "`caps` of a receiver",
     "Job": "A job: `jobs.NAME`",
     "Time": "`time`",
     "Relabel": "A relabel rule: an item of `relabel`",
@@ -262,7 +266,10 @@ def _types() -> str:
         may = [key for key, types in TYPES_OF.items() if metric_type in types and key not in told]
         shown = [need if "`" in need else f"`{need}`" for need in needs]
         lines.append(f"| {kind} | {', '.join(shown) or 'nothing'} | {', '.join(f'`{key}`' for key in may)} |")
-    lines += ["", "Every type may have `labels`, `time`, `relabel`, `combine`, `row` and `max_age`."]
+    lines += [
+        "",
+        "Every type may have `labels`, `time`, `relabel`, `combine`, `row`, `max_age`, `deliver` and `receivers`.",
+    ]
     return "\n".join((*lines, ""))
 
 

@@ -12,6 +12,7 @@ Read in this order:
     auth_shape          credentials, headers and TLS, wherever they stand
     auth_oauth2, auth_service_account, auth_login, auth_signature, auth_sigv4   each a way to authenticate: its keys
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
+    remote_write_shape  the same for receivers of remote write
     shape, schema       what does not fit, in words; the JSON Schema for editors
     paging_shape, paging_build      the keys of ``paging`` and their checks
     report_shape, report_build      the same for ``report``
@@ -21,6 +22,7 @@ Read in this order:
     each_build          the fan-out of a job and its checks
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means
+    remote_write_build  what receivers mean, and what metrics may go to them
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on
     load                the steps in their order
 """

@@ -59,6 +59,9 @@ class Check(StrEnum):
     MIN_INTERVAL = "min_interval"
     LIMIT = "limit"
 
+    # receivers
+    RECEIVER = "receiver"
+
     # jobs
     UNKNOWN_SOURCE = "unknown_source"
     CRON = "cron"
@@ -88,6 +91,10 @@ class Check(StrEnum):
     LABEL_RESERVED = "label_reserved"
     FAMILY_CLASH = "family_clash"
     FAMILY_DISAGREES = "family_disagrees"
+    DELIVER = "deliver"
+    UNKNOWN_RECEIVER = "unknown_receiver"
+    BOTH_WAYS = "both_ways"
+    RECEIVER_WINDOW = "receiver_window"
 
     # warnings
     UNUSED_SOURCE = "unused_source"
@@ -102,6 +109,7 @@ class Check(StrEnum):
     MAX_AGE = "max_age"
     NO_EFFECT = "no_effect"
     QUOTA = "quota"
+    UNUSED_RECEIVER = "unused_receiver"
 
     @property
     def is_warning(self) -> bool:
@@ -123,5 +131,6 @@ _WARNINGS = frozenset(
         Check.MAX_AGE,
         Check.NO_EFFECT,
         Check.QUOTA,
+        Check.UNUSED_RECEIVER,
     )
 )

@@ -1,7 +1,7 @@
 """``${NAME}``: values from the environment, and ``${NAME:number}`` alone in a text: a number for JSON.
 
-Owns: where the environment may stand (``sources`` and the ``request`` of a job, R16), and which texts came from it.
-Must not know: what the texts mean.
+Owns: where the environment may stand (``sources``, ``remote_write``, and the ``request`` of a job, R16), and which
+texts came from it. Must not know: what the texts mean.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ class Environment:
         self.findings = findings
 
     def fill(self, data: Any) -> Any:
-        """The data with every ``${NAME}`` in ``sources`` and in requests replaced; the rest is left alone."""
+        """The data with every ``${NAME}`` in sources, receivers and requests replaced; the rest is left alone."""
         if not isinstance(data, dict):
             return data
         filled = dict(data)
-        if "sources" in data:
-            filled["sources"] = self._texts(data["sources"], ("sources",))
+        for section in ("sources", "remote_write"):
+            if section in data:
+                filled[section] = self._texts(data[section], (section,))
         if isinstance(data.get("jobs"), dict):
             filled["jobs"] = {name: self._job(job, ("jobs", name)) for name, job in data["jobs"].items()}
         return filled

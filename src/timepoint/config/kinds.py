@@ -289,11 +289,13 @@ class OneOf:
 class Shape(BaseModel):
     """A mapping of the config. Unknown keys are refused, nothing is converted silently.
 
-    ``place`` says where such a mapping stands, for messages; ``groups`` are its keys that exclude each other.
+    ``place`` says where such a mapping stands, for messages; ``groups`` are its keys that exclude each other;
+    ``hints`` are what to do instead of keys that others have in its place.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
     place: ClassVar[str] = ""
+    hints: ClassVar[Mapping[str, str]] = {}
     groups: ClassVar[tuple[OneOf, ...]] = ()
 
     @model_validator(mode="after")

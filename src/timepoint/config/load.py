@@ -29,6 +29,7 @@ from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import check_quotas, check_second_request
+from timepoint.config.remote_write_build import Receivers
 from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
 from timepoint.config.signal_shape import signal_spec
@@ -50,6 +51,7 @@ from timepoint.mapping.engine import compile_mapping
 from timepoint.mapping.labels import MAX_LENGTH
 from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
 from timepoint.model import Temporality
+from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import least_lanes
 from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import SourceSpec
@@ -68,12 +70,13 @@ class Config:
     sources: Mapping[str, SourceSpec]
     jobs: tuple[Job, ...]
     warnings: tuple[Problem, ...]
+    receivers: tuple[ReceiverSpec, ...] = ()
     raw: bytes = field(default=b"", repr=False)
 
     @property
     def workload(self) -> Workload:
         """All of it that the poller needs."""
-        return Workload(self.jobs)
+        return Workload(self.jobs, self.receivers)
 
 
 def load_config(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> Config:
@@ -150,6 +153,7 @@ class _Loader:
         self.has_sources = False
         self.families = Families(findings)
         self.source_builder = SourceBuilder(findings, path.parent)
+        self.receivers = Receivers(findings, self.source_builder)
 
     def load(self, data: Any) -> Config | None:
         data = self._top(data)
@@ -159,6 +163,7 @@ class _Loader:
             shape = read_shape(SourceShape, raw, ("sources", name), self.findings)
             if shape is not None:
                 self.sources[name] = self.source_builder.build(name, shape)
+        self.receivers.read(data.get("remote_write", []))
         parts = [self._job(name, raw, named) for name, raw in data.get("jobs", {}).items()]
         self._check_unused(named, data.get("jobs", {}))
         for source in self.sources.values():
@@ -169,17 +174,24 @@ class _Loader:
             check_quotas(source, uses, self.findings)
         jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
         assert len(jobs) == len(parts) or self.findings.problems(warnings=False), "BUG: a job is lost without a word"
-        return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)))
+        if jobs or not parts:
+            self.receivers.check_unused()
+        receivers = tuple(self.receivers.specs.values())
+        return Config(self.path, self.sources, jobs, tuple(self.findings.problems(warnings=True)), receivers)
 
-    def _top(self, data: Any) -> dict[str, dict[str, Any]]:
+    def _top(self, data: Any) -> dict[str, Any]:
         """The sections of the file; keys that begin with ``x-`` are a place for anchors."""
         if isinstance(data, dict):
             data = {key: value for key, value in data.items() if not key.startswith("x-")}
-            hollow = {key: {} if isinstance(value, dict) else value for key, value in data.items()}
+            hollow = {key: _hollow(value) for key, value in data.items()}
         else:
             hollow = data
         read_shape(ConfigShape, hollow, (), self.findings)
-        sections = {key: data[key] for key in ("sources", "jobs") if isinstance(hollow, dict) and hollow.get(key) == {}}
+        kinds: dict[str, Any] = {"sources": {}, "jobs": {}, "remote_write": []}
+        found = hollow if isinstance(hollow, dict) else {}
+        sections = {key: data[key] for key, kind in kinds.items() if key in found and found[key] == kind}
+        if "remote_write" in found:
+            sections.setdefault("remote_write", None)
         if sections.get("jobs") == {}:
             self.findings.add(Check.EMPTY, ("jobs",), "there is no job: nothing would be polled", key=True)
         return sections
@@ -202,6 +214,7 @@ class _Loader:
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
             check_walks_named(shape, shape.rows or {}, where, self.findings)
+            self.receivers.note_job(where, shape)
         if metrics == {}:
             self.findings.add(
                 Check.EMPTY, (*where, "metrics"), "there is no metric: the job would make nothing", key=True
@@ -224,6 +237,7 @@ class _Loader:
         check_walks_named(shape, (parts.shape.rows if parts.shape else None) or {}, where, self.findings)
         if builder.check(parts.shape):
             parts.metrics[name] = builder
+        self.receivers.note(where, name, shape, parts.shape)
         polled = _polled(parts.shape, parts.plan) if parts.shape and parts.plan else ""
         unit = builder.unit(parts.shape)
         self.families.add(Declaration(where, name, builder.type, unit, shape.help.strip(), polled))
@@ -243,7 +257,8 @@ class _Loader:
         rhythm = max(plan.period, plan.window.longest_step)
         max_age = 3 * rhythm + plan.window.delay
         metrics = [
-            builder.build(shape, Policy(max_age, self.families.polled(name))) for name, builder in parts.metrics.items()
+            builder.build(shape, Policy(max_age, self.families.polled(name), self.receivers.of(builder.shape, shape)))
+            for name, builder in parts.metrics.items()
         ]
         shapes = {name: builder.shape for name, builder in parts.metrics.items()}
         window = plan.window
@@ -267,6 +282,7 @@ class _Loader:
             message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"
             self.findings.add(Check.NO_EFFECT, (*parts.where, "overflow"), message)
         check_max_age(parts.where, shape, shapes, rhythm, self.findings)
+        self.receivers.check_ages(parts.where, shape, plan, [mapped.metric for mapped in metrics])
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
         if mapping is None or source is None:
@@ -322,6 +338,11 @@ def _said(raw: Any) -> str:
     if isinstance(raw, list):
         return "[" + ",".join(map(_said, raw)) + "]"
     return f"number {raw.written}" if isinstance(raw, Written) else repr(raw)
+
+
+def _hollow(section: Any) -> Any:
+    """A section without what is in it."""
+    return type(section)() if isinstance(section, dict | list) else section
 
 
 def _discovering(job: Any) -> Iterator[str]:

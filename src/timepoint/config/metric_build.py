@@ -24,7 +24,7 @@ from timepoint.config.names import (
 from timepoint.config.places import Findings, Path
 from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.spec import MetricMapping, RelabelRule, Rules, TimeSpec, UnitSpec
-from timepoint.model import FamilySpec, MetricSpec, MetricType, OnRevision, Points, Temporality
+from timepoint.model import FamilySpec, MetricSpec, MetricType, OnRevision, Points, Receiver, Temporality
 
 _GAUGE, _COUNTER, _HISTOGRAM = MetricType.GAUGE, MetricType.COUNTER, MetricType.HISTOGRAM
 _SUMMARY, _INFO, _STATESET, _UNKNOWN = MetricType.SUMMARY, MetricType.INFO, MetricType.STATESET, MetricType.UNKNOWN
@@ -70,10 +70,11 @@ _FORGET_AFTER = 7 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the job gives its metrics: how long values may be shown, and the words that end each HELP."""
+    """What a metric gets: how long values may be shown, the words that end its HELP, and who is sent its timepoints."""
 
     max_age: int
     polled: str
+    receivers: tuple[Receiver, ...] = ()
 
 
 class MetricBuilder:
@@ -182,6 +183,7 @@ class MetricBuilder:
             sums_overflow=job.overflow == "aggregate" and self.can_sum(job),
             shows_created=shape.temporality == "delta"
             and bool(_first(shape.created_timestamps, job.created_timestamps, 0)),
+            receivers=policy.receivers,
         )
         return MetricMapping(
             metric=metric,

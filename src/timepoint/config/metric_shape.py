@@ -156,6 +156,14 @@ class RulesShape(Shape):
         "How rows with the same labels and time are joined. Without it the first one counts and others are rejects.",
         "sum",
     )
+    deliver: Literal["scrape", "remote_write"] | None = described(
+        "How points reach Prometheus. `scrape`: the newest value stands on the page. `remote_write`: each timepoint is "
+        "sent with its own timestamp, and nothing of the metric is on the page. Default: `scrape`.",
+        "remote_write",
+    )
+    receivers: Annotated[list[FilledText], AfterValidator(as_different)] | None = described(
+        "Which receivers of `remote_write` get the timepoints, by name. Default: all.", ["central"]
+    )
 
 
 def _as_list(value: Any) -> Any:

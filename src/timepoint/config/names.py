@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from timepoint.model import METRIC_NAME, MetricType
 
-_PREFIXES = ("timepoint_", "process_", "python_", "scrape_")
+_PREFIXES = ("timepoint_", "process_", "python_", "prometheus_remote_storage_", "scrape_")
 _SUFFIXES = {
     MetricType.COUNTER: ("_total", "_created"),
     MetricType.HISTOGRAM: ("_bucket", "_count", "_sum", "_created", ""),

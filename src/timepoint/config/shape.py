@@ -15,8 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape
-from timepoint.config.kinds import Shape, kind_of, required
+from timepoint.config.kinds import Shape, described, kind_of, required
 from timepoint.config.places import Findings, Path
+from timepoint.config.remote_write_shape import ReceiverShape
 from timepoint.config.source_shape import SourceShape
 
 ShapeType = TypeVar("ShapeType", bound=Shape)
@@ -33,6 +34,10 @@ class ConfigShape(Shape):
     jobs: dict[str, JobShape] = required(
         "What is asked of them, by name. The name is the label `job_name` of the job's own metrics.",
         {"pod_energy": {"source": "energy", "every": "30m"}},
+    )
+    remote_write: list[ReceiverShape] | None = described(
+        "The receivers of remote write, which get metrics with `deliver: remote_write`.",
+        [{"name": "central", "url": "https://prometheus.internal/api/v1/write"}],
     )
 
 
@@ -169,6 +174,8 @@ def _unknown_key(model: type[Shape], loc: Path) -> str:
     here = _model_at(model, loc[:-1])
     known = keys_of(here)
     start = f"unknown key {word!r}"
+    if word in here.hints:
+        return f"{start} in {here.place}: {here.hints[word]}"
     other = next((other for other in OTHER_WORDS.get(word, "").split() if other in known), None)
     elsewhere = [shape.place for shape in all_shapes() if word in keys_of(shape) and shape.place]
     if other is not None:

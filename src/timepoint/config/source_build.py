@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from timepoint.config.auth_login import build_login
@@ -31,6 +31,9 @@ from timepoint.request.auth.endpoint import EndpointSpec
 from timepoint.request.prepare import check_url
 from timepoint.request.spec import Authorization, AuthSpec, BasicAuth, SecretSource, SourceSpec, TlsSpec
 from timepoint.secret import Secret
+
+if TYPE_CHECKING:
+    from timepoint.config.remote_write_shape import ReceiverShape
 
 METADATA_SERVICES = frozenset({"169.254.169.254", "metadata.google.internal"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -68,10 +71,6 @@ class SourceBuilder:
         where: Where = ("sources", name)
         if complaint := plain_name_complaint(name):
             self.findings.add(Check.NAME, where, complaint, key=True)
-        self._check_url(shape, where)
-        self.url = shape.url
-        auth = self._auth(shape, where)
-        has_authorization = bool(shape.authorization or shape.basic_auth or (auth and auth.sets_authorization))
         optional: dict[str, Any] = {
             "connect_timeout": shape.connect_timeout,
             "timeout": shape.timeout,
@@ -80,6 +79,18 @@ class SourceBuilder:
             "min_interval": shape.min_interval,
             "clock_tolerance": shape.clock_tolerance,
         }
+        return replace(
+            self.http(name, shape, where),
+            **limits_of(shape, where, self.findings),
+            **{key: value for key, value in optional.items() if value is not None},
+        )
+
+    def http(self, name: str, shape: SourceShape | ReceiverShape, where: Where) -> SourceSpec:
+        """How a source or a receiver that stands at ``where`` is reached; timeouts and limits left out."""
+        self._check_url(shape, where)
+        self.url = shape.url
+        auth = self._auth(shape, where)
+        has_authorization = bool(shape.authorization or shape.basic_auth or (auth and auth.sets_authorization))
         return SourceSpec(
             name=name,
             url=shape.url,
@@ -91,15 +102,17 @@ class SourceBuilder:
             tls=self.tls(shape.tls_config, (*where, "tls_config")),
             proxy_url=self._proxy(shape.proxy_url, (*where, "proxy_url")),
             hidden=self.hidden(shape.url, (*where, "url")),
-            **limits_of(shape, where, self.findings),
-            **{key: value for key, value in optional.items() if value is not None},
         )
 
-    def _check_url(self, shape: SourceShape, where: Where) -> None:
+    def _check_url(self, shape: SourceShape | ReceiverShape, where: Where) -> None:
         at = (*where, "url")
         if not self._check_address(shape.url, at):
             return
-        if any(getattr(shape, way) for way in WAYS) or has_secret(shape.http_headers) or self._has_key(shape, where):
+        if (
+            any(getattr(shape, way, None) for way in WAYS)
+            or has_secret(shape.http_headers)
+            or self._has_key(shape, where)
+        ):
             self.check_cleartext(shape.url, at)
 
     def _check_address(self, url: str, where: Where) -> bool:
@@ -114,8 +127,8 @@ class SourceBuilder:
             self.findings.add(Check.URL_CREDENTIALS, where, message)
         return True
 
-    def _has_key(self, shape: SourceShape, where: Where) -> bool:
-        """Whether a parameter of a source holds a credential."""
+    def _has_key(self, shape: SourceShape | ReceiverShape, where: Where) -> bool:
+        """Whether a parameter holds a credential."""
         params = (shape.params or {}).items()
         return any(param.file or self.variables((*where, "params", name)) for name, param in params)
 
@@ -233,9 +246,9 @@ class SourceBuilder:
         _, written = self.findings.hidden.get(where, ("", ""))
         return SecretSource(file=path, written=written)
 
-    def _auth(self, shape: SourceShape, where: Where) -> AuthSpec | None:
+    def _auth(self, shape: SourceShape | ReceiverShape, where: Where) -> AuthSpec | None:
         for way, build in AUTH_BUILDERS.items():
-            if (found := getattr(shape, way)) is not None:
+            if (found := getattr(shape, way, None)) is not None:
                 return build(self, found, (*where, way))
         return None
 

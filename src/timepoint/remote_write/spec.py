@@ -7,7 +7,7 @@ aiohttp, the outbox. All durations in milliseconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from timepoint.clock import HOUR, MINUTE
@@ -84,18 +84,27 @@ class ReceiverSpec:
 
 def check_receiver(spec: ReceiverSpec) -> None:
     """Raises ValueError with a sentence for the operator if a receiver cannot be as described, or not be served."""
+    for _, complaint in complaints(spec):
+        raise ValueError(complaint)
+
+
+def complaints(spec: ReceiverSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with a receiver: the keys that lead there, in the words of the config, and a sentence."""
     if not is_installed():
-        raise ValueError(MISSING)
-    check_url(spec.http.url)
-    reserved = sorted(name for name in spec.http.headers if name.lower() in RESERVED_HEADERS)
-    if reserved:
-        raise ValueError(f"the header {reserved[0]} belongs to the protocol and cannot be set")
+        yield (), MISSING
+    try:
+        check_url(spec.http.url)
+    except ValueError as error:
+        yield ("url",), str(error)
+    for name in sorted(spec.http.headers):
+        if name.lower() in RESERVED_HEADERS:
+            yield ("http_headers", name), f"the header {name} belongs to the protocol and cannot be set"
     if spec.max_samples < 1:
-        raise ValueError("max_samples must be at least 1")
+        yield ("max_samples",), "max_samples must be at least 1"
     if min(spec.out_of_order, spec.max_age or 0, spec.caps.rows, spec.caps.size) < 0:
-        raise ValueError("out_of_order, max_age and caps cannot be negative")
+        yield (), "out_of_order, max_age and caps cannot be negative"
     for name, value in spec.external_labels.items():
         if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
-            raise ValueError(f"external_labels: {name!r} is not the name of a label")
-        if not value or _RETURNS.search(value):
-            raise ValueError(f"external_labels: the value of {name} is empty or has several lines")
+            yield ("external_labels", name), f"external_labels: {name!r} is not the name of a label"
+        elif not value or _RETURNS.search(value):
+            yield ("external_labels", name), f"external_labels: the value of {name} is empty or has several lines"
