@@ -3,6 +3,7 @@
 Read in this order:
 
     state       what is known of a lane, in memory
+    outgoing    what of a run goes out by remote write
     change      what a run wants committed
     decide      the rules of counting (pure), with ``lane_run`` and ``interval_plan`` (time alone),
                 ``counters`` and ``gauges`` (what becomes of values), ``budget`` (how many series there may be)
@@ -10,6 +11,7 @@ Read in this order:
     rewind      a lane that a clock ahead of the time has moved on
     store       what may be asked of a ledger, kept by ``sqlite_store`` and by ``memory``
     schema, lane_rows, packed_points    the tables, and a lane from its rows
+    outbox_rows, sqlite_outbox, memory_outbox   the queues of remote write
     source_rows the requests to a source: its last one, and those of its quotas
     sqlite      a durable file: open, migrate, transact, checkpoint
     reading, invariants, examine, transfer      looking at a ledger from outside, and moving it as text

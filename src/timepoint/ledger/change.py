@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from timepoint.ledger.outgoing import Outgoing
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 from timepoint.model import Rejects, Times, Window
 
@@ -49,7 +50,7 @@ class Counts:
     say nothing. ``unused`` points, of gauges too, belong to another window, or lie outside the window of a request that
     does not name it. ``resets`` counts new starts of a cumulative source. ``born``, ``returned``, ``left`` and
     ``forgotten`` count series. ``given_up`` is data time, in milliseconds, that the lane passed over and will never ask
-    for.
+    for. ``enqueued`` counts the samples that joined queues of remote write, in each queue for itself.
     """
 
     new: int = 0
@@ -64,6 +65,7 @@ class Counts:
     left: int = 0
     forgotten: int = 0
     given_up: int = 0
+    enqueued: int = 0
 
     def add(self, other: Counts) -> None:
         for name in Counts.__dataclass_fields__:
@@ -76,7 +78,8 @@ class MetricChanges:
 
     ``updates`` are series that the ledger knew, on the page or not; ``returned`` names those of them that were not.
     ``new`` series get their ids from the store, in the commit. ``left`` leave the page and keep their totals;
-    ``forgotten`` ones, with their ids, are deleted (a text may be forgotten and new in one run).
+    ``forgotten`` ones, with their ids, are deleted (a text may be forgotten and new in one run). ``outgoing`` is what
+    goes out by remote write, None for a metric of the page.
     """
 
     name: str
@@ -88,6 +91,7 @@ class MetricChanges:
     returned: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     forgotten: dict[str, int] = field(default_factory=dict)
+    outgoing: Outgoing | None = None
     counts: Counts = field(default_factory=Counts)
 
 

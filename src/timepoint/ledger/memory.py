@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from timepoint.errors import StoreError
 from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.memory_outbox import OutboxOfMemory
 from timepoint.ledger.source_rows import KEPT_PERIODS, not_yet
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
@@ -28,6 +29,7 @@ class MemoryStore:
         self._spent: dict[tuple[str, str], dict[int, int]] = {}
         self._commits = 0
         self._next_id = 1
+        self.outbox = OutboxOfMemory()
 
     def load(self, job: str, lane: str) -> LaneState:
         return _copy(self._lanes.get((job, lane)) or LaneState(job, lane))
@@ -65,6 +67,9 @@ class MemoryStore:
                 self._next_id += 1
         self._commits += 1
         change_set.commit = self._commits
+        for changes in change_set.metrics.values():
+            if changes.outgoing is not None and changes.counts.enqueued:
+                self.outbox.take(changes.outgoing, {text: s.id for text, s in changes.new.items()}, change_set.now)
         _copy_new(change_set).apply(lane)
         self._lanes[lane.job, lane.lane] = lane
         return self._commits

@@ -20,10 +20,12 @@ from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
 from timepoint.ledger.lane_rows import read_lane
+from timepoint.ledger.outbox_rows import write_outgoing
 from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.source_rows import read_last_request, write_request, write_spent
 from timepoint.ledger.sqlite import Database
+from timepoint.ledger.sqlite_outbox import SqliteOutbox
 from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import FORGET_ATTEMPTS, KeptList, stale_text
 from timepoint.model import Times
@@ -55,6 +57,7 @@ class SqliteStore:
         self._is_closed = False
         self._is_suspect = False
         self._database = Database(path, LEDGER, busy_timeout)
+        self.outbox = SqliteOutbox(self._reading, self._writing)
         try:
             self._begin_use()
         except StoreError as error:
@@ -165,6 +168,8 @@ class SqliteStore:
                 failpoint("in_commit")
         for change_set, number in zip(change_sets, numbers, strict=True):
             change_set.commit = number
+        if any(change_set.counts.enqueued for change_set in change_sets):
+            self.outbox.forget_words()
 
     def _write(self, connection: sqlite3.Connection, change_set: ChangeSet) -> int:
         """What becomes of a change set in the transaction of the caller: its number."""
@@ -179,7 +184,16 @@ class SqliteStore:
             )
         for changes in change_set.metrics.values():
             self._write_metric(connection, lane_id, changes, change_set.stamp)
+            self._write_outgoing(connection, lane_id, changes, change_set.now)
         return number
+
+    def _write_outgoing(self, connection: sqlite3.Connection, lane_id: int, changes: MetricChanges, now: int) -> None:
+        if changes.outgoing is None or not changes.counts.enqueued:
+            return
+        metric_id = _metric_id(connection, lane_id, changes)
+        new = {text: state.id for text, state in changes.new.items()}
+        for queue in write_outgoing(connection, metric_id, changes.outgoing, new, now).values():
+            self.outbox.drop_letters(connection, queue)
 
     def rewrite(self, lane: LaneState) -> int:
         with self._alone(), self._database.writing() as connection:
@@ -210,6 +224,16 @@ class SqliteStore:
                     connection.execute("UPDATE ledger SET is_clean = ?", (not self._is_suspect,))
             finally:
                 self._database.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._alone(), self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._alone(), self._database.writing() as connection:
+            yield connection
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -286,11 +310,14 @@ class SqliteStore:
                 "there: the file was changed behind the exporter's back; the lane is read again"
             )
         if changes.new:
-            metric_id = connection.execute(
-                "SELECT id FROM metric WHERE lane_id = ? AND name = ? AND shape = ?",
-                (lane_id, changes.name, changes.shape),
-            ).fetchone()[0]
-            _insert_series(connection, metric_id, changes, packer)
+            _insert_series(connection, _metric_id(connection, lane_id, changes), changes, packer)
+
+
+def _metric_id(connection: sqlite3.Connection, lane_id: int, changes: MetricChanges) -> int:
+    number: int = connection.execute(
+        "SELECT id FROM metric WHERE lane_id = ? AND name = ? AND shape = ?", (lane_id, changes.name, changes.shape)
+    ).fetchone()[0]
+    return number
 
 
 def _write_lane(connection: sqlite3.Connection, lane_id: int, change_set: ChangeSet, number: int) -> None:

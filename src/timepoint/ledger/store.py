@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from timepoint.clock import DAY, format_instant
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState
+from timepoint.remote_write.outbox import Outbox
 
 if TYPE_CHECKING:
     from timepoint.ledger.sqlite_store import SqliteStore
@@ -47,6 +48,11 @@ class Store(Protocol):
 
     Every method raises StoreError if the ledger cannot be read or written; its text says where and what to do.
     """
+
+    @property
+    def outbox(self) -> Outbox:
+        """The queues of remote write, in the same ledger: what goes out of a run joins them in the run's commit."""
+        ...
 
     def load(self, job: str, lane: str) -> LaneState:
         """What was last committed for a lane; an empty state for a lane that is not known. Always a copy of its own."""

@@ -1,0 +1,76 @@
+"""The queues of remote write of a ledger without a file.
+
+Owns: how what goes out of a run joins the queues that ``remote_write`` keeps in memory. Must not know: files, senders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from timepoint.ledger.outgoing import LATE_AMOUNT, Outgoing
+from timepoint.ledger.sqlite_outbox import labels_of
+from timepoint.model import FamilySpec
+from timepoint.remote_write.memory import MemoryOutbox, Sample
+from timepoint.remote_write.outbox import Counts, Letter, OutSeries, Settlement
+
+
+class _Life(NamedTuple):
+    series: OutSeries
+    start: int | None
+
+
+class OutboxOfMemory(MemoryOutbox):
+    """An ``Outbox`` that a store without a file fills."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lives: dict[int, _Life] = {}
+        self._ids: dict[str, int] = {}
+
+    def take(self, outgoing: Outgoing, new: Mapping[str, int], now: int) -> None:
+        """Lets the samples of a metric wait for all its receivers. ``new`` are the ids of series that are new."""
+        for receiver in outgoing.receivers:
+            samples: list[Sample] = []
+            for text, number, ats, values, start in outgoing.waiting(receiver):
+                life = self._life(outgoing.family, text, number or new[text], start)
+                samples += [(life.series, at, value, life.start) for at, value in zip(ats, values, strict=True)]
+            samples.sort(key=lambda sample: sample[1])
+            self.enqueue([receiver.name], samples)
+            late, reason = outgoing.lost(receiver)
+            for text, number, at, value in late:
+                life = self._life(outgoing.family, text, number or new[text], None)
+                self.enqueue([receiver.name], [(life.series, at, value, life.start)])
+                letters = (Letter(self._last_number, reason),)
+                self.settle(receiver.name, Settlement(buried=letters), now)
+
+    def _life(self, family: FamilySpec, text: str, number: int, start: int | None) -> _Life:
+        life = self._lives.get(number)
+        if life is None:
+            name = family.name + text
+            of = self._ids.setdefault(name, len(self._ids) + 1)
+            series = OutSeries(of, labels_of(name), family.type, family.help, family.unit)
+            life = self._lives[number] = _Life(series, start)
+        return life
+
+    def revive(self, receiver: str, numbers: Sequence[int]) -> int:
+        """As in a file: the late amount of a counter stays dead."""
+        late = {letter.row.number for letter in self.dead(receiver, 1_000_000) if letter.reason == LATE_AMOUNT}
+        return super().revive(receiver, [number for number in numbers if number not in late])
+
+    def receivers(self) -> list[str]:
+        """Whoever has a queue, sorted."""
+        return sorted(self._queues)
+
+    def reasons(self, receiver: str) -> dict[str, int]:
+        """How many of a queue are dead, by reason, as far as they are kept."""
+        found: dict[str, int] = {}
+        for letter in self.dead(receiver, 1_000_000):
+            found[letter.reason] = found.get(letter.reason, 0) + 1
+        return dict(sorted(found.items()))
+
+    def forget(self, receiver: str) -> Counts:
+        """Deletes the queue of a receiver; what it held."""
+        held = self.counts(receiver)
+        self._queues.pop(receiver, None)
+        return held

@@ -1,0 +1,185 @@
+"""Samples that go out, as rows.
+
+Owns: which rows a sample becomes and back, how samples join the queue of a receiver, and how a life is found for a
+series. Must not know: when that happens, which samples leave, transactions: each function runs in its caller's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import copysign
+
+from timepoint.ledger.outgoing import Ended, Late, Outgoing
+from timepoint.model import FamilySpec
+
+_BITS = struct.Struct("<d")
+
+Stored = float | bytes
+"""A value as a column keeps it."""
+
+Waiting = tuple[int, int, Stored]
+"""at, id of the life, value."""
+
+Lost = tuple[int, int, Stored, str]
+"""As ``Waiting``, and the reason why it never waits."""
+
+
+def stored(value: float) -> Stored:
+    """A value as SQLite keeps it bit by bit: it makes NULL of NaN, and 0 of -0.0."""
+    if value > 0.0 or value < 0.0 or (value == 0.0 and copysign(1.0, value) > 0.0):
+        return value
+    return _BITS.pack(value)
+
+
+def restored(value: Stored) -> float:
+    """The inverse. Raises ValueError for what is neither a number nor eight bytes."""
+    if isinstance(value, float):
+        return value
+    if not isinstance(value, bytes) or len(value) != _BITS.size:
+        raise ValueError(f"{value!r} is no value of a sample")
+    bits: float = _BITS.unpack(value)[0]
+    return bits
+
+
+def receiver_id(connection: sqlite3.Connection, name: str) -> int:
+    """The id of a receiver's queue, which is made if need be."""
+    connection.execute("INSERT OR IGNORE INTO receiver (name) VALUES (?)", (name,))
+    number: int = connection.execute("SELECT id FROM receiver WHERE name = ?", (name,)).fetchone()[0]
+    return number
+
+
+def enqueue(connection: sqlite3.Connection, receiver: int, rows: Iterable[Waiting]) -> int:
+    """Lets samples wait, in the order given, which should be that of their instants; how many there were."""
+    before: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    numbered = ((receiver, at, number, life, value) for number, (at, life, value) in enumerate(rows, before + 1))
+    count = connection.executemany(
+        "INSERT INTO pending (receiver_id, at, number, life_id, value) VALUES (?, ?, ?, ?, ?)", numbered
+    ).rowcount
+    count = max(0, count)
+    connection.execute(
+        "UPDATE receiver SET enqueued = enqueued + ?, pending = pending + ? WHERE id = ?", (count, count, receiver)
+    )
+    return count
+
+
+def enqueue_lost(connection: sqlite3.Connection, receiver: int, rows: Sequence[Lost], now: int) -> None:
+    """Counts samples as enqueued that are dead letters from the start."""
+    if not rows:
+        return
+    before: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    connection.executemany(
+        "INSERT INTO dead_letter (receiver_id, number, at, life_id, value, reason, text, died) "
+        "VALUES (?, ?, ?, ?, ?, ?, '', ?)",
+        (
+            (receiver, number, at, life, value, reason, now)
+            for number, (at, life, value, reason) in enumerate(rows, before + 1)
+        ),
+    )
+    count = len(rows)
+    connection.execute(
+        "UPDATE receiver SET enqueued = enqueued + ?, dead = dead + ?, letters = letters + ? WHERE id = ?",
+        (count, count, count, receiver),
+    )
+    bury(connection, receiver, (reason for _, _, _, reason in rows))
+
+
+def bury(connection: sqlite3.Connection, receiver: int, reasons: Iterable[str]) -> None:
+    """Counts the dead by reason."""
+    connection.executemany(
+        "INSERT INTO buried (receiver_id, reason, count) VALUES (?, ?, 1) "
+        "ON CONFLICT (receiver_id, reason) DO UPDATE SET count = count + 1",
+        ((receiver, reason) for reason in reasons),
+    )
+
+
+def family_id(connection: sqlite3.Connection, family: FamilySpec) -> int:
+    """The id of a family, with type, help and unit as they are now."""
+    connection.execute(
+        "INSERT INTO out_family (name, type, help, unit) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+        "type = excluded.type, help = excluded.help, unit = excluded.unit "
+        "WHERE (type, help, unit) <> (excluded.type, excluded.help, excluded.unit)",
+        (family.name, str(family.type), family.help, family.unit),
+    )
+    number: int = connection.execute("SELECT id FROM out_family WHERE name = ?", (family.name,)).fetchone()[0]
+    return number
+
+
+def write_outgoing(
+    connection: sqlite3.Connection, metric_id: int, outgoing: Outgoing, new: Mapping[str, int], now: int
+) -> dict[str, int]:
+    """Lets the samples of a metric wait for all its receivers; the queues, by name.
+
+    ``new`` are the ids of the series that the run made, by text.
+    """
+    lives = _lives(connection, metric_id, outgoing, new)
+    queues = {}
+    for receiver in outgoing.receivers:
+        queue = queues[receiver.name] = receiver_id(connection, receiver.name)
+        enqueue(
+            connection,
+            queue,
+            _in_order(
+                (series.ats, lives[series.id or new[series.text]], series.values)
+                for series in outgoing.waiting(receiver)
+            ),
+        )
+        late, reason = outgoing.lost(receiver)
+        lost = [(at, lives[number or new[text]], stored(value), reason) for text, number, at, value in late]
+        enqueue_lost(connection, queue, lost, now)
+    return queues
+
+
+def _lives(
+    connection: sqlite3.Connection, metric_id: int, outgoing: Outgoing, new: Mapping[str, int]
+) -> dict[int, int]:
+    """The life of each series that goes out, by the ledger's id of the series; those that have none get one."""
+    lives = _known_lives(connection, metric_id)
+    missing = {
+        (series.id or new[series.text]): (series.text, series.start)
+        for series in outgoing.series
+        if series.id not in lives
+    }
+    others: list[Late | Ended] = [*outgoing.late, *outgoing.ended]
+    for other in others:
+        if other.id not in lives:
+            missing.setdefault(other.id or new[other.text], (other.text, None))
+    if not missing:
+        return lives
+    family = outgoing.family
+    of = family_id(connection, family)
+    connection.executemany(
+        "INSERT INTO out_series (family_id, text) VALUES (?, ?) "
+        "ON CONFLICT (text) DO UPDATE SET family_id = excluded.family_id",
+        ((of, family.name + text) for text, _ in missing.values()),
+    )
+    connection.executemany(
+        "INSERT INTO life (out_series_id, start, series_id) SELECT id, ?, ? FROM out_series WHERE text = ?",
+        ((start, number, family.name + text) for number, (text, start) in missing.items()),
+    )
+    return _known_lives(connection, metric_id)
+
+
+def _known_lives(connection: sqlite3.Connection, metric_id: int) -> dict[int, int]:
+    return dict(
+        connection.execute(
+            "SELECT series_id, life.id FROM series JOIN life ON series_id = series.id WHERE metric_id = ?", (metric_id,)
+        ).fetchall()
+    )
+
+
+def _in_order(series: Iterable[tuple[tuple[int, ...], int, Sequence[float]]]) -> Iterator[Waiting]:
+    """The samples of all series by their instants. Series on one grid are walked together."""
+    grids: dict[tuple[int, ...], list[tuple[int, Sequence[float]]]] = {}
+    for ats, life, values in series:
+        grids.setdefault(ats, []).append((life, values))
+    places: dict[int, list[tuple[list[tuple[int, Sequence[float]]], int]]] = {}
+    for ats, members in grids.items():
+        for place, at in enumerate(ats):
+            places.setdefault(at, []).append((members, place))
+    for at in sorted(places):
+        for members, place in places[at]:
+            for life, values in members:
+                value = values[place]
+                yield at, life, value if value > 0.0 else stored(value)

@@ -1,0 +1,92 @@
+"""What of a run goes out by remote write: the words.
+
+Owns: how the samples of a metric are said between the rules that choose them and the store that lets them wait. Must
+not know: the rules, SQL, receivers beyond their name and whether they are strict. Pure.
+
+A sample is (series, at, value, start): ``at`` is the end of its interval, or its instant; ``start`` is when the count
+of its series began. All instants in milliseconds.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from timepoint.model import FamilySpec, Receiver
+
+(ENDED,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
+"""The value that says that a series has ended. Source: Remote Write 1.0, "Stale Markers"."""
+
+LATE = "late"
+LATE_AMOUNT = "late_amount"
+"""Why a timepoint never waits: it is older than what went out of its series. Of a counter nothing is lost by that: its
+amount is in the next total."""
+
+
+class Leaving(NamedTuple):
+    """What of a series goes out: its instants, ascending, and their values.
+
+    ``id`` is the ledger's, 0 for a series that is new to it. ``start`` is set where the series begins to count.
+    """
+
+    text: str
+    id: int
+    ats: tuple[int, ...]
+    values: Sequence[float]
+    start: int | None = None
+
+
+class Late(NamedTuple):
+    """A timepoint that came after newer ones of its series had gone out. Of a counter the value is its amount."""
+
+    text: str
+    id: int
+    at: int
+    value: float
+
+
+class Ended(NamedTuple):
+    """A series that was absent from a whole run, and the instant that says so."""
+
+    text: str
+    id: int
+    at: int
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What of one metric goes out, to each of ``receivers``.
+
+    ``counts``: what is late is contained in the next total, and goes nowhere by itself. ``too_old_to_end`` is the
+    instant before which no strict receiver is told of an end.
+    """
+
+    family: FamilySpec
+    receivers: tuple[Receiver, ...]
+    counts: bool
+    too_old_to_end: int
+    series: list[Leaving] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+
+    def waiting(self, receiver: Receiver) -> Iterator[Leaving]:
+        """What waits for a receiver, series by series; a series may come several times."""
+        yield from self.series
+        if not self.counts and not receiver.is_strict:
+            yield from (Leaving(late.text, late.id, (late.at,), (late.value,)) for late in self.late)
+        for ended in self.ended:
+            if not receiver.is_strict or ended.at >= self.too_old_to_end:
+                yield Leaving(ended.text, ended.id, (ended.at,), (ENDED,))
+
+    def lost(self, receiver: Receiver) -> tuple[Sequence[Late], str]:
+        """What is a dead letter of a receiver from the start, and why."""
+        if self.counts:
+            return self.late, LATE_AMOUNT
+        return (self.late if receiver.is_strict else ()), LATE
+
+    def enqueued(self) -> int:
+        """How many samples join queues, those that are dead letters from the start included."""
+        leaving = sum(len(series.ats) for receiver in self.receivers for series in self.waiting(receiver))
+        return leaving + sum(len(self.lost(receiver)[0]) for receiver in self.receivers)
