@@ -8,6 +8,7 @@ Owns: every exception that crosses a room's border. Must not know: any other mod
     |   `-- InUseError          another process works with it
     |-- ListenError             the operator: the address cannot be listened on, for instance a taken port
     |-- MissingExtraError       the operator: a command needs a package that is not installed
+    |-- BackfillError           the operator: history cannot be loaded as it was asked for
     |-- SourceError             the API: no answer, a bad status, or a body that is not what was promised
     |   |-- TransportError      no complete answer (connect, timeout, reset, size limit)
     |   |-- StatusError         an answer with a status that is not accepted
@@ -27,6 +28,7 @@ or logged, never both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class TimepointError(Exception):
@@ -72,6 +74,10 @@ class ListenError(TimepointError):
     """The address cannot be listened on. The text says what to do."""
 
 
+class BackfillError(TimepointError):
+    """History cannot be loaded as it was asked for; the text says why, and what can be."""
+
+
 class SourceError(TimepointError):
     """The API did not give a usable answer.
 
@@ -79,12 +85,14 @@ class SourceError(TimepointError):
     ``too_large``, ``redirect``, ``status``, ``content_type``, ``encoding``, ``not_a_document``, ``expect``, ``secret``,
     ``token``, ``paging`` (pages that do not end, or are not all there), ``report`` (it failed, or was not ready in
     time), ``clock`` (the window lies in the source's future), ``function`` (a user's function raised).
-    ``attempts`` counts the tries that were made before it was given up.
+    ``attempts`` counts the tries that were made before it was given up. The request as it may be shown is beside them,
+    None if there was none.
     """
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
         self.attempts = 0
+        self.asked: Any = None
         super().__init__(message)
 
 

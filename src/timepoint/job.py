@@ -94,7 +94,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """All that one exporter is to do: its jobs, and the receivers of remote write that they name."""
+    """All that one exporter is to do: its jobs, and the receivers of remote write that they name.
+
+    ``text`` is the config as a status page may show it: without comments and credentials; "" if there is no file.
+    """
 
     jobs: tuple[Job, ...]
     receivers: tuple[ReceiverSpec, ...] = ()
+    text: str = ""

@@ -11,6 +11,7 @@ from timepoint.job import HttpPolling, Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.model import Window
 from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.journal import JobJournal
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Fetcher, HttpOrigin
 from timepoint.poller.pipeline import Pipeline
@@ -75,6 +76,7 @@ class Bench:
             timing,
             gate,
             listing,
+            JobJournal(job, self.published, self.clock),
         )
 
     async def run(self, refused: int = 0) -> RunReport:

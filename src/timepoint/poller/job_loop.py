@@ -36,6 +36,7 @@ class JobLoop:
         self.tally = tally
         self.last_begin: int | None = None
         self.listing = pipeline.listing
+        self.journal = pipeline.journal
         self._pipeline = pipeline
         self._timing = pipeline.timing
         self._changed = changed
@@ -56,7 +57,7 @@ class JobLoop:
                 self.last_begin = plan.last_begin
                 self.tally.due = plan.newest
                 if plan.missed and was_here:
-                    self._finish(self._missed(plan.missed, now))
+                    self._skip(self._missed(plan.missed, now))
                 if plan.fire_time is not None:
                     self._start(plan.fire_time, now)
                 was_here = True
@@ -88,7 +89,7 @@ class JobLoop:
     def _start(self, fire_time: int, now: int) -> None:
         if self._run is not None and not self._run.done():
             error = "the run before has not ended"
-            self._finish(skipped(self.job.name, fire_time, now, "still_running", error))
+            self._skip(skipped(self.job.name, fire_time, now, "still_running", error))
             return
         self.tally.running_since = now  # at once: between its turn and its first step a run is not late
         self._run = asyncio.create_task(self._do_run(fire_time), name=f"run {self.job.name}")
@@ -110,12 +111,17 @@ class JobLoop:
         finally:
             self.tally.running_since = None
         self._finish(report)
+        await self._pipeline.tell(report)
         return report
 
     def _missed(self, missed: tuple[int, int], now: int) -> RunReport:
         first, last = missed
         error = f"the fire times from {format_instant(first)} to {format_instant(last)} went by"
         return skipped(self.job.name, last, now, "late", error)
+
+    def _skip(self, report: RunReport) -> None:
+        self._finish(report)
+        self.journal.remember(report)
 
     def _finish(self, report: RunReport) -> None:
         self.tally.add(report)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from timepoint.clock import BELIEVED_AHEAD, format_duration, format_instant
-from timepoint.errors import SourceError, TransportError
+from timepoint.errors import SourceError, StatusError, TransportError
 from timepoint.failpoints import failpoint
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.change import ChangeSet
@@ -27,8 +27,9 @@ from timepoint.poller.closing import Failed, closing, taking
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import changed_labels
 from timepoint.poller.guard import refusal
+from timepoint.poller.journal import JobJournal
 from timepoint.poller.origin import Material, Origin
-from timepoint.poller.report import NOT_SETTLED, PARTIAL_DATA, RunReport
+from timepoint.poller.report import NOT_SETTLED, PARTIAL_DATA, RequestReport, RunReport
 from timepoint.poller.settled import settled_window, unsettled_text, without_points
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import paused_collector
@@ -59,7 +60,7 @@ class LaneTurn:
 
 @dataclass(slots=True, eq=False)
 class Answered:
-    """The answer for a window of a lane on its way to a commit."""
+    """The answer for a window of a lane on its way to a commit. ``part`` is what of the window is settled."""
 
     turn: LaneTurn
     window: Window
@@ -68,6 +69,7 @@ class Answered:
     mapped: MappedRun | None = None
     points: int = 0
     change_set: ChangeSet | None = None
+    part: Window | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class LaneStages:
     timing: Timing
     report: RunReport
     refused_before: dict[str, int]
+    journal: JobJournal
     believed: Believed = field(default_factory=Believed)
 
     def note(self, turn: LaneTurn, window: Window) -> None:
@@ -109,6 +112,7 @@ class LaneStages:
                 material = await self.timing.within(deadline + _GRACE, asking)
             except SourceError as error:
                 report.attempts += error.attempts
+                self._note_failed(turn, window, error)
                 raise
             except TimeoutError:
                 report.attempts += 1
@@ -116,10 +120,26 @@ class LaneStages:
                 raise TransportError("timeout", f"no answer within the timeout of the job ({limit})") from None
         report.attempts += material.attempts
         report.response_bytes += material.size
+        self._note_answers(turn, window, material)
         with closing(Outcome.SOURCE_ERROR, "bug"):
             self._check_clock(window, material)
         failpoint("after_fetch")
         return material
+
+    def _note_answers(self, turn: LaneTurn, window: Window, material: Material) -> None:
+        for page in material.pages:
+            if page.asked is not None:
+                sizes = (page.wire_bytes, len(page.body), page.attempts)
+                told = (page.status, page.content_type, *sizes)
+                self.report.note_request(RequestReport(page.asked, window, turn.lane.name, *told))
+
+    def _note_failed(self, turn: LaneTurn, window: Window, error: SourceError) -> None:
+        if error.asked is not None:
+            status = error.status if isinstance(error, StatusError) else 0
+            request = RequestReport(
+                error.asked, window, turn.lane.name, status, attempts=error.attempts, error=f"{error.reason}: {error}"
+            )
+            self.report.note_request(request)
 
     def _check_clock(self, window: Window, material: Material) -> None:
         """Refuses an answer about what is still the source's future: the wall clock here runs ahead.
@@ -159,6 +179,7 @@ class LaneStages:
             self._read(answered)
         with taking(self.report, "decide", clock), closing(Outcome.MAPPING_ERROR, "load"):
             mapped, part = self._settled(answered)
+            answered.part = part
             answered.ends_run |= part != answered.window or bool(mapped.partial)
             change_set = answered.change_set = self.desk.decide(
                 mapped, part, self.report.fire_time, ends_run=answered.ends_run, lane=turn.lane.name
@@ -272,6 +293,7 @@ class LaneStages:
         report.begun_anew += changed_labels(
             self.job.metrics, self.desk.load(turn.lane.name), answered.change_set, report.began
         )
+        self.journal.take(mapped, answered.part or answered.window, report.fire_time)
         turn.committed += 1
         turn.next += 1
         turn.is_over = answered.ends_run

@@ -33,19 +33,21 @@ class Material:
     """What asking gave, still to be read.
 
     ``size`` is what came over the wire, in bytes; ``said_at`` what the source's clock showed, None if it does not tell.
+    ``pages`` are the answers of an API, none of a function.
     """
 
     content: Any
     attempts: int = 1
     size: int = 0
     said_at: int | None = None
+    pages: tuple[Answer, ...] = ()
 
 
 def material_of(pages: tuple[Answer, ...]) -> Material:
     """The pages of a window as one. The source's clock is as it was at the first of them."""
     said_at = min((page.said_at for page in pages if page.said_at is not None), default=None)
     attempts, size = sum(page.attempts for page in pages), sum(page.wire_bytes for page in pages)
-    return Material(pages, attempts, size, said_at)
+    return Material(pages, attempts, size, said_at, pages)
 
 
 class Origin(Protocol):

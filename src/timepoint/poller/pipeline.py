@@ -32,12 +32,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from timepoint.clock import format_duration
+from timepoint.errors import StoreError
 from timepoint.job import HttpPolling, Job
 from timepoint.model import Outcome, Window
 from timepoint.poller.closing import Failed, close, close_lanes, closing, taking
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.gathering import Gathering
 from timepoint.poller.guard import refusal
+from timepoint.poller.journal import JobJournal
 from timepoint.poller.lane import Answered, LaneStages, LaneTurn
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Origin
@@ -65,6 +67,7 @@ class Pipeline:
     timing: Timing
     gate: Gate | None
     listing: Listing
+    journal: JobJournal
 
     async def run(self, fire_time: int, *, refused: Mapping[str, int] | None = None) -> RunReport:
         """One run. Never raises for what a source, a mapping or a store does.
@@ -95,6 +98,11 @@ class Pipeline:
         report.duration = clock.monotonic() - started
         return report
 
+    async def tell(self, report: RunReport) -> None:
+        """Has the journal tell of a run. Never raises for what it meets: pages for people must not cost a run."""
+        with contextlib.suppress(StoreError):
+            await self.worker.do(lambda: self.journal.note(report, self.desk.load_all()))
+
 
 @dataclass(slots=True, eq=False)
 class _Run:
@@ -115,7 +123,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         of = self.pipeline
-        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused)
+        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused, of.journal)
         self._answers = Gathering(of.worker, self._stages.absorb)
         self._failures = Gathering(of.worker, self._note_failed)
         self._publish_at = of.timing.clock.monotonic() + _PUBLISH_EVERY

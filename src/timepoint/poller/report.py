@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects, Window
 from timepoint.poller.edits import Anew
+from timepoint.request.asked import Asked
 
 NOTHING_NEW = "nothing_new"
 """The reason of a skipped run whose window would have been empty."""
@@ -26,6 +27,9 @@ NO_FAILURES = frozenset({NOTHING_NEW, NOT_SETTLED})
 
 TIMEOUT = "timeout"
 """The reason of a run whose time was over before all was asked for."""
+
+KEPT_REQUESTS = 10
+"""Requests of a run that its report keeps, for the status pages."""
 
 STAGES = ("fetch", "map", "decide", "commit", "publish")
 """The stages whose time is taken, in the order of a run."""
@@ -92,6 +96,21 @@ class LanesReport:
             self.examples.append(f"{lane} ({reason}: {error})")
 
 
+@dataclass(frozen=True, slots=True)
+class RequestReport:
+    """One request of a run and what came of it. ``status`` 0: no answer came; ``error`` empty: the answer was taken."""
+
+    asked: Asked
+    window: Window
+    lane: str
+    status: int = 0
+    content_type: str = ""
+    wire_bytes: int = 0
+    body_bytes: int = 0
+    attempts: int = 0
+    error: str = ""
+
+
 @dataclass(slots=True)
 class RunReport:
     """One run of one job: its closing word, why, and in numbers what it did.
@@ -105,7 +124,8 @@ class RunReport:
     ``is_refused`` says that one of this run did. ``brought_back`` says how the lane was brought back from a time that
     had not come, empty if it was not. ``begun_anew`` names counters whose labels have changed altogether. ``lanes``
     and ``lanes_standing`` tell of a fan-out, None without one; its windows
-    are shown as one, from the oldest start to the newest end.
+    are shown as one, from the oldest start to the newest end. ``requests`` are some of the ``request_count`` requests,
+    the failed ones before others.
     """
 
     job_name: str
@@ -133,6 +153,8 @@ class RunReport:
     begun_anew: list[Anew] = field(default_factory=list)
     lanes: LanesReport | None = None
     lanes_standing: LanesStanding | None = None
+    requests: list[RequestReport] = field(default_factory=list)
+    request_count: int = 0
 
     @property
     def failed(self) -> bool:
@@ -146,6 +168,17 @@ class RunReport:
         else:
             [hull] = self.windows
             self.windows = [Window(min(hull.start, window.start), max(hull.end, window.end))]
+
+    def note_request(self, request: RequestReport) -> None:
+        """Keeps a request, or a failed one in the place of one that went well."""
+        self.request_count += 1
+        if len(self.requests) < KEPT_REQUESTS:
+            self.requests.append(request)
+        elif request.error:
+            place = next((place for place, kept in enumerate(self.requests) if not kept.error), None)
+            if place is not None:
+                self.requests[place : place + 1] = []
+                self.requests.append(request)
 
     def close(self, outcome: Outcome, reason: str = "", error: str = "") -> RunReport:
         """Sets the closing word; gives the report itself."""

@@ -29,12 +29,14 @@ from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
 from timepoint.exposition.publish import POLLER, publish, published_paths, read_published, snapshot_path
 from timepoint.job import Job, Workload
+from timepoint.journal.files import strangers
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_metrics
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.job_loop import JobLoop, log_anew
+from timepoint.poller.journal import JobJournal, series_limit, write_config
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
@@ -78,6 +80,7 @@ class Runner:
     def __init__(self, work: Workload, around: Surroundings) -> None:
         jobs = self._jobs = work.jobs
         self.tallies = {job.name: JobTally(job.name, _rhythm(job), job.max_series) for job in jobs}
+        self._text = work.text
         self._around = around
         self._timing = around.timing
         self._started = around.timing.clock.now()
@@ -180,7 +183,9 @@ class Runner:
         self._desks.append(desk)
         fetchers, gate = self._sources.fetchers, self._sources.gate_of(job)
         listing = Listing(job, desk, self._worker, self._timing.clock, fetchers)
-        pipeline = Pipeline(job, open_origin(job, fetchers), desk, self._worker, self._timing, gate, listing)
+        journal = JobJournal(job, self._around.published, self._timing.clock, series_limit(len(self._jobs)))
+        origin = open_origin(job, fetchers)
+        pipeline = Pipeline(job, origin, desk, self._worker, self._timing, gate, listing, journal)
         return JobLoop(pipeline, self.tallies[job.name], self._changed.set)
 
     def _restore(self, loops: Iterable[JobLoop]) -> None:
@@ -189,6 +194,7 @@ class Runner:
         for desk in self._desks:  # all of them, before anything is changed
             desk.take_up()
         self._withdraw_strangers()
+        write_config(self._around.published, self._text, self._timing.clock.now())
         log_anew(self._begun_anew())
         for loop, desk, asked_at in zip(loops, self._desks, listed, strict=True):
             try:
@@ -203,6 +209,7 @@ class Runner:
             loop.tally.standing = desk.standing()
             if loop.job.each is not None:
                 loop.tally.lanes = loop.listing.standing()
+            loop.journal.begin(lanes)
             gate = self._sources.gate_of(loop.job)
             if loop.last_begin is not None and gate is not None:
                 gate.remember(loop.last_begin)
@@ -219,7 +226,7 @@ class Runner:
         """Takes pages of jobs that are no longer configured away. Their state stays in the ledger."""
         directory = self._around.published
         own = {snapshot_path(directory, name) for name in (*self.tallies, POLLER)}
-        for path in published_paths(directory):
+        for path in (*published_paths(directory), *strangers(directory, set(self.tallies))):
             if path not in own:
                 with contextlib.suppress(OSError):  # the server serves configured jobs only
                     path.unlink()
@@ -316,6 +323,8 @@ class Runner:
         for desk in self._desks:
             with contextlib.suppress(PublishError, StoreError):  # a start does it, too
                 desk.finish()
+        for loop in self._loops:
+            loop.journal.finish()
         with contextlib.suppress(StoreError):
             self._sources.finish(store)
         store.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from timepoint.request.asked import Asked
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -18,7 +20,7 @@ class Answer:
     status alone means "nothing yet" (204, or one of ``empty_status``); the body is then ``b""``. ``is_beyond`` marks a
     page behind the last row. ``said_at`` is the source's own clock (its Date header), None if it does not tell.
     ``headers`` are by their names in small letters. ``mask`` takes what the request had to hide out of a text that
-    quotes the body: an API may say back what it was told.
+    quotes the body: an API may say back what it was told. ``asked`` is the request as it may be shown.
     """
 
     status: int
@@ -32,6 +34,7 @@ class Answer:
     said_at: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
     mask: Callable[[str], str] = field(default=str, compare=False)
+    asked: Asked | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.content_type!r}, {len(self.body)} bytes, {self.url!r})"

@@ -23,6 +23,7 @@ from timepoint.clock import Clock, SystemClock, format_duration
 from timepoint.errors import SourceError, StatusError, TransportError
 from timepoint.model import Window
 from timepoint.request.answer import Answer
+from timepoint.request.asked import Asked, shown_headers
 from timepoint.request.auth.base import Around
 from timepoint.request.auth.source import Credentials, SourceAuthenticator
 from timepoint.request.decode import check_type
@@ -149,7 +150,7 @@ class HttpFetcher:
                 raise
             else:
                 ticket.leave()
-                return replace(answer, attempts=attempt)
+                return replace(answer, attempts=attempt, asked=self._shown(prepared))
             if isinstance(failure, StatusError) and failure.is_stale and not renewed:
                 renewed = 1  # with another token, once, and beside the attempts of the source
                 continue
@@ -170,8 +171,12 @@ class HttpFetcher:
         tries = f" (attempt {attempt} of {self._source.attempts})" if attempt > 1 else ""
         tries += f"; {refused}" if refused is not None else ""
         failure.args = (f"source {self._source.name}: {prepared.method} {prepared.shown}: {failure}{tries}",)
-        failure.attempts = attempt
+        failure.attempts, failure.asked = attempt, self._shown(prepared)
         return failure
+
+    def _shown(self, prepared: PreparedRequest) -> Asked:
+        headers = shown_headers(self._source, prepared.headers)
+        return Asked(prepared.method, prepared.shown, headers, prepared.shown_body)
 
     async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, ticket: Ticket) -> Answer:
         credentials = await self._auth.credentials(prepared, ticket.deadline)

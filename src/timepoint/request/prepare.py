@@ -16,6 +16,7 @@ import msgspec
 from yarl import URL
 
 from timepoint.errors import SourceError
+from timepoint.request.asked import shown_json, shown_text
 from timepoint.request.redact import Redactor
 from timepoint.request.spec import HIDDEN_LENGTH, RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import (
@@ -41,7 +42,7 @@ class PreparedRequest:
 
     ``shown`` is the URL without userinfo and with masked query values; ``hidden`` are texts of the request that may be
     credentials and must be masked in whatever an API echoes. ``most`` bounds the body of the answer, in bytes, if less
-    is left than the source allows.
+    is left than the source allows. ``shown_body`` is what may be shown of the body.
     """
 
     method: str
@@ -51,6 +52,7 @@ class PreparedRequest:
     body: bytes | None
     hidden: tuple[Secret, ...]
     most: int | None = None
+    shown_body: str = ""
 
     def __repr__(self) -> str:
         return f"{self.method} {self.shown}"
@@ -108,6 +110,7 @@ def prepare(source: SourceSpec, request: RequestSpec, moment: Moment) -> Prepare
         headers={**content_type, **_headers(request, moment)},
         body=body,
         hidden=(*said_hidden, *_hidden(source, request, (base.query, inline))),
+        shown_body=_shown_body(request, moment),
     )
 
 
@@ -139,6 +142,14 @@ def _masked_query(text: str) -> str:
     """Names and no values; what stands alone may be either."""
     pairs = (pair.partition("=") for pair in _raw_query(text).split("&"))
     return "&".join(f"{name}=***" if equals else "***" for name, equals, _ in pairs)
+
+
+def _shown_body(request: RequestSpec, moment: Moment) -> str:
+    if request.body is not None:
+        return shown_json(request.body, moment, request.timezone)
+    if request.form:
+        return "&".join(f"{name}={shown_text(value, moment, request.timezone)}" for name, value in request.form)
+    return shown_text(request.text, moment, request.timezone) if request.text is not None else ""
 
 
 def _shown(value: Template, moment: Moment) -> str:
