@@ -23,6 +23,8 @@ from datetime import datetime, timedelta
 from math import prod
 from typing import Any
 
+import re2
+
 _RESOLUTION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 
 
@@ -238,21 +240,24 @@ def carry_forward(document: Any, *, members: Sequence[str]) -> Any:
 def unpivot(document: Any, *, members: str, name: str = "name", value: str = "value", into: str = "rows") -> Any:
     """Members whose names match a pattern become rows in a list ``into`` of their object, in every object.
 
-    ``members`` is a regular expression for whole names. A row has under ``name`` what its first group holds, or the
-    whole name, as a number if it is one, and under ``value`` what the member held: with ``Hour([0-9]+)`` the object
+    ``members`` is a regular expression (RE2) for whole names. A row has under ``name`` what its first group holds, or
+    the whole name, as a number if it is one, and under ``value`` what the member held: with ``Hour([0-9]+)`` the object
     ``{"day": "2024-05-01", "Hour01": 5, "Hour02": 6}`` becomes
     ``{"day": "2024-05-01", "rows": [{"name": 1, "value": 5}, {"name": 2, "value": 6}]}``.
     """
-    pattern = re.compile(members)
+    pattern = re2.compile(members)
     stack = [document]
     while stack:
         node = stack.pop()
         if isinstance(node, dict):
             rows = []
             for key in list(node):
-                match = pattern.fullmatch(key)
+                try:
+                    match = pattern.fullmatch(key)
+                except UnicodeEncodeError:  # half a surrogate pair: no name that a pattern could mean
+                    continue
                 if match is not None:
-                    text = match[1] if pattern.groups else key
+                    text = match[1] if pattern.groups and match[1] is not None else key
                     rows.append({name: int(text) if text.isdecimal() else text, value: node.pop(key)})
             if rows:
                 node[into] = rows

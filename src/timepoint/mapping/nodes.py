@@ -31,6 +31,8 @@ NOTHING: Final = _Nothing()
 
 _LONGEST = 300
 _PLAIN_KEY = re.compile(r"[^'\\\x00-\x1f]*")
+# iregexp_check 0.1.4 takes quantifiers of one digit alone; RFC 9485 has no limit, RE2 one of 1,000.
+_QUANTIFIER = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{[0-9]+,?[0-9]*\}", re.DOTALL)
 _KEY_ESCAPES = {"'": r"\'", "\\": r"\\", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -185,10 +187,17 @@ def fits(regex: Any, text: str) -> bool:
         return False
 
 
+def _short(found: re.Match[str]) -> str:
+    text = found[0]
+    if not text.startswith("{"):
+        return text  # an escape or a class, in which braces are letters
+    return "{1,}" if "," in text else "{1}"
+
+
 @lru_cache(maxsize=256)
 def _iregexp(pattern: str) -> Any:
     """The RE2 of an I-Regexp (RFC 9485), None if it is none. A dot matches all but line feed and carriage return."""
-    if not check(pattern):
+    if not check(_QUANTIFIER.sub(_short, pattern)):
         return None
     parts = []
     in_class = escaped = False
