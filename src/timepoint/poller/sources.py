@@ -10,10 +10,9 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from timepoint.job import HttpPolling, Job
-from timepoint.ledger.store import Store
 from timepoint.poller.origin import Fetcher
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import Worker
@@ -31,10 +30,20 @@ def open_http(source: SourceSpec, gate: Gate) -> HttpFetcher:
     return HttpFetcher(source, gate=gate)
 
 
+class Notes(Protocol):
+    """What a gate must keep, as in ``Store``."""
+
+    def last_request(self, source: str) -> int | None: ...
+
+    def note_request(self, source: str, at: int) -> None: ...
+
+    def spend(self, source: str, period: str, start: int, count: int) -> int: ...
+
+
 class StoreBook:
     """The book of the gates, in the ledger. Notes are made in the worker, as all that the ledger does."""
 
-    def __init__(self, store: Store, worker: Worker) -> None:
+    def __init__(self, store: Notes, worker: Worker) -> None:
         self._store = store
         self._worker = worker
 
@@ -58,7 +67,7 @@ class Sources:
         self._gates: dict[str, Gate] = {}
         self.fetchers: dict[str, Fetcher] = {}
 
-    async def open(self, store: Store, worker: Worker, opening: OpenFetcher, stack: AsyncExitStack) -> None:
+    async def open(self, store: Notes, worker: Worker, opening: OpenFetcher, stack: AsyncExitStack) -> None:
         """Opens them all; the stack closes what must be closed. Raises StoreError."""
         book = StoreBook(store, worker)
         gates, fetchers = {}, {}
@@ -73,7 +82,7 @@ class Sources:
         """The gate that the requests of a job pass; None if it makes none."""
         return self._gates[job.polling.source.name] if isinstance(job.polling, HttpPolling) else None
 
-    def finish(self, store: Store) -> None:
+    def finish(self, store: Notes) -> None:
         """Gives back what was noted and not used. Runs in the worker, once no request is made. Raises StoreError."""
         for name, gate in self._gates.items():
             for period, start, rest in gate.unused():
