@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from timepoint.datadir import DataDirectory
+from timepoint.datadir import DataDirectory, _refuse_remote
 from timepoint.errors import DataDirectoryError
 
 
@@ -116,3 +116,44 @@ def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(DataDirectoryError, match="file' cannot be used"):
         DataDirectory(path)
+
+
+MOUNTINFO = r"""
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:25 / DIR/nfs rw,relatime shared:7 - nfs4 server:/export rw,vers=4.2
+31 30 8:2 / DIR/nfs/local rw - xfs /dev/sdb rw
+32 22 0:26 / DIR/with\040blank rw - fuse.sshfs me@there:/ rw
+33 22 0:27 / DIR/twice rw - cifs //server/share rw
+34 33 0:28 / DIR/twice rw - tmpfs tmpfs rw
+35 22 0:29 / DIR/lxc rw - fuse.lxcfs lxcfs rw
+short line
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [
+        ("nfs/deep/data", "nfs4"),
+        ("nfs", "nfs4"),
+        ("with blank/data", "fuse.sshfs"),
+        ("nfs/local/data", None),
+        ("nfs-beside", None),
+        ("twice/data", None),
+        ("lxc/data", None),
+        ("data", None),
+    ],
+)
+def test_d13_a_directory_on_a_network_is_refused(tmp_path: Path, where: str, kind: str | None) -> None:
+    """D13: the error names the kind of file system and what to choose; what is mounted on top of it counts."""
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTINFO.replace("DIR", str(tmp_path)))
+    if kind is None:
+        _refuse_remote(tmp_path / where, mounts)
+        return
+    with pytest.raises(DataDirectoryError, match=rf"on a network \({kind}\).*local disk"):
+        _refuse_remote(tmp_path / where, mounts)
+
+
+def test_d13_where_nobody_tells_the_directory_is_accepted(tmp_path: Path) -> None:
+    """D13: a system without /proc has no list of mounts; what SQLite needs it checks itself when it opens the file."""
+    _refuse_remote(tmp_path, tmp_path / "absent")

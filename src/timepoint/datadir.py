@@ -18,6 +18,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,12 @@ from timepoint.errors import DataDirectoryError, InUseError
 # The children of a killed predecessor notice its end within milliseconds, but may be in the middle of a long step.
 PATIENCE = 2.0
 _RETRY = 0.05
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_MOUNT_POINT = 4  # its field
+# SQLite's log needs memory that all who open the file share, and the lock needs a kernel that all who take it share.
+_ON_A_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "davfs", "ftpfs"})
+_ON_A_NETWORK_BY_FUSE = frozenset({"sshfs", "s3fs", "goofys", "gcsfuse", "rclone", "davfs", "davfs2", "glusterfs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class DataDirectory:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_foreign(path)
+            _refuse_remote(path)
             self._fd = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _unusable(path, error) from error
@@ -152,6 +160,41 @@ def _refuse_foreign(path: Path) -> None:
             f"data directory {str(path)!r} can be written by everybody: take that away (chmod o-w),"
             " or choose another with --data-dir"
         )
+
+
+def _refuse_remote(path: Path, mounts: Path = _MOUNTS) -> None:
+    """A file system on a network loses what SQLite and flock promise. Where nobody tells what it is, it is accepted."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return
+    kind = _kind_of(path.resolve(), lines)
+    name, _, by = kind.partition(".")
+    if kind in _ON_A_NETWORK or (name == "fuse" and by in _ON_A_NETWORK_BY_FUSE):
+        raise DataDirectoryError(
+            f"data directory {str(path)!r} is on a network ({kind}), where the ledger would be damaged sooner or later:"
+            " choose one on a local disk or a block device with --data-dir"
+        )
+
+
+def _kind_of(path: Path, lines: list[str]) -> str:
+    """The kind of the file system of a path; of mounts on one place the last is the one that is seen.
+
+    Source: proc(5), /proc/PID/mountinfo.
+    """
+    found, depth = "", -1
+    for line in lines:
+        mount, _, rest = line.partition(" - ")
+        fields = mount.split(" ")
+        if len(fields) > _MOUNT_POINT and rest:
+            at = Path(_unescaped(fields[_MOUNT_POINT]))
+            if path.is_relative_to(at) and len(at.parts) >= depth:
+                found, depth = rest.split(" ")[0], len(at.parts)
+    return found
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def _lock(path: Path, fd: int, clock: Clock, sleep: Callable[[float], None]) -> None:
