@@ -25,6 +25,7 @@ Read in this order:
     remote_write_build  what receivers mean, and what metrics may go to them
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on
     load                the steps in their order
+    shown               what of a file may stand on a page
 """
 
 from timepoint.config.load import Config, load_config

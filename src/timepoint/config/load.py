@@ -32,6 +32,7 @@ from timepoint.config.politeness_shape import check_quotas, check_second_request
 from timepoint.config.remote_write_build import Receivers
 from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
+from timepoint.config.shown import shown_config
 from timepoint.config.signal_shape import signal_spec
 from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
@@ -54,7 +55,7 @@ from timepoint.model import Temporality
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import least_lanes
 from timepoint.request.each.spec import EachSpec
-from timepoint.request.spec import SourceSpec
+from timepoint.request.spec import SourceSpec, secrets_in
 
 _WINDOW = TimeSpec(start="{window.start}", end="{window.end}")
 
@@ -76,7 +77,14 @@ class Config:
     @property
     def workload(self) -> Workload:
         """All of it that the poller needs."""
-        return Workload(self.jobs, self.receivers)
+        return Workload(self.jobs, self.receivers, shown_config(self.raw, self._secrets()))
+
+    def _secrets(self) -> Iterator[str]:
+        """Every credential that the config itself holds, also from the environment."""
+        known = (tuple(self.sources.values()), self.jobs, self.receivers)
+        for one in secrets_in(known):
+            if one.text is not None:
+                yield one.text.reveal()
 
 
 def load_config(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> Config:
