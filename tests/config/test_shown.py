@@ -37,6 +37,7 @@ jobs:
 
 
 def shown(text: str, directory: Path) -> str:
+    """The config that a file would show."""
     path = directory / "config.yaml"
     path.write_text(text)
     return load_config(path, {"TOKEN": "from-the-environment", "MORE": "canary-more"}).workload.text
