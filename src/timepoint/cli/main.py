@@ -36,6 +36,7 @@ _COMMANDS = {
     "rules": "timepoint.cli.rules:rules",
     "dashboard": "timepoint.cli.dashboard:dashboard",
     "recipes": "timepoint.cli.recipes:recipes",
+    "import": "timepoint.cli.import_:import_",
     "schema": "timepoint.cli.schema:schema",
     "demo": "timepoint.cli.demo:demo",
 }
