@@ -3,7 +3,8 @@
 Owns: back-off, splitting, the search for a sample over which a receiver fails, the choice of the protocol. Must not
 know: sockets, the clock, the outbox beyond its words.
 
-    5xx, 408, 425, no answer    the same samples again, for ever, with full jitter; Retry-After up to five minutes
+    5xx, 408, 425, no answer    the same samples again, for ever, with full jitter from a tenth of a second on;
+                                Retry-After up to five minutes
     5xx, again and again        if a request without samples succeeds meanwhile, one of the samples may be the cause:
                                 halves, quarters ... A single one is parked if one of another series then succeeds; if
                                 some of these fail, too, it is the receiver, and the samples wait together again
@@ -28,7 +29,7 @@ from timepoint.remote_write.reply import Meaning, Reply, meaning
 from timepoint.remote_write.slices import Ready, Screen
 from timepoint.remote_write.spec import ReceiverSpec
 
-FIRST_BACKOFF, MAX_BACKOFF = 0.5, 60.0  # seconds
+LEAST_BACKOFF, FIRST_BACKOFF, MAX_BACKOFF = 0.1, 0.5, 60.0  # seconds
 FIRST_HOLD, MAX_HOLD = 30.0, 300.0
 MAX_RETRY_AFTER = 300.0
 SUSPECT_AFTER, SUSPECT_FOR = 5, 60.0  # failures of the receiver over the same samples, and for how many seconds
@@ -246,7 +247,7 @@ class Courier:
         if is_held:
             seconds = min(MAX_HOLD, FIRST_HOLD * (1 << doublings))
         else:
-            seconds = self._chance() * min(MAX_BACKOFF, FIRST_BACKOFF * (1 << doublings))
+            seconds = max(LEAST_BACKOFF, self._chance() * min(MAX_BACKOFF, FIRST_BACKOFF * (1 << doublings)))
         asked = min(max(reply.retry_after or 0.0, 0.0), MAX_RETRY_AFTER)
         now = yield Wait(max(seconds, asked), reply.words, is_held, has_samples)
         assert isinstance(now, int), "BUG: waited, and not told until when"

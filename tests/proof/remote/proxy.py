@@ -143,7 +143,7 @@ class Proxy:
         return fault
 
     def answered(self, passed: Passed, status: int, *, says_written: bool) -> None:
-        """Notes what the receiver itself said. One that was sent 2.0 and does not say what it wrote has swallowed it."""
+        """Notes what the receiver said. One that was sent 2.0 and does not say what it wrote has swallowed it."""
         with self.lock:
             passed.status = status
             passed.is_orphan = passed.fault == "late" or passed.number < len(self.passed) - 1
