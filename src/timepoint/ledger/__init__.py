@@ -5,8 +5,9 @@ Read in this order:
     state       what is known of a lane, in memory
     outgoing    what of a run goes out by remote write
     change      what a run wants committed
-    decide      the rules of counting (pure), with ``lane_run`` and ``interval_plan`` (time alone),
-                ``counters`` and ``gauges`` (what becomes of values), ``budget`` (how many series there may be)
+    decide      the rules of counting (pure), with ``lane_run``, ``interval_plan`` and ``plans`` (time alone),
+                ``counters``, ``running``, ``gauges`` and ``sampled`` (what becomes of values), ``budget`` (how many
+                series there may be)
     shown       what of the state stands on the page
     rewind      a lane that a clock ahead of the time has moved on
     store       what may be asked of a ledger, kept by ``sqlite_store`` and by ``memory``

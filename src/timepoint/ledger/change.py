@@ -43,7 +43,7 @@ class RunFacts:
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to the points of counters, and to series.
+    """What happened to the points of counters and of what goes out by remote write, and to series.
 
     ``new`` points were counted; ``late`` of them lie before the watermark. ``seen`` ones had been counted before with
     the same value, ``revised`` ones with another. ``stale`` readings of a cumulative counter came after a newer one and

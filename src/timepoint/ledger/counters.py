@@ -1,7 +1,7 @@
 """Points become totals.
 
 Owns: what a point adds to a counter, from amounts per interval (delta) and from readings (cumulative); what a revision
-owes; which values a counter refuses. Must not know: which points are new (``grid``), windows, the store.
+owes; which values a counter refuses. Must not know: which points are new (``interval_plan``), windows, the store.
 
 Every series of a run passes here, so the common case (same grid as its neighbours, nothing revised, nothing odd) is a
 handful of operations on bytes; all else goes through the ``_slowly`` functions. Measured with 100,000 series of 48
@@ -13,14 +13,15 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from math import fsum, inf, isfinite
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite
 from operator import ne
-from typing import Protocol
 
 from timepoint.ledger.change import Counts
-from timepoint.ledger.interval_plan import Memory, Plan, plan_cumulative, plan_delta
+from timepoint.ledger.interval_plan import Plan, plan_cumulative, plan_delta
 from timepoint.ledger.lane_run import UNKNOWN, MetricRun
+from timepoint.ledger.plans import Plans
+from timepoint.ledger.running import add_amount, add_up, leave_readings, leave_totals
 from timepoint.ledger.state import SeriesState
 from timepoint.model import OnRevision, SeriesPoints, Times
 
@@ -36,57 +37,6 @@ _HUGE = sys.float_info.max / 2
 Amounts = tuple[float, float, float]
 """value, carry, debt of a series."""
 
-Planner = Callable[[Times, Times, Sequence[int], Memory], Plan]
-
-
-class Chooser(Protocol):
-    """Says which points of a grid may be used, by their indices, for a series that was counted for ``known``."""
-
-    def __call__(self, times: Times, known: Times, *, timed: bool) -> Sequence[int]: ...
-
-
-class _Plans:
-    """The plans of one metric in one run, made when first needed."""
-
-    __slots__ = ("_by_grids", "_choose", "_metric", "_planner")
-
-    def __init__(self, metric: MetricRun, planner: Planner, choose: Chooser) -> None:
-        self._metric = metric
-        self._choose = choose
-        self._planner = planner
-        self._by_grids: dict[tuple[Times, Times, bool], Plan] = {}
-
-    def get(self, state: SeriesState, offered: Times, text: str) -> Plan:
-        key = (state.times, offered, state is UNKNOWN)
-        plan = self._by_grids.get(key)
-        if plan is None:
-            lane = self._metric.lane
-            usable = self._choose(offered, state.times, timed=self._metric.spec.timed)
-            plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
-            rest = lane.reach.rest(offered, usable)
-            plan.unused = rest.unused
-            plan.refused.extend(("outside_window", i) for i in rest.outside)
-            plan.kept = lane.intern(plan.kept)
-            plan.offered = offered
-            plan.example = text
-            self._by_grids[key] = plan
-        return plan
-
-    def sum_up(self) -> None:
-        """Says once per plan what happened to all its series."""
-        counts = self._metric.changes.counts
-        for plan in self._by_grids.values():
-            if plan.series:
-                self._metric.saw(plan.newest)
-            counts.new += plan.series * len(plan.fresh)
-            counts.late += plan.series * plan.late
-            counts.seen += plan.series * len(plan.seen)
-            counts.stale += plan.series * plan.stale
-            passed = plan.series + plan.passed
-            counts.unused += passed * plan.unused
-            for reason, index, number in plan.refusals():
-                self._metric.refuse(reason, plan.example, plan.offered, index, number * passed)
-
 
 def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None:
     """Adds the amounts of new intervals to the totals.
@@ -94,9 +44,9 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
     A series that has a usable point is in the run, even if its value is refused: one bad value does not take a counter
     from the page.
     """
-    plans = _Plans(metric, plan_delta, metric.lane.reach.for_amounts)
+    plans = Plans(metric, plan_delta, metric.lane.reach.for_amounts)
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
-    append, new = changes.updates.append, changes.new
+    append, new, outgoing = changes.updates.append, changes.new, metric.outgoing
     created = metric.lane.facts.now
     zero_until = created + metric.spec.zero_first
     plan = Plan()
@@ -116,12 +66,15 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
             and not state.debt
             and raw[plan.seen_offered] == state.recent[plan.seen_known]
             and raw[_SIGNS].isascii()
-            and state.value + (amount := _sum(values[plan.fresh_values])) < _HUGE
+            and state.value + (amount := add_up(values[plan.fresh_values])) < _HUGE
         ):
             plan.series += 1
-            total, carry = _add(state.value, state.carry, amount)
+            total, carry = add_amount(state.value, state.carry, amount)
             debt, kept = 0.0, plan.kept
             recent = state.recent[plan.kept_known] + raw[plan.kept_offered]
+            if outgoing is not None:
+                fresh = values[plan.fresh_values]
+                leave_totals(outgoing, plan, text, state, fresh, total=total)
         else:
             result = _count_slowly(metric, plans, text, points, state)
             if result is None:
@@ -134,27 +87,6 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
     plans.sum_up()
 
 
-def _sum(values: Sequence[float]) -> float:
-    """The exactly rounded sum; inf if it is beyond the largest float64."""
-    try:
-        return fsum(values)
-    except OverflowError:
-        return inf
-
-
-def _add(total: float, carry: float, amount: float) -> tuple[float, float]:
-    """Adds an amount that is not negative; what rounding takes from the total goes into the carry.
-
-    Source: Dekker 1971, "fast two-sum". A total of millions of runs stays within one rounding of the exact sum.
-    """
-    raised = total + amount
-    carry += amount - (raised - total) if total >= amount else total - (raised - amount)
-    if not carry:
-        return raised, 0.0
-    result = max(raised + carry, total)
-    return result, carry - (result - raised)
-
-
 def _refuse_total(metric: MetricRun, plan: Plan, text: str, state: SeriesState) -> tuple[Amounts, Times, bytes] | None:
     """What becomes of a series whose total would leave float64: its points are refused, and it stays as it was."""
     plan.passed += 1
@@ -163,7 +95,7 @@ def _refuse_total(metric: MetricRun, plan: Plan, text: str, state: SeriesState) 
 
 
 def _count_slowly(
-    metric: MetricRun, plans: _Plans, text: str, points: SeriesPoints, state: SeriesState
+    metric: MetricRun, plans: Plans, text: str, points: SeriesPoints, state: SeriesState
 ) -> tuple[Amounts, Times, bytes] | None:
     """One series point by point: revisions, debts, odd values, scattered grids. None if it is not in the run."""
     found = _usable_values(metric, plans, text, points, state)
@@ -177,23 +109,26 @@ def _count_slowly(
         if is_new:
             return None
         return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
-    terms = [values[i] for i in plan.fresh]
+    fresh = [values[i] for i in plan.fresh]
+    changed: list[float] = []
     revised = 0
     for i, j in plan.seen:
         if values[i] != counted[j]:
             revised += 1
             if metric.spec.on_revision is OnRevision.DEBT:
-                terms += (values[i], -counted[j])
-    net = _sum([-state.debt, *terms])
+                changed += (values[i], -counted[j])
+    net = add_up([-state.debt, *fresh, *changed])
     total, carry, debt = state.value, state.carry, 0.0
     if net < 0.0:
         debt = -net
     else:
-        total, carry = _add(total, carry, net)
+        total, carry = add_amount(total, carry, net)
     if not isfinite(total) or not isfinite(debt):
         return _refuse_total(metric, plan, text, state)
     plan.series += 1
     _note_revised(metric.changes.counts, revised)
+    if metric.outgoing is not None:
+        leave_totals(metric.outgoing, plan, text, state, fresh, total=total, changed=changed)
     return (total, carry, debt), plan.kept, _remember(plan, values, counted)
 
 
@@ -207,7 +142,7 @@ def _remember(plan: Plan, values: array[float], counted: array[float]) -> bytes:
 
 
 def _usable_values(
-    metric: MetricRun, plans: _Plans, text: str, points: SeriesPoints, state: SeriesState
+    metric: MetricRun, plans: Plans, text: str, points: SeriesPoints, state: SeriesState
 ) -> tuple[Plan, array[float]] | None:
     """The plan and the values without those that a counter refuses: NaN, infinite, negative (R14). -0.0 is 0.0.
 
@@ -218,7 +153,7 @@ def _usable_values(
     if not plan.is_used:
         plan.passed += 1
         return None
-    if values.tobytes()[_SIGNS].isascii() and _sum(values) < inf:  # nothing odd; point by point is 15 us a series
+    if values.tobytes()[_SIGNS].isascii() and add_up(values) < inf:  # nothing odd; point by point is 15 us a series
         return plan, values
     usable = metric.lane.reach.for_counters(times, timed=metric.spec.timed)
     refused = {}
@@ -243,7 +178,7 @@ def count_readings(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> No
     from 0, so the total goes on from the last reading before. A series that is new to the page does not show 0 first:
     its first reading is no increment, and PromQL would take it for one.
     """
-    plans = _Plans(metric, plan_cumulative, metric.lane.reach.for_readings)
+    plans = Plans(metric, plan_cumulative, metric.lane.reach.for_readings)
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
     append, new = changes.updates.append, changes.new
     created = metric.lane.facts.now
@@ -262,6 +197,9 @@ def count_readings(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> No
         ):
             plan.series += 1
             kept, recent = plan.kept, state.recent[plan.kept_known] + raw[plan.kept_offered]
+            if metric.outgoing is not None:
+                fresh = points.values[plan.fresh_values]
+                leave_readings(metric.outgoing, plan, text, state, fresh, reading=_last_reading(state))
         else:
             result = _read_slowly(metric, plans, text, points, state)
             if result is None:
@@ -307,7 +245,7 @@ def _follow(
 
 
 def _read_slowly(
-    metric: MetricRun, plans: _Plans, text: str, points: SeriesPoints, state: SeriesState
+    metric: MetricRun, plans: Plans, text: str, points: SeriesPoints, state: SeriesState
 ) -> tuple[Amounts, Times, bytes] | None:
     """One series reading by reading: revisions, odd values, scattered grids. None if it is not in the run.
 
@@ -333,11 +271,14 @@ def _read_slowly(
     if revised != counted:
         rebased, known_from = _rebase(counted, revised, metric.spec.on_revision)
     reading = revised[-1] if len(revised) else 0.0
-    amounts = _follow(state, reading, [values[i] for i in plan.fresh], metric.changes.counts, rebased)
+    fresh = [values[i] for i in plan.fresh]
+    amounts = _follow(state, reading, fresh, metric.changes.counts, rebased)
     if amounts is None:
         return _refuse_total(metric, plan, text, state)
     plan.series += 1
     _note_revised(metric.changes.counts, sum(map(ne, revised, counted)))
+    if metric.outgoing is not None:
+        leave_readings(metric.outgoing, plan, text, state, fresh, reading=reading, rebased=rebased)
     if known_from:
         times, recent = _remember_from(known_from, plan, values, counted)
         return amounts, metric.lane.intern(times), recent

@@ -6,6 +6,7 @@ change set is kept or shown. Pure: no clock, no file, no lock; the lane is read 
     points of one run ──> interval_plan.py  new, seen, overlapping, too old: by intervals alone, once per grid
                      ──> counters.py       amounts and readings become totals; revisions become debts
                      ──> gauges.py         the newest value, a sum over the run, a forecast
+                     ──> sampled.py        each new point, where it goes out by remote write; counters: running.py
                      ──> ChangeSet         what the store commits in one transaction
 """
 
@@ -17,6 +18,7 @@ from timepoint.ledger.change import ChangeSet, MetricChanges, RunFacts
 from timepoint.ledger.counters import count_deltas, count_readings
 from timepoint.ledger.gauges import show_gauges, show_horizons, show_states
 from timepoint.ledger.lane_run import LaneRun, MetricRun
+from timepoint.ledger.sampled import send_points
 from timepoint.ledger.state import LaneState, metric_key
 from timepoint.model import MappedRun, MetricSpec, MetricType, SeriesPoints, Temporality
 
@@ -72,7 +74,10 @@ def _decide_metric(
     elif spec.family.type is MetricType.SUMMARY:
         # A quantile has no suffix: its text begins with the labels.
         _count(metric, {text: points for text, points in offered.items() if text.startswith("_")})
-        show_gauges(metric, {text: points for text, points in offered.items() if not text.startswith("_")})
+        show = send_points if spec.receivers else show_gauges
+        show(metric, {text: points for text, points in offered.items() if not text.startswith("_")})
+    elif spec.receivers:
+        send_points(metric, offered)
     elif spec.family.type is MetricType.STATESET:
         show_states(metric, offered)
     elif spec.horizons:

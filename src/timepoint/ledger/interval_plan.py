@@ -160,6 +160,9 @@ class Plan:
     ~j is known[j]. ``newest`` is the newest end of any used point, ``is_used`` False if no point may be used.
     ``unused`` is as in ``Rest``.
 
+    ``behind`` of the fresh ones, which are the first, end no later than what was known; ``ats`` are the ends of the
+    others, and ``ats_of_new`` the same with the moment before it at which a series counts nothing yet.
+
     ``series`` counts the series that were counted by the plan, ``passed`` those that it fits but that were not counted;
     ``example`` is one of them.
 
@@ -171,6 +174,9 @@ class Plan:
     seen: list[tuple[int, int]] = field(default_factory=list)
     stale: int = 0
     late: int = 0
+    behind: int = 0
+    ats: tuple[int, ...] = ()
+    ats_of_new: tuple[int, ...] = ()
     refused: list[Refusal] = field(default_factory=list)
     kept: Times = NO_TIMES
     sources: list[int] = field(default_factory=list)
@@ -250,12 +256,45 @@ def plan_cumulative(known: Times, offered: Times, usable: Sequence[int], memory:
     return plan
 
 
+def plan_samples(known: Times, offered: Times, usable: Sequence[int], memory: Memory) -> Plan:
+    """What a gauge that goes out point by point does with a grid: each instant once, that at which its point ends.
+
+    As for a delta counter, but that points of gauges may overlap: what is forgotten lies before the newest of it, which
+    is remembered. A series of which nothing is remembered at all was on the page until now: the past is not sent.
+    """
+    plan = Plan(is_used=bool(usable))
+    kept_from = -inf if memory.kept_from is None else memory.kept_from
+    place = {end: j for j, end in enumerate(known.ends)}
+    taken: set[int] = set()
+    for i in usable:
+        end = offered.ends[i]
+        if end in taken:
+            plan.refused.append(("overlap", i))
+        elif end in place:
+            plan.seen.append((i, place[end]))
+        elif not place and end <= kept_from:
+            plan.stale += 1
+        elif place and end <= kept_from and end < known.ends[0]:
+            plan.refused.append(("too_old", i))
+        else:
+            plan.fresh.append(i)
+        taken.add(end)
+    _finish(plan, known, offered, memory)
+    return plan
+
+
 def _finish(plan: Plan, known: Times, offered: Times, memory: Memory) -> None:
     """What follows from ``fresh`` and ``seen``."""
     used = [*plan.fresh, *(i for i, _ in plan.seen)]
     plan.newest = max((offered.ends[i] for i in used), default=None)
     if memory.watermark is not None:
         plan.late = sum(offered.ends[i] <= memory.watermark for i in plan.fresh)
+    if plan.fresh:
+        newest = known.ends[-1] if len(known) else -inf
+        plan.behind = sum(offered.ends[i] <= newest for i in plan.fresh)
+        plan.ats = tuple(offered.ends[i] for i in plan.fresh[plan.behind :])
+        start, end = offered.starts[plan.fresh[0]], offered.ends[plan.fresh[0]]
+        plan.ats_of_new = (min(start, end - 1), *plan.ats)
     read_again = {j: i for i, j in plan.seen}
     merged = sorted(
         [

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from math import inf
 
-from timepoint.clock import format_instant
+from timepoint.clock import MINUTE, format_instant
 from timepoint.ledger.change import Counts, MetricChanges, RunFacts
 from timepoint.ledger.interval_plan import Memory, Reach
+from timepoint.ledger.outgoing import Ended, Outgoing
 from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
 from timepoint.model import MetricSpec, Rejects, Times
 
 UNKNOWN = SeriesState(0.0, times=Times((), ()))
 """Stands for a series that was never seen. Never changed; its ``times`` is an object of its own, not ``NO_TIMES``."""
 
+
+_END_IS_TOO_OLD = 50 * MINUTE
+"""A strict receiver takes what is up to an hour older than its newest; some minutes are for sending."""
 
 _FAR = 2**62
 """Beyond what a store keeps. No clock says that; an API may."""
@@ -63,7 +67,7 @@ def _stamp(lane: LaneState, facts: RunFacts) -> int:
 class MetricRun:
     """One metric in one run: finds series, collects what changes."""
 
-    __slots__ = ("changes", "lane", "spec", "state")
+    __slots__ = ("changes", "lane", "outgoing", "spec", "state")
 
     def __init__(self, lane: LaneRun, spec: MetricSpec, state: MetricState | None) -> None:
         self.lane = lane
@@ -72,6 +76,10 @@ class MetricRun:
         self.changes = MetricChanges(
             self.state.name, self.state.shape, spec.forget_after, newest=self.state.newest, counts=Counts()
         )
+        self.outgoing: Outgoing | None = None
+        if spec.receivers:
+            self.outgoing = Outgoing(spec.family, spec.receivers, lane.facts.now - _END_IS_TOO_OLD)
+            self.changes.outgoing = self.outgoing
         self._find_expired()
 
     def _find_expired(self) -> None:
@@ -123,4 +131,14 @@ class MetricRun:
         changes.counts.born = len(changes.new)
         changes.counts.returned = len(changes.returned)
         changes.counts.left = len(changes.left)
+        if self.outgoing is not None:
+            self._end_series(self.outgoing)
+            changes.counts.enqueued = self.outgoing.enqueued()
         return changes
+
+    def _end_series(self, outgoing: Outgoing) -> None:
+        """Lets receivers know of series that left: right after their newest sample, so that nothing later is late."""
+        for text in self.changes.left:
+            state = self.state.series[text]
+            if len(state.times):
+                outgoing.ended.append(Ended(text, state.id, state.times.ends[-1] + 1))

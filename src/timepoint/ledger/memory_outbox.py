@@ -37,21 +37,21 @@ class OutboxOfMemory(MemoryOutbox):
                 samples += [(life.series, at, value, life.start) for at, value in zip(ats, values, strict=True)]
             samples.sort(key=lambda sample: sample[1])
             self.enqueue([receiver.name], samples)
-            late, reason = outgoing.lost(receiver)
-            for text, number, at, value in late:
-                life = self._life(outgoing.family, text, number or new[text], None)
-                self.enqueue([receiver.name], [(life.series, at, value, life.start)])
+            for late, reason in outgoing.lost(receiver):
+                life = self._life(outgoing.family, late.text, late.id or new[late.text], None)
+                self.enqueue([receiver.name], [(life.series, late.at, late.value, life.start)])
                 letters = (Letter(self._last_number, reason),)
                 self.settle(receiver.name, Settlement(buried=letters), now)
 
     def _life(self, family: FamilySpec, text: str, number: int, start: int | None) -> _Life:
-        life = self._lives.get(number)
-        if life is None:
-            name = family.name + text
-            of = self._ids.setdefault(name, len(self._ids) + 1)
-            series = OutSeries(of, labels_of(name), family.type, family.help, family.unit)
-            life = self._lives[number] = _Life(series, start)
-        return life
+        known = self._lives.get(number)
+        if known is not None and (known.series.type, known.series.help) == (family.type, family.help):
+            return known
+        name = family.name + text
+        of = self._ids.setdefault(name, len(self._ids) + 1)
+        series = OutSeries(of, labels_of(name), family.type, family.help, family.unit)
+        self._lives[number] = _Life(series, start if known is None else known.start)
+        return self._lives[number]
 
     def revive(self, receiver: str, numbers: Sequence[int]) -> int:
         """As in a file: the late amount of a counter stays dead."""

@@ -125,8 +125,10 @@ def write_outgoing(
                 for series in outgoing.waiting(receiver)
             ),
         )
-        late, reason = outgoing.lost(receiver)
-        lost = [(at, lives[number or new[text]], stored(value), reason) for text, number, at, value in late]
+        lost = [
+            (late.at, lives[late.id or new[late.text]], stored(late.value), reason)
+            for late, reason in outgoing.lost(receiver)
+        ]
         enqueue_lost(connection, queue, lost, now)
     return queues
 
@@ -135,6 +137,8 @@ def _lives(
     connection: sqlite3.Connection, metric_id: int, outgoing: Outgoing, new: Mapping[str, int]
 ) -> dict[int, int]:
     """The life of each series that goes out, by the ledger's id of the series; those that have none get one."""
+    family = outgoing.family
+    of = family_id(connection, family)
     lives = _known_lives(connection, metric_id)
     missing = {
         (series.id or new[series.text]): (series.text, series.start)
@@ -147,8 +151,6 @@ def _lives(
             missing.setdefault(other.id or new[other.text], (other.text, None))
     if not missing:
         return lives
-    family = outgoing.family
-    of = family_id(connection, family)
     connection.executemany(
         "INSERT INTO out_series (family_id, text) VALUES (?, ?) "
         "ON CONFLICT (text) DO UPDATE SET family_id = excluded.family_id",

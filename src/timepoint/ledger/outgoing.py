@@ -39,12 +39,16 @@ class Leaving(NamedTuple):
 
 
 class Late(NamedTuple):
-    """A timepoint that came after newer ones of its series had gone out. Of a counter the value is its amount."""
+    """A timepoint that came after newer ones of its series had gone out.
+
+    ``is_amount``: the value is the amount of a counter's interval, and contained in the next total.
+    """
 
     text: str
     id: int
     at: int
     value: float
+    is_amount: bool
 
 
 class Ended(NamedTuple):
@@ -59,13 +63,11 @@ class Ended(NamedTuple):
 class Outgoing:
     """What of one metric goes out, to each of ``receivers``.
 
-    ``counts``: what is late is contained in the next total, and goes nowhere by itself. ``too_old_to_end`` is the
-    instant before which no strict receiver is told of an end.
+    ``too_old_to_end`` is the instant before which no strict receiver is told of an end.
     """
 
     family: FamilySpec
     receivers: tuple[Receiver, ...]
-    counts: bool
     too_old_to_end: int
     series: list[Leaving] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
@@ -74,19 +76,24 @@ class Outgoing:
     def waiting(self, receiver: Receiver) -> Iterator[Leaving]:
         """What waits for a receiver, series by series; a series may come several times."""
         yield from self.series
-        if not self.counts and not receiver.is_strict:
-            yield from (Leaving(late.text, late.id, (late.at,), (late.value,)) for late in self.late)
+        for late in self.late:
+            if not (late.is_amount or receiver.is_strict):
+                yield Leaving(late.text, late.id, (late.at,), (late.value,))
         for ended in self.ended:
             if not receiver.is_strict or ended.at >= self.too_old_to_end:
                 yield Leaving(ended.text, ended.id, (ended.at,), (ENDED,))
 
-    def lost(self, receiver: Receiver) -> tuple[Sequence[Late], str]:
+    def lost(self, receiver: Receiver) -> Iterator[tuple[Late, str]]:
         """What is a dead letter of a receiver from the start, and why."""
-        if self.counts:
-            return self.late, LATE_AMOUNT
-        return (self.late if receiver.is_strict else ()), LATE
+        for late in self.late:
+            if late.is_amount:
+                yield late, LATE_AMOUNT
+            elif receiver.is_strict:
+                yield late, LATE
 
     def enqueued(self) -> int:
         """How many samples join queues, those that are dead letters from the start included."""
-        leaving = sum(len(series.ats) for receiver in self.receivers for series in self.waiting(receiver))
-        return leaving + sum(len(self.lost(receiver)[0]) for receiver in self.receivers)
+        return sum(
+            sum(len(series.ats) for series in self.waiting(receiver)) + sum(1 for _ in self.lost(receiver))
+            for receiver in self.receivers
+        )

@@ -40,8 +40,8 @@ def rewind(lane: LaneState, metrics: Mapping[str, MetricSpec], now: int, latest:
     was = max(filter(None, (lane.watermark, lane.last_fire, lane.page_since)), default=latest)
     if lane.watermark is not None and lane.watermark > latest:
         lane.watermark = counted
-        if not any(spec.temporality for spec in metrics.values()):
-            lane.asked_from = None  # gauges show what is newest: what came in between need not be caught up
+        if not any(spec.temporality or spec.receivers for spec in metrics.values()):
+            lane.asked_from = None  # gauges of the page show what is newest: what came in between need not be caught up
     if lane.kept_from is not None and lane.kept_from > (lane.watermark or now):
         lane.kept_from = lane.watermark
     _rewind_runs(lane, metrics, now, latest)

@@ -30,10 +30,13 @@ def shown(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState], now: in
 
     Series keep the order in which they came, lane by lane, so two pages differ only where something changed; the lines
     of one histogram, summary or stateset stand together, as OpenMetrics 1.0 asks for. What is visible only later or
-    only until some moment is in batches of its own: the server needs no ledger to leave it out.
+    only until some moment is in batches of its own: the server needs no ledger to leave it out. What goes out by remote
+    write is not on the page.
     """
     return [
-        FamilySnapshot(spec.family, _joined([_of_lane(spec, lane, now) for lane in lanes])) for spec in metrics.values()
+        FamilySnapshot(spec.family, _joined([_of_lane(spec, lane, now) for lane in lanes]))
+        for spec in metrics.values()
+        if not spec.receivers
     ]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from timepoint.clock import DAY, format_instant
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState
-from timepoint.remote_write.outbox import Outbox
+from timepoint.remote_write.outbox import Queues
 
 if TYPE_CHECKING:
     from timepoint.ledger.sqlite_store import SqliteStore
@@ -50,7 +50,7 @@ class Store(Protocol):
     """
 
     @property
-    def outbox(self) -> Outbox:
+    def outbox(self) -> Queues:
         """The queues of remote write, in the same ledger: what goes out of a run joins them in the run's commit."""
         ...
 
