@@ -1,0 +1,289 @@
+"""A kill loop with a receiver: the poller is killed, the receiver is killed, requests and answers get lost on the way.
+
+Owns: the config, who is killed when, what must be met. Must not know: what is right (``oracle``).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.proof.campaign import YOUNG, Campaign
+from tests.proof.remote.oracle import RemoteOracle
+from tests.proof.remote.proxy import FAULTS, Proxy
+from tests.proof.remote.receivers import Kind
+from tests.proof.remote.truth import METRICS, TOTAL, labels
+from tests.proof.world import STEADY
+from tests.remote_write.servers import Server
+
+CONFIG = """
+remote_write:
+  - {name: central, url: "RECEIVER", remote_timeout: 1s, external_labels: {cluster: proof}WINDOW}
+sources:
+  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 400ms}
+jobs:
+  late_pods:
+    source: api
+    every: 200ms
+    jitter: 0s
+    timeout: 2s
+    max_age: 1h
+    zero_first: 500ms
+    request: {get: /late, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
+    window: {step: 200ms, delay: 800ms, overlap: 4s, initial: 1m, catch_up: 30m, max_span: 20s}
+    expect: {present: [$.pods], absent: [$.error]}
+    rows: {p: "$.pods[*]", t: "$p.points[*]"}
+    time: {at: $t.t, format: unix_ms, interval: 200ms, labelled: start}
+    labels: {pod: $p.pod}
+    metrics:
+      late_joules_total: {type: counter, temporality: delta, help: Amounts., value: $t.v}
+      late_doubled_joules_total: {type: counter, temporality: delta, help: Twice the amounts., value: $t.w}
+      late_sent_joules_total:
+        {type: counter, temporality: delta, help: Amounts., value: $t.v, deliver: remote_write}
+  firm_pods:
+    source: api
+    every: 200ms
+    jitter: 0s
+    timeout: 2s
+    max_age: 1h
+    zero_first: 0s
+    request: {get: /firm, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
+    window: {step: 200ms, delay: 800ms, initial: 1m, catch_up: 30m, max_span: 20s}
+    expect: {present: [$.pods], absent: [$.error]}
+    rows: {p: "$.pods[*]", t: "$p.points[*]"}
+    time: {at: $t.t, format: unix_ms, interval: 200ms, labelled: start}
+    labels: {pod: $p.pod}
+    metrics:
+      firm_joules_total: {type: counter, temporality: delta, help: Amounts., value: $t.v}
+      firm_reading_joules_total: {type: counter, temporality: cumulative, help: Readings., value: $t.r}
+      firm_sent_joules_total:
+        {type: counter, temporality: delta, help: Amounts., value: $t.v, deliver: remote_write}
+      firm_sent_reading_joules_total:
+        {type: counter, temporality: cumulative, help: Readings., value: $t.r, deliver: remote_write}
+      firm_sent_level_joules: {type: gauge, help: Amounts., value: $t.v, deliver: remote_write}
+"""
+
+UNIT = 4
+"""Milliseconds of the API's time for one of its world's: an interval is 200 ms long, so that a receiver keeps up."""
+
+LIVENESS = 30.0  # seconds: O9
+RECEIVER_EVERY = 12  # kills of the poller
+ASK_EVERY = 40  # kills of the poller
+
+MUST_HAPPEN = (*sorted(set(FAULTS)), "cursed", "asked_again")
+
+
+@dataclass(slots=True)
+class Report:
+    """What a loop did and found."""
+
+    kind: str
+    seed: int
+    kills: int = 0
+    receiver_kills: int = 0
+    findings: list[str] = field(default_factory=list)
+    stats: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    enqueued: int = 0
+    acknowledged: int = 0
+    dead: int = 0
+    pending: int = 0
+    most_pending: int = 0
+    backlogs: int = 0
+    doubts: int = 0
+    asked: int = 0
+    markers: int = 0
+    seconds: float = 0.0
+    recovered_in: float = 0.0
+
+    def line(self) -> str:
+        """One line for a log or a table."""
+        spoiled = sum(self.stats.get(fault, 0) for fault in {*FAULTS, "receiver_gone"})
+        return (
+            f"{self.kind}, seed {self.seed}: {self.kills} kills, {self.receiver_kills} of the receiver, "
+            f"{self.requests} requests ({spoiled} spoiled, {self.stats.get('drop_answer', 0)} answers lost, "
+            f"{self.stats.get('asked_again', 0)} sent again though stored), {self.enqueued} samples enqueued = "
+            f"{self.acknowledged} acknowledged + {self.dead} dead + {self.pending} pending (at most "
+            f"{self.most_pending}), {self.markers} stale markers, {self.backlogs} kills with a backlog, "
+            f"{self.doubts} with samples in doubt, receiver read {self.asked} times, fresh sample "
+            f"{self.recovered_in:.1f} s after peace, {self.seconds:.0f} s: "
+            + ("PASS" if not self.findings else "FOUND " + "; ".join(self.findings))
+        )
+
+
+class RemoteCampaign(Campaign):
+    """A directory, an API, a receiver behind a proxy, a nursery and an oracle; ``with`` ends them."""
+
+    unit = UNIT
+    oracle: RemoteOracle
+
+    def __init__(self, directory: Path, seed: int, kind: Kind, *, mutant: str = "") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.kind = kind
+        self.server: Server = kind.server(directory.with_name("receiver"))
+        self.proxy = Proxy(seed, lambda: self.server.url, kind.is_strict)
+        self.receiver_kills = 0
+        self.peace_at: int | None = None
+        self._starting: threading.Thread | None = None
+        self._running = ExitStack()
+        self._running.enter_context(self.proxy.running())
+        self.server.start()
+        self._running.callback(self.server.stop)
+        super().__init__(directory, seed, mutant=mutant)
+
+    def config(self) -> str:
+        window = f", out_of_order: {self.kind.window}" if self.kind.window else ""
+        return CONFIG.replace("RECEIVER", self.proxy.url).replace("WINDOW", window)
+
+    def make_oracle(self) -> RemoteOracle:
+        return RemoteOracle(self.api.world, self.layout, proxy=self.proxy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._join()
+        self._running.close()
+
+    def kill_receiver(self) -> None:
+        """Kills it (or ends it, where a kill loses what it has said to have); it comes back while pollers go on."""
+        self._join()
+        if self.kind.dies:
+            self.server.kill()
+        else:
+            self.server.stop()
+        self.receiver_kills += 1
+
+    def start_receiver(self) -> None:
+        """Starts it in a thread: pollers meet it while it does not answer yet."""
+        self._starting = threading.Thread(target=self.server.start)
+        self._starting.start()
+
+    def _join(self) -> None:
+        if self._starting is not None:
+            self._starting.join()
+            self._starting = None
+
+    def ask_receiver(self) -> dict[Any, float]:
+        """What the receiver holds, held beside the last look at the ledger."""
+        self._join()
+        time.sleep(0.1)  # a request of a poller that was killed may still be on its way to the receiver
+        start = self.api.world.genesis * self.api.world.step
+        stored = self.kind.stored(self.server, METRICS, start - 1000, time.time_ns() // 1_000_000)
+        self.oracle.look_at_receiver(stored)
+        return stored
+
+    def has_caught_up(self) -> bool:
+        """Whether the receiver has something of after the peace (O9)."""
+        assert self.peace_at is not None
+        has = self.proxy.newest.get(labels(TOTAL, STEADY[0]), 0) > self.peace_at
+        waited = time.time_ns() // 1_000_000 - self.peace_at
+        if has and not self.caught_up_in:
+            self.caught_up_in = waited / 1000
+        if not has and waited > LIVENESS * 1000:
+            self.oracle.blame(f"O9: nothing fresh with the receiver {LIVENESS:.0f} s after peace")
+            return True
+        return has
+
+    caught_up_in = 0.0
+
+    def make_peace(self) -> None:
+        """No more faults; then the ledger, the queue and the receiver must agree with the API to the last sample."""
+        self._join()
+        self.proxy.peace = True
+        self.peace_at = time.time_ns() // 1_000_000
+        super().make_peace()
+        stored = self.ask_receiver()
+        self.oracle.look_at_newest(stored)
+        for finding in self.proxy.findings:
+            self.oracle.blame(finding)
+
+    def remote_report(self) -> Report:
+        oracle, proxy, counts = self.oracle, self.proxy, self.oracle.counts
+        return Report(
+            self.kind.name,
+            self.seed,
+            self.kills,
+            self.receiver_kills,
+            oracle.findings,
+            {**self.api.get("stats"), **proxy.stats},
+            len(proxy.passed),
+            counts.enqueued,
+            counts.acknowledged,
+            counts.dead,
+            counts.pending,
+            oracle.looks.most_pending,
+            oracle.looks.backlogs,
+            oracle.looks.doubts,
+            oracle.looks.asked,
+            sum(bits == 0x7FF0000000000002 for bits in proxy.sent.values()),
+            time.monotonic() - self._begun,
+            self.caught_up_in,
+        )
+
+
+def lifetime(chance: random.Random) -> float:
+    """Seconds from the opening of the ledger to a kill: most lives end in their first requests."""
+    roll = chance.random()
+    if roll < 0.6:
+        return chance.uniform(0.0, 0.4)
+    return chance.uniform(0.3, 1.0) if roll < 0.92 else chance.uniform(1.0, 2.5)
+
+
+def run(  # noqa: PLR0913 - what a person may choose, by name
+    directory: Path,
+    seed: int,
+    kind: Kind,
+    kills: int,
+    *,
+    mutant: str = "",
+    minutes: float = math.inf,
+    say: Callable[[str], Any] = lambda _: None,
+) -> Report:
+    """Kills the poller so many times, or for so long, and the receiver now and then; then makes peace.
+
+    Ends at the first finding. It goes on, for as many kills again, while it has not met all that it must have met.
+    """
+    begun = time.monotonic()
+    with RemoteCampaign(directory, seed, kind, mutant=mutant) as campaign:
+        for kill in range(1, 2 * kills + 1):
+            is_over = time.monotonic() - begun > 60 * minutes
+            if is_over or (kill > kills and not not_met(campaign.remote_report())):
+                break
+            if not kill % RECEIVER_EVERY:
+                campaign.kill_receiver()
+            if campaign.chance.random() < YOUNG:
+                campaign.die_young(campaign.chance.uniform(0.0, 0.03))
+            else:
+                campaign.live_and_die(lifetime(campaign.chance))
+            if not kill % RECEIVER_EVERY:
+                campaign.start_receiver()
+            if not kill % ASK_EVERY:
+                campaign.ask_receiver()
+            if campaign.oracle.findings:
+                break
+            if not kill % 500:
+                say(campaign.remote_report().line())
+        if not campaign.oracle.findings:
+            campaign.make_peace()
+        return campaign.remote_report()
+
+
+def not_met(report: Report) -> list[str]:
+    """What a loop must meet to prove anything, and did not."""
+    missing = [name for name in MUST_HAPPEN if not report.stats.get(name)]
+    named = {
+        "a kill of the receiver": report.receiver_kills,
+        "a kill that left a backlog": report.backlogs,
+        "a kill that left samples in doubt": report.doubts,
+        "a stale marker": report.markers,
+    }
+    return missing + [name for name, count in named.items() if not count]
