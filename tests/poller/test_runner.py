@@ -24,11 +24,16 @@ from timepoint.poller.points import Point
 from timepoint.poller.report import LanesStanding, MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.sending import ReceiverStanding
 from timepoint.poller.tally import JobTally
+from timepoint.remote_write.facts import SenderFacts
+from timepoint.remote_write.outbox import Counts
+from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.politeness.breaker import State
 from timepoint.request.politeness.gate import GateFacts
 from timepoint.request.politeness.quota import QuotaFacts
 from timepoint.request.politeness.tally import SourceTally
+from timepoint.request.spec import SourceSpec
 from timepoint.testing import (
     FakeSource,
     settle,
@@ -174,7 +179,9 @@ def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     asked.note_failure("timeout")
     quota = QuotaFacts("day", 100, 17, 1)
     gate = GateFacts(asked, 1, 0, 4, 2.5, State.CLOSED, 1, (quota,), told_remaining=7, told_reset=1)
-    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1), 1, 1, sources=[gate])
+    sent = SenderFacts(newest_sent=1, last_success=1, skew=1, counts=Counts(oldest=1))
+    receiver = ReceiverStanding(ReceiverSpec("central", SourceSpec("central", "http://central.example/")), sent, {})
+    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1), 1, 1, sources=[gate], receivers=[receiver])
     page = render_families(families(facts), TEXT)
     assert all(len(family.batches[0].texts) for family in families(facts))
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)

@@ -34,7 +34,10 @@ def test_every_name_says_whose_it_is() -> None:
     """Nothing of the poller can collide with a metric of a job or of the server."""
     for metric in ALL:
         assert metric.spec.name.startswith(
-            ("timepoint_job_", "timepoint_poller_", "timepoint_ledger_", "timepoint_build_", "timepoint_source_")
+            (
+                *("timepoint_job_", "timepoint_poller_", "timepoint_ledger_", "timepoint_build_", "timepoint_source_"),
+                *("timepoint_remote_write_", "prometheus_remote_storage_"),
+            )
         )
 
 

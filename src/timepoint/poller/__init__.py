@@ -11,7 +11,7 @@ Read in this order:
     origin, points      where points come from: a request and a mapping, or a user's function
     desk, page, worker  a job's lanes, ledger and page, kept in step in one thread
     settled, guard, freshness       what of an answer is final, whether it is believed; how fresh what is shown is
-    sources             the gate and the fetcher of each source
+    sources, sending    the gate and the fetcher of each source; the sender to each receiver
     recent, telling, journal                        what a job tells the status pages
     report, tally, selfmetrics, source_metrics      what runs came to, as log line, status and metrics
     timing, job_loop, runner, main  waiting, one job over time, all of them, the process

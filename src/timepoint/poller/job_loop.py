@@ -167,6 +167,7 @@ def log_run(report: RunReport) -> None:
         new=counts.new,
         revised=counts.revised,
         late=counts.late or None,
+        enqueued=counts.enqueued or None,
         given_up=format_duration(counts.given_up) if counts.given_up else None,
         rejects=rejects.total,
         rejected=", ".join(

@@ -5,7 +5,8 @@ Must not know: the stages of a run, when a job fires, the server.
 
     start   open the ledger ──> load each lane ──> publish each page that is older than its lane, missing, damaged or
             made by another config ──> first heartbeat, which makes the exporter ready for restored jobs
-    run     one loop per job on the event loop; answers become commits in one worker thread
+    run     one loop per job on the event loop; answers become commits in one worker thread; beside them one sender per
+            receiver of remote write
     beat    every 3 s, and soon after each change: the poller's own metrics and the status of each job, not fsynced,
             written by a thread of its own so that a slow disk or a large answer does not look like a dead poller
     without a ledger   no run; the same signs of life, which say why; the ledger is tried again every 5 s to 60 s
@@ -42,10 +43,12 @@ from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import give_back_memory, read_process
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.sending import OpenPost, Sending
 from timepoint.poller.sources import OpenFetcher, Sources, open_http
 from timepoint.poller.tally import JobTally, poller_status
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker, Worker
+from timepoint.remote_write.post import open_post
 from timepoint.version import __version__
 
 LOGGER = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ LOGGER = logging.getLogger(__name__)
 HEARTBEAT = 3.0
 _SOONEST_BEAT = 0.25
 _END = 2.5
+_DRAIN = 30.0  # seconds in which a single call sends what waits
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0  # until a ledger that cannot be used is tried again
 _PRUNE_EVERY = 3600.0
 _BAD = frozenset({Outcome.PARTIAL, Outcome.SOURCE_ERROR, Outcome.MAPPING_ERROR, Outcome.STORE_ERROR})
@@ -69,6 +73,7 @@ class Surroundings:
     published: Path
     timing: Timing = field(default_factory=Timing)
     open_fetcher: OpenFetcher = open_http
+    open_post: OpenPost = open_post
     make_worker: Callable[[], Worker] = ThreadWorker
     read_process: Callable[[], ProcessCost] = read_process
     heartbeat: float = HEARTBEAT
@@ -89,6 +94,7 @@ class Runner:
         self._desks: list[JobDesk] = []
         self._loops: list[JobLoop] = []
         self._sources = Sources(jobs, around.timing)
+        self._sending = Sending(work.receivers, around.timing, around.open_post)
         self._store: Store
         self._trouble = ""  # why the ledger cannot be used
         self._pause = _FIRST_PAUSE
@@ -121,6 +127,7 @@ class Runner:
                 async with self._opened() as loops:
                     chosen = [loop for loop in loops if not only or loop.job.name in only]
                     reports = await asyncio.gather(*(loop.run_once(force=force) for loop in chosen))
+                    await self._sending.drain(_DRAIN)
                     await self._beat(durable=True)
             except (DataDirectoryError, StoreError) as error:
                 self._trouble = str(error)
@@ -132,6 +139,7 @@ class Runner:
         tasks = [asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}") for loop in loops]
         tasks.append(asyncio.create_task(self._beat_forever(), name="heartbeat"))
         tasks.append(asyncio.create_task(self._prune_forever(), name="prune"))
+        tasks += (asyncio.create_task(serving, name="sender") for serving in self._sending.loops())
         await stop.wait()
         log.event(LOGGER, logging.DEBUG, "poller_stopping")
         for task in tasks:
@@ -167,6 +175,7 @@ class Runner:
             store = self._store = await self._worker.do(self._around.open_store)
             stack.push_async_callback(self._close, store)
             await self._sources.open(store, self._worker, self._around.open_fetcher, stack)
+            await self._sending.open(store, self._worker, stack)
             loops = [self._make_loop(job, store) for job in self._jobs]
             self._loops = loops
             await self._worker.do(lambda: self._restore(loops))
@@ -186,7 +195,11 @@ class Runner:
         journal = JobJournal(job, self._around.published, self._timing.clock, series_limit(len(self._jobs)))
         origin = open_origin(job, fetchers)
         pipeline = Pipeline(job, origin, desk, self._worker, self._timing, gate, listing, journal)
-        return JobLoop(pipeline, self.tallies[job.name], self._changed.set)
+        return JobLoop(pipeline, self.tallies[job.name], self._has_changed)
+
+    def _has_changed(self) -> None:
+        self._changed.set()
+        self._sending.wake()
 
     def _restore(self, loops: Iterable[JobLoop]) -> None:
         """Takes up what the ledger holds. Runs in the worker."""
@@ -276,6 +289,7 @@ class Runner:
         except (PublishError, KeyError):
             return
         self._sources.take_up(status.get("sources", {}))
+        self._sending.take_up(status.get("sent", {}))
         for name, tally in self.tallies.items():
             # Those of another release begin at 0.
             with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -286,11 +300,18 @@ class Runner:
         around, clock = self._around, self._timing.clock
         tallies = list(self.tallies.values())
         facts = PollerFacts(
-            tallies, around.read_process(), clock.now(), self._started, not self._trouble, self._sources.facts()
+            tallies,
+            around.read_process(),
+            clock.now(),
+            self._started,
+            not self._trouble,
+            self._sources.facts(),
+            self._sending.standing,
         )
         status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
         status["ledger_trouble"] = self._trouble
         status["sources"] = self._sources.sums()
+        status["receivers"], status["sent"] = self._sending.status(), self._sending.sums()
         snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
         try:
             await self._beater.do(lambda: publish(around.published, snapshot, durable=durable))

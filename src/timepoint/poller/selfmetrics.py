@@ -18,8 +18,11 @@ from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, Outcome, series_text
 from timepoint.poller.freshness import Freshness
 from timepoint.poller.report import LanesStanding
+from timepoint.poller.sending import ReceiverStanding
 from timepoint.poller.source_metrics import OF_SOURCES, Read
 from timepoint.poller.tally import JobTally
+from timepoint.remote_write.facts import OF_RECEIVERS
+from timepoint.remote_write.facts import Read as ReadReceiver
 from timepoint.request.politeness.gate import GateFacts
 from timepoint.version import __version__
 
@@ -57,7 +60,8 @@ class ProcessCost:
 class PollerFacts:
     """What the families of one moment are made of. ``now`` and ``started`` in milliseconds.
 
-    ``is_open`` says that the ledger could be opened and its lanes be loaded. ``sources`` are how their gates stand.
+    ``is_open`` says that the ledger could be opened and its lanes be loaded. ``sources`` are how their gates stand,
+    ``receivers`` how their senders do.
     """
 
     tallies: Sequence[JobTally]
@@ -66,6 +70,7 @@ class PollerFacts:
     started: int
     is_open: bool = True
     sources: Sequence[GateFacts] = ()
+    receivers: Sequence[ReceiverStanding] = ()
 
     @property
     def ledger_ok(self) -> bool:
@@ -424,11 +429,21 @@ def _of_sources(read: Read) -> Callable[[PollerFacts], Iterable[Sample]]:
     return samples
 
 
+def _of_receivers(read: ReadReceiver) -> Callable[[PollerFacts], Iterable[Sample]]:
+    def samples(facts: PollerFacts) -> Iterable[Sample]:
+        for receiver in facts.receivers:
+            for labels, value in read(receiver.facts, receiver.spec):
+                yield Sample((receiver.spec.name, *labels), value)
+
+    return samples
+
+
 ALL: tuple[SelfMetric, ...] = (
     *DECLARED,
     *(SelfMetric(spec, ("source", *labels), _of_sources(read)) for spec, labels, read in OF_SOURCES),
+    *(SelfMetric(spec, ("remote_name", *labels), _of_receivers(read)) for spec, labels, read in OF_RECEIVERS),
 )
-"""Those of the poller and its jobs, then those of the sources."""
+"""Those of the poller and its jobs, then those of the sources, and of the receivers."""
 
 
 def families(facts: PollerFacts) -> list[FamilySnapshot]:

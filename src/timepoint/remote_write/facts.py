@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from timepoint.model import FamilySpec, MetricType
 from timepoint.remote_write.outbox import Counts, Version
+from timepoint.remote_write.slices import REASONS
 from timepoint.remote_write.spec import ReceiverSpec
 
 ALARM_SHARE = 0.7
@@ -24,6 +25,8 @@ FULL_SHARE = 0.8
 
 
 _REFUSALS = frozenset({"conflict", "too_large", "poison_5xx", "refused"})
+# From the start at 0, so that increase() sees the first one.
+_NOTHING_DROPPED = {reason: 0 for reason in REASONS if reason not in _REFUSALS}
 
 
 class State(StrEnum):
@@ -116,6 +119,11 @@ def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
+def _dropped(facts: SenderFacts) -> dict[str, float]:
+    found = {word: count for word, count in facts.dropped.items() if word not in _REFUSALS}
+    return {word: float(count) for word, count in (_NOTHING_DROPPED | found).items()}
+
+
 def _metric(
     name: str, kind: MetricType, text: str, read: Read, *labels: str
 ) -> tuple[FamilySpec, tuple[str, ...], Read]:
@@ -145,7 +153,7 @@ OF_RECEIVERS: tuple[tuple[FamilySpec, tuple[str, ...], Read], ...] = (
         "prometheus_remote_storage_samples_dropped_total",
         _COUNTER,
         "Samples that were given up before they were sent, by reason.",
-        _by_word(lambda facts: {word: count for word, count in facts.dropped.items() if word not in _REFUSALS}),
+        _by_word(_dropped),
         "reason",
     ),
     _metric(

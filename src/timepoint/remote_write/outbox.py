@@ -171,3 +171,19 @@ class Outbox(Protocol):
     def revive(self, receiver: str, numbers: Sequence[int]) -> int:
         """Makes dead letters wait again, and says how many: those that are kept."""
         ...
+
+
+class Queues(Outbox, Protocol):
+    """An outbox that knows whose queues it has: what the ledger gives."""
+
+    def receivers(self) -> list[str]:
+        """Whoever has a queue, sorted."""
+        ...
+
+    def reasons(self, receiver: str) -> dict[str, int]:
+        """How many of a queue are dead, by reason; revived ones are not."""
+        ...
+
+    def forget(self, receiver: str) -> Counts:
+        """Deletes the queue of a receiver with all that waits and all dead letters; what it held."""
+        ...
