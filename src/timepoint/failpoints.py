@@ -18,6 +18,13 @@ passed; a point that is not armed costs 50 ns, and there is none in the path of 
     after_checkpoint   the log was moved into the file
     in_migration       some statements of a migration have run
     before_close       the end has begun, the file is not marked as closed
+
+On the way to a receiver:
+
+    before_post        a slice is cut, its request has not left
+    after_post         the answer is there, nothing of it is durable
+    in_settle          all rows that a settlement changes are written, COMMIT is not
+    after_settle       it is durable, the next slice is not cut
 """
 
 from __future__ import annotations
@@ -27,7 +34,10 @@ import signal
 
 VARIABLE = "TIMEPOINT_FAILPOINT"
 
-NAMES = frozenset(
+SENDING = frozenset({"before_post", "after_post", "in_settle", "after_settle"})
+"""Those that only a sender passes."""
+
+NAMES = SENDING | frozenset(
     {
         "after_fetch",
         "before_commit",

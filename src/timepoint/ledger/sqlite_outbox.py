@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from timepoint.failpoints import failpoint
 from timepoint.ledger.outbox_rows import bury, receiver_id, restored
 from timepoint.ledger.outgoing import LATE_AMOUNT
 from timepoint.model import MetricType, split_series_text
@@ -100,6 +101,7 @@ class SqliteOutbox:
             _acknowledge(connection, queue, settlement.acknowledged, places)
             self._bury(connection, queue, settlement.buried, places, now)
             _park(connection, queue, settlement.parked, places, now)
+            failpoint("in_settle")
         for number in numbers:
             self._places.pop((receiver, number), None)
 

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 
 from timepoint.clock import SECOND, Clock, SystemClock
 from timepoint.errors import StoreError
+from timepoint.failpoints import failpoint
 from timepoint.remote_write.clock_check import ClockCheck
 from timepoint.remote_write.encode import HEADERS, body
 from timepoint.remote_write.facts import SenderFacts, State
@@ -212,7 +213,9 @@ class Sender:
         data = body(step.rows, step.version)
         headers = HEADERS[step.version] | ({"Retry-Attempt": str(step.attempt)} if step.attempt else {})
         began = self._clock.monotonic()
+        failpoint("before_post")
         reply = await self._post.send(data, headers)
+        failpoint("after_post")
         if reply.status is not None:
             self._check.hear(reply.said_at, self._clock.now(), self._clock.monotonic())
             facts.skew = self._check.skew
@@ -234,6 +237,7 @@ class Sender:
         """Makes durable; only then anything else happens."""
         now, facts = self._clock.now(), self.facts
         await self._worker.do(lambda: self._outbox.settle(self.spec.name, step.settlement, now))
+        failpoint("after_settle")
         if step.sent:
             facts.sent += len(step.sent)
             facts.last_success = now
