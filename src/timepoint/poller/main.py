@@ -56,11 +56,11 @@ def poll_once(work: Workload, ledger: Path, published: Path, *, force: bool = Fa
 
 
 def _surroundings(work: Workload, ledger: Path, published: Path) -> Surroundings:
-    log.hide(_given_secrets(work))
+    log.hide(given_secrets(work))
     return Surroundings(open_store=lambda: open_store(ledger), published=published)
 
 
-def _given_secrets(work: Workload) -> Iterator[Secret]:
+def given_secrets(work: Workload) -> Iterator[Secret]:
     """The credentials that the config itself holds; those in files are masked where they are read."""
     said: list[object] = [receiver.http for receiver in work.receivers]
     for job in work.jobs:
