@@ -31,6 +31,7 @@ _COMMANDS = {
     "preview": "timepoint.cli.preview:preview",
     "poll": "timepoint.cli.poll:poll",
     "serve": "timepoint.cli.serve:serve",
+    "backfill": "timepoint.cli.backfill:backfill",
     "doctor": "timepoint.cli.doctor:doctor",
     "scrape-config": "timepoint.cli.scrape_config:scrape_config",
     "rules": "timepoint.cli.rules:rules",

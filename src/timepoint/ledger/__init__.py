@@ -15,5 +15,5 @@ Read in this order:
     outbox_rows, sqlite_outbox, memory_outbox   the queues of remote write
     source_rows the requests to a source: its last one, and those of its quotas
     sqlite      a durable file: open, migrate, transact, checkpoint
-    reading, invariants, examine, transfer      looking at a ledger from outside, and moving it as text
+    reading, beginnings, invariants, examine, transfer      looking at a ledger from outside, and moving it as text
 """

@@ -1,0 +1,119 @@
+"""The books of one replayed job: those of the poller, without a page, and with samples that leave.
+
+Owns: that what leaves is kept before the commit that it belongs to. Must not know: where it goes, windows, requests.
+Everything here runs in the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from timepoint.backfill.leaving import settle_outgoing
+from timepoint.backfill.plan import JobPlan
+from timepoint.clock import Clock
+from timepoint.job import Job
+from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.store import Store
+from timepoint.mapping.engine import RunContext
+from timepoint.model import MappedRun, Window
+from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.journal import JobJournal
+from timepoint.poller.listing import Listing
+from timepoint.poller.origin import Material, Origin
+from timepoint.poller.report import MetricStanding, RunReport
+from timepoint.request.each.lanes import Lane
+
+Take = Callable[[Sequence[ChangeSet]], None]
+"""Keeps what leaves with change sets that are about to be committed. Raises StoreError."""
+
+
+class ReplayDesk(JobDesk):
+    """The desk of a job in a backfill."""
+
+    def __init__(self, plan: JobPlan, store: Store, clock: Clock, take: Take) -> None:
+        super().__init__(plan.job, store, Path(), clock)
+        self._plan = plan
+        self._take_leaving = take
+
+    def decide(
+        self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LANE
+    ) -> ChangeSet:
+        change_set = super().decide(mapped, window, fire_time, ends_run=ends_run, lane=lane)
+        plan = self._plan
+        settle_outgoing(change_set, plan.job.metrics, plan.specs, plan.end if plan.meets_live else None)
+        return change_set
+
+    def commit_all(self, change_sets: Sequence[ChangeSet]) -> None:
+        self._take_leaving(change_sets)
+        super().commit_all(change_sets)
+
+    def pass_over(self, window: Window, fire_time: int, lane: str) -> None:
+        """Goes on behind a window without what lies in it. Raises StoreError."""
+        nothing = MappedRun({name: {} for name in self._plan.job.metrics}, is_declared_empty=True)
+        self.commit(self.decide(nothing, window, fire_time, ends_run=False, lane=lane))
+
+    def reached(self) -> int:
+        """Up to where all lanes have come. Raises StoreError."""
+        marks = [lane.watermark for lane in self.load_all()]
+        return min((self._plan.start if mark is None else mark for mark in marks), default=self._plan.start)
+
+    def lagging(self, until: int) -> list[tuple[str, int]]:
+        """The lanes that have not come up to an instant, and up to where each has. Raises StoreError."""
+        found = []
+        for lane in self.load_all():
+            at = self._plan.start if lane.watermark is None else lane.watermark
+            if at < until:
+                found.append((lane.lane, at))
+        return found
+
+    def publish(self) -> None:
+        """There is no page."""
+
+    def standing(self) -> dict[str, MetricStanding]:
+        return {}
+
+
+class NoJournal(JobJournal):
+    """Nobody looks at the runs of a backfill."""
+
+    def __init__(self, job: Job, clock: Clock) -> None:
+        super().__init__(job, Path(), clock, limit=1)
+
+    def take(self, mapped: MappedRun, window: Window, fire_time: int) -> None:
+        """Nothing is kept."""
+
+
+class ReplayListing(Listing):
+    """The lanes of a fan-out are those of now: nobody tells which there were."""
+
+    async def lanes(self, report: RunReport, deadline: float) -> tuple[tuple[Lane, ...], str]:
+        replayed = report.fire_time
+        report.fire_time = self._clock.now()
+        try:
+            return await super().lanes(report, deadline)
+        finally:
+            report.fire_time = replayed
+
+
+class ChosenOrigin:
+    """An origin whose answers hold the metrics of a plan alone."""
+
+    def __init__(self, origin: Origin, plan: JobPlan) -> None:
+        self._origin = origin
+        self._names = frozenset(plan.specs)
+
+    def busy(self) -> str:
+        return self._origin.busy()
+
+    async def ask(self, window: Window, fire_time: int, deadline: float, values: Mapping[str, str]) -> Material:
+        return await self._origin.ask(window, fire_time, deadline, values)
+
+    def keep_lanes(self, lanes: Collection[Mapping[str, str]]) -> None:
+        self._origin.keep_lanes(lanes)
+
+    def read(self, material: Material, context: RunContext) -> MappedRun:
+        mapped = self._origin.read(material, context)
+        chosen = {name: series for name, series in mapped.series.items() if name in self._names}
+        return replace(mapped, series=chosen)
