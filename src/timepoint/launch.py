@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ def launch(work: Workload, settings: LaunchSettings, beside: Sequence[Child] = (
     loop. Raises DataDirectoryError (InUseError if another exporter has the directory) and ListenError; nothing was
     started then.
     """
+    leave_no_core()
     with DataDirectory(settings.data_dir) as data, open_sockets(settings) as bound:
         sockets = [sock for _, sock in bound]
         announce(settings, [address for address, _ in bound], len(work.jobs))
@@ -81,8 +83,15 @@ def poll_once(work: Workload, data_dir: Path, *, force: bool = False, only: Coll
 
     Raises DataDirectoryError.
     """
+    leave_no_core()
     with DataDirectory(data_dir) as data:
         return poller.poll_once(work, data.layout.ledger, data.layout.published, force=force, only=only)
+
+
+def leave_no_core() -> None:
+    """Has the kernel write no core of this process and its children: all credentials would stand in it."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 @contextlib.contextmanager
