@@ -9,7 +9,9 @@ import pytest
 
 from tests.server.support import NOW, publish_poller, staged
 from timepoint.clock import HOUR, MINUTE
-from timepoint.server.landing import LandingView, distance, render
+from timepoint.server.pages.overview import overview as render
+from timepoint.server.pages.views import Site
+from timepoint.server.pages.words import distance
 from timepoint.server.settings import ServerSettings
 from timepoint.server.status import read_jobs
 from timepoint.version import __version__
@@ -49,21 +51,27 @@ class Elements(HTMLParser):
         self.text += data
 
 
-def view(status: dict[str, Any], *names: str, **changes: Any) -> LandingView:
+def view(status: dict[str, Any], *names: str, **changes: Any) -> Site:
     """A view of these jobs with a living poller, unless changed."""
     facts: dict[str, Any] = {"telemetry_path": "/metrics", "poller_up": True, "poller_required": True, "now": NOW}
-    return LandingView(jobs=read_jobs(status, names), **(facts | changes))
+    return Site(jobs=read_jobs(status, names), **(facts | changes))
 
 
 async def test_the_page_links_to_what_there_is(tmp_path: Path) -> None:
-    """Metrics at their path, health and readiness, and the version."""
-    async with staged(tmp_path, settings=ServerSettings(telemetry_path="/export")) as stage:
+    """Metrics at their path, health and readiness, and the version; the other pages only if there are any."""
+    async with staged(tmp_path, settings=ServerSettings(telemetry_path="/export", status_pages=False)) as stage:
         answer = await stage.ask("/")
     page = Elements(answer.body.decode())
 
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == ["/export", "/-/healthy", "/-/ready"]
+    assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [
+        "#main",
+        "/",
+        "/export",
+        "/-/healthy",
+        "/-/ready",
+    ]
     assert __version__ in page.text
 
 

@@ -4,7 +4,8 @@ Owns: paths, methods, statuses and headers. All it says was made before the requ
 read from memory. Must not know: files of the data directory, the poller, jobs beyond their names.
 
     /metrics    the page, negotiated (the path is --web.telemetry-path); ?job_name=J and ?name[]=M select
-    /           the landing page       /-/style.css   its style
+    /           the jobs               /-/style.css   the style of all pages
+    /jobs/J, /series, /receivers, /config             the other status pages (``pages.router``)
     /-/healthy  is it alive            /-/ready       has each job something to show
 """
 
@@ -15,18 +16,22 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from timepoint.clock import Clock
 from timepoint.exposition.negotiate import negotiate
 from timepoint.exposition.page import Page
-from timepoint.server import landing
 from timepoint.server.accepting import Acceptor
 from timepoint.server.connection import HEADERS, ScrapeConnection
 from timepoint.server.live import ServerFacts, live_families
 from timepoint.server.loader import Held, SnapshotLoader
+from timepoint.server.pages.library import Library
+from timepoint.server.pages.receivers import read_receivers
+from timepoint.server.pages.render import style
+from timepoint.server.pages.router import Asking, BusyError, StatusPages, parts_of
+from timepoint.server.pages.views import STYLE_PATH, Site
 from timepoint.server.process import ProcessFacts, PythonFacts, read_process, read_python, read_start_time
 from timepoint.server.selection import Selections, read_selection
 from timepoint.server.settings import ServerSettings
@@ -41,12 +46,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READ_METHODS = ("GET", "HEAD")
+_PAGES = ("/jobs/", "/series", "/receivers", "/config")
 _PLAIN = "text/plain; charset=utf-8"
 _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_HTML_HEADERS = {"Content-Security-Policy": _CSP, "Referrer-Policy": "no-referrer", "X-Frame-Options": "deny"}
+_HTML_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": _CSP,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "deny",
+}
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -66,15 +79,17 @@ class App:
     _start_time: float | None = field(init=False)
     _python: PythonFacts = field(init=False)
     _selections: Selections = field(init=False, default_factory=Selections)
+    _pages: StatusPages = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.clock.monotonic()
         self._gate = Gate(self.web_config, self.clock) if self.web_config is not None else None
         self._start_time = read_start_time()
         self._python = read_python()
+        self._pages = StatusPages(Library(self.loader.directory))
         self._table = {
-            "/": self._landing,
-            landing.STYLE_PATH: self._style,
+            "/": self._page,
+            STYLE_PATH: self._style,
             "/-/healthy": self._healthy,
             "/-/ready": self._ready,
             self.settings.telemetry_path: self._metrics,
@@ -130,6 +145,8 @@ class App:
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         answer = self._table.get(request.path)
+        if answer is None and self.settings.status_pages and request.path.startswith(_PAGES):
+            answer = self._page
         if answer is None:
             return _text(404, "There is no such page. The metrics are at another path; see /.\n")
         if request.method not in READ_METHODS:
@@ -207,9 +224,26 @@ class App:
         trouble = _ledger_trouble(held)
         return _verdict(readiness(self._jobs(held), poller_spoke=spoke, fresh_at=fresh_at, ledger_trouble=trouble))
 
-    async def _landing(self, _request: web.BaseRequest) -> web.StreamResponse:
+    async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
         held = self.loader.held
-        view = landing.LandingView(
+        asking = Asking(
+            parts=parts_of(request.rel_url.raw_path),
+            query=request.rel_url.query,
+            site=self._site(held),
+            status=_status(held),
+            published={job.job_name: job for job in held.jobs},
+        )
+        try:
+            page = await self._pages.page(asking)
+        except BusyError:
+            text = "Too many pages are asked for at once. Ask again in a moment.\n"
+            return _text(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "1"})
+        if page is None:
+            return _text(404, "There is no such page, or no longer: see /.\n")
+        return web.Response(body=page.encode(errors="replace"), headers={**HEADERS, **_HTML_HEADERS})
+
+    def _site(self, held: Held) -> Site:
+        return Site(
             telemetry_path=self.settings.telemetry_path,
             jobs=self._jobs(held),
             poller_up=self._poller_up(held),
@@ -217,20 +251,16 @@ class App:
             now=self.clock.now(),
             problems=held.pages.problems,
             ledger_trouble=_ledger_trouble(held),
-        )
-        return web.Response(
-            text=await asyncio.to_thread(landing.render, view),
-            content_type="text/html",
-            charset="utf-8",
-            headers={**HEADERS, **_HTML_HEADERS},
+            has_pages=self.settings.status_pages,
+            has_receivers=bool(read_receivers(_status(held))),
         )
 
     async def _style(self, _request: web.BaseRequest) -> web.StreamResponse:
         headers = {**HEADERS, "Cache-Control": "public, max-age=3600"}
-        return web.Response(body=landing.style(), content_type="text/css", charset="utf-8", headers=headers)
+        return web.Response(body=style(), content_type="text/css", charset="utf-8", headers=headers)
 
     def _jobs(self, held: Held) -> list[JobStatus]:
-        return read_jobs(held.poller.status if held.poller is not None else {}, self.loader.job_names)
+        return read_jobs(_status(held), self.loader.job_names)
 
     def _silence(self, held: Held) -> float:
         """Seconds since the last sign of life, counted from the start of this server at the earliest."""
@@ -257,8 +287,12 @@ async def _until_read(request: web.BaseRequest) -> None:
         await request.protocol.until_read()
 
 
+def _status(held: Held) -> Mapping[str, Any]:
+    return held.poller.status if held.poller is not None else {}
+
+
 def _ledger_trouble(held: Held) -> str:
-    return read_ledger_trouble(held.poller.status) if held.poller is not None else ""
+    return read_ledger_trouble(_status(held))
 
 
 def _joined(request: web.BaseRequest, name: str) -> str | None:

@@ -42,6 +42,7 @@ class ServerSettings:
     """Settings of the server process. ``poller_deadline`` in milliseconds.
 
     ``ready_requires_fresh``: every metric must be fresh for ``/-/ready``, too.
+    ``status_pages``: there are more pages for people than the one at ``/``.
     ``web`` is the web config, None for plain HTTP without users.
     ``poller_required`` is False where ``timepoint poll --once`` fills the directory: no heartbeat is expected then.
     """
@@ -50,5 +51,6 @@ class ServerSettings:
     ready_requires_fresh: bool = False
     poller_deadline: int = 2 * MINUTE
     poller_required: bool = True
+    status_pages: bool = True
     web: WebSource | None = None
     limits: Limits = Limits()
