@@ -10,15 +10,19 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from timepoint import log
 from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.job import HttpPolling, Workload
 from timepoint.ledger.store import open_store
+from timepoint.poller.process import read_process_and_ledger
 from timepoint.poller.runner import Runner, Surroundings
 from timepoint.request.spec import secrets_in
 from timepoint.secret import Secret
+from timepoint.watchdog import watched
 
 LOGGER = logging.getLogger(__name__)
 
@@ -27,7 +31,10 @@ def poll_forever(work: Workload, ledger: Path, published: Path) -> int:
     """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used."""
 
     async def main(stop: asyncio.Event) -> int:
-        return await Runner(work, _surroundings(work, ledger, published)).run(stop)
+        around = _surroundings(work, ledger, published)
+        async with watched("poller") as dog:
+            cost = partial(read_process_and_ledger, ledger, lambda: dog.longest)
+            return await Runner(work, replace(around, read_process=cost)).run(stop)
 
     return _run(main)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from timepoint.poller.selfmetrics import ProcessCost
@@ -23,6 +25,19 @@ def read_process() -> ProcessCost:
     except (OSError, ValueError, IndexError):
         return ProcessCost(time.process_time())
     return ProcessCost(time.process_time(), resident, open_fds)
+
+
+def read_process_and_ledger(ledger: Path, longest_stall: Callable[[], float]) -> ProcessCost:
+    """The cost of now, with the sizes of the ledger's files, None for one that is not there."""
+    log = ledger.with_name(f"{ledger.name}-wal")
+    return replace(read_process(), longest_stall=longest_stall(), ledger_size=_size(ledger), log_size=_size(log))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def give_back_memory() -> bool:

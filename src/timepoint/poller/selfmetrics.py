@@ -49,11 +49,17 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProcessCost:
-    """What the poller's process costs: seconds of CPU, bytes, counts; None for what the system does not tell."""
+    """What the poller's process costs: seconds of CPU, bytes, counts; None for what the system does not tell.
+
+    ``longest_stall`` is how many seconds its event loop came late at worst, ``ledger_size`` and ``log_size`` are bytes.
+    """
 
     cpu_seconds: float
     resident_memory: int | None = None
     open_fds: int | None = None
+    longest_stall: float | None = None
+    ledger_size: int | None = None
+    log_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,31 @@ DECLARED: tuple[SelfMetric, ...] = (
         FamilySpec("timepoint_poller_open_fds", _GAUGE, "Open file descriptors of the poller's process."),
         (),
         _of_poller(lambda facts: facts.process.open_fds),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_poller_longest_stall_seconds",
+            _GAUGE,
+            "How late the poller's event loop came at worst since the process started. Beyond 5 s the log says where.",
+            unit="seconds",
+        ),
+        (),
+        _of_poller(lambda facts: facts.process.longest_stall),
+    ),
+    SelfMetric(
+        FamilySpec("timepoint_ledger_size_bytes", _GAUGE, "Size of the ledger's file.", unit="bytes"),
+        (),
+        _of_poller(lambda facts: facts.process.ledger_size),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_ledger_log_size_bytes",
+            _GAUGE,
+            "Size of the ledger's log (-wal). It is emptied at 64 MiB, unless somebody reads the ledger for long.",
+            unit="bytes",
+        ),
+        (),
+        _of_poller(lambda facts: facts.process.log_size),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_runs_total", _COUNTER, "Runs of the job that ended or were skipped."),

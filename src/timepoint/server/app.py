@@ -39,6 +39,7 @@ from timepoint.server.slices import slices
 from timepoint.server.status import JobStatus, Verdict, health, read_jobs, read_ledger_trouble, readiness
 from timepoint.server.web.current import CurrentWeb
 from timepoint.server.web.gate import Gate
+from timepoint.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import ssl
@@ -73,6 +74,7 @@ class App:
     clock: Clock
     web_config: CurrentWeb | None = None
     acceptor: Acceptor | None = field(init=False, default=None)
+    watchdog: Watchdog | None = field(init=False, default=None)
     started: float = field(init=False)
     _gate: Gate | None = field(init=False)
     _table: Mapping[str, Answer] = field(init=False)
@@ -278,7 +280,8 @@ class App:
         poller_up = self._poller_up(held) if self.settings.poller_required else None
         connections = self.acceptor.facts if self.acceptor is not None else None
         web_facts = self._gate.facts if self._gate is not None else None
-        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems, connections, web_facts)
+        stall = self.watchdog.longest if self.watchdog is not None else None
+        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems, connections, web_facts, stall)
         return server, read_process(self._start_time), self._python
 
 

@@ -19,6 +19,7 @@ class ServerFacts:
     """What the server knows about what it serves. ``poller_up`` is None where no poller is expected.
 
     ``rendered_at`` maps a job's name to milliseconds since the epoch; ``problems`` counts contradictions between jobs.
+    ``longest_stall`` is how many seconds the event loop came late at worst, None if nobody watched it.
     """
 
     poller_up: bool | None
@@ -27,6 +28,7 @@ class ServerFacts:
     problems: int = 0
     connections: Connections | None = None
     web: WebFacts | None = None
+    longest_stall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ EVERYTHING = ServerFacts(
     rendered_at={"a": 0},
     connections=Connections(ended={"refused": 0}),
     web=WebFacts(refused={"password": 0}),
+    longest_stall=0.0,
 )
 """Facts with which no family is missing: for the reference."""
 
@@ -87,7 +90,14 @@ def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
         MetricType.GAUGE,
         "1 if the poller gave a sign of life within --poller-deadline, else 0. Absent under timepoint serve.",
     )
+    stall = FamilySpec(
+        "timepoint_web_longest_stall_seconds",
+        MetricType.GAUGE,
+        "How late the server's event loop came at worst since the process started. Beyond 5 s the log says where.",
+        unit="seconds",
+    )
     return [
+        _family(stall, {} if server.longest_stall is None else {"": server.longest_stall}),
         _family(poller_up, {} if server.poller_up is None else {"": float(server.poller_up)}),
         _family(
             FamilySpec(

@@ -22,6 +22,7 @@ from timepoint.server.connection import ScrapeServer
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.settings import ServerSettings
 from timepoint.server.web.current import CurrentWeb
+from timepoint.watchdog import watched
 
 # How long the thread that reads snapshots may keep the interpreter from a scrape. While two jobs of 100,000 series that
 # share a family are put together, p99 of a small scrape is 10 to 24 ms with it and 40 ms with Python's own 5 ms.
@@ -54,7 +55,7 @@ async def _serve_until_told(sockets: Sequence[socket.socket], app: App) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(sockets, app):
+    async with watched("server") as app.watchdog, serving(sockets, app):
         await stop.wait()
 
 
