@@ -24,14 +24,27 @@ from timepoint.datadir import Layout
 from timepoint.ledger import sqlite
 from timepoint.poller.main import poll_forever
 
+REMOTE = "remote:"
+"""Before the name of a mutant: it is one of remote write."""
+
 LOG_LIMIT = 256 * 1024
 """The log is moved into the file when it is larger: in every second or third life instead of once in hundreds."""
+
+
+def _make_wrong(mutant: str) -> None:
+    """Makes what is forked wrong on purpose; an empty name leaves it right."""
+    if mutant.startswith(REMOTE):
+        from tests.proof.remote.mutants import FOUND_BY_KILLS
+
+        FOUND_BY_KILLS[mutant.removeprefix(REMOTE)]()
+    else:
+        mutants.apply(mutant)
 
 
 def main() -> None:
     """Forks until the standard input ends."""
     config, layout = Path(sys.argv[1]), Layout(Path(sys.argv[2]))
-    mutants.apply(sys.argv[4] if len(sys.argv) > 4 else "")
+    _make_wrong(sys.argv[4] if len(sys.argv) > 4 else "")
     sqlite.PASSIVE_ABOVE = LOG_LIMIT
     sqlite.TRUNCATE_ABOVE = 2 * LOG_LIMIT
     work = load_config(config, {}).workload

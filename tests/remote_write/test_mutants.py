@@ -2,106 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.remote_write.test_machine import SenderMachine
-from timepoint.remote_write.outbox import Pending, Settlement
-from timepoint.remote_write.reply import Reply
-from timepoint.remote_write.rules import Courier, Rows, Send, Settle, Steps
-from timepoint.remote_write.sender import Sender
-from timepoint.remote_write.slices import Ready, Screen, Slice
-
-Patch = pytest.MonkeyPatch
+from tests.remote_write.wrong_senders import MUTANTS, Patch
 
 
-def _several_of_one_series(patch: Patch) -> None:
-    """Batches of several samples of a series to a receiver without a window, as most agents send them."""
-
-    def cut(self: Screen, rows: Iterable[Pending], now: int, limit: int) -> Slice:
-        return Slice(tuple(self.ready(row) for row in rows if row.at <= now)[:limit])
-
-    patch.setattr(Screen, "cut", cut)
-
-
-def _acknowledges_first(patch: Patch) -> None:
-    """The queue forgets before the receiver has answered."""
-
-    def deliver(self: Courier, rows: Rows, now: int) -> Steps:
-        yield Settle(Settlement(acknowledged=tuple(ready.row.number for ready in rows)), rows)
-        yield Send(rows, self.version)
-
-    patch.setattr(Courier, "deliver", deliver)
-
-
-def _believes_2xx(patch: Patch) -> None:
-    """An answer to 2.0 without the headers that say what was stored is taken for a success."""
-
-    def send(self: Courier, rows: Rows, attempt: int) -> Any:
-        return (yield Send(rows, self.version, attempt))
-
-    patch.setattr(Courier, "_send", send)
-
-
-def _newest_first(patch: Patch) -> None:
-    """What came last leaves first."""
-    cut = Screen.cut
-    patch.setattr(
-        Screen, "cut", lambda self, rows, now, limit: cut(self, sorted(rows, key=lambda row: -row.at), now, limit)
-    )
-
-
-def _drops_after_some_tries(patch: Patch) -> None:
-    """A receiver that fails for long loses what it was sent, as with a limit of time on retries."""
-    part = Courier._part
-
-    def limited(self: Courier, rows: Rows, now: int) -> Any:
-        steps, sends = part(self, rows, now), 0
-        told: Any = None
-        while True:
-            try:
-                step = steps.send(told)
-            except StopIteration as end:
-                return end.value
-            sends += isinstance(step, Send)
-            if sends > 2:
-                yield Settle(Settlement(acknowledged=tuple(ready.row.number for ready in rows)))
-                return ()
-            told = yield step
-
-    patch.setattr(Courier, "_part", limited)
-
-
-def _sends_again_with_another_value(patch: Patch) -> None:
-    """A repetition does not carry the same value."""
-    exchange = Sender._exchange
-
-    async def other(self: Sender, step: Send) -> Reply:
-        if step.attempt:
-            rows = (Ready(ready.row._replace(value=ready.row.value + 1), ready.labels) for ready in step.rows)
-            step = replace(step, rows=tuple(rows))
-        return await exchange(self, step)
-
-    patch.setattr(Sender, "_exchange", other)
-
-
-MUTANTS: tuple[Callable[[Patch], None], ...] = (
-    _several_of_one_series,
-    _acknowledges_first,
-    _believes_2xx,
-    _newest_first,
-    _drops_after_some_tries,
-    _sends_again_with_another_value,
-)
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__.strip("_"))
-def test_a_mutant_is_caught(mutant: Callable[[Patch], None], monkeypatch: Patch) -> None:
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_mutant_is_caught(mutant: Callable[[Patch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks fail for a sender with this mistake."""
     mutant(monkeypatch)
     quick = settings(

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.proof.campaign import YOUNG, Campaign
+from tests.proof.nursery import REMOTE
 from tests.proof.remote.oracle import RemoteOracle
 from tests.proof.remote.proxy import FAULTS, Proxy
 from tests.proof.remote.receivers import Kind
 from tests.proof.remote.truth import METRICS, TOTAL, labels
-from tests.proof.world import STEADY
+from tests.proof.world import OVERLAP, STEADY, STEP
 from tests.remote_write.servers import Server
 
 CONFIG = """
@@ -47,6 +48,7 @@ jobs:
       late_doubled_joules_total: {type: counter, temporality: delta, help: Twice the amounts., value: $t.w}
       late_sent_joules_total:
         {type: counter, temporality: delta, help: Amounts., value: $t.v, deliver: remote_write}
+      late_sent_level_joules: {type: gauge, help: Amounts., value: $t.v, deliver: remote_write}
   firm_pods:
     source: api
     every: 200ms
@@ -136,7 +138,7 @@ class RemoteCampaign(Campaign):
         self._running.enter_context(self.proxy.running())
         self.server.start()
         self._running.callback(self.server.stop)
-        super().__init__(directory, seed, mutant=mutant)
+        super().__init__(directory, seed, mutant=f"{REMOTE}{mutant}" if mutant else "")
 
     def config(self) -> str:
         window = f", out_of_order: {self.kind.window}" if self.kind.window else ""
@@ -202,7 +204,7 @@ class RemoteCampaign(Campaign):
         self.peace_at = time.time_ns() // 1_000_000
         super().make_peace()
         stored = self.ask_receiver()
-        self.oracle.look_at_newest(stored)
+        self.oracle.look_at_newest(stored, self.peace_at // self.api.world.step - OVERLAP // STEP)
         for finding in self.proxy.findings:
             self.oracle.blame(finding)
 

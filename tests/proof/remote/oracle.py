@@ -19,13 +19,15 @@ from itertools import pairwise
 
 from tests.proof.oracle import FIRM, Oracle
 from tests.proof.remote.proxy import STALE_BITS, Key, Proxy
-from tests.proof.remote.truth import FORETOLD, LATE_TOTAL, NAME, labels, metric_and_pod, sent_in
+from tests.proof.remote.truth import FORETOLD, LATE_LEVEL, LATE_TOTAL, NAME, labels, metric_and_pod, sent_in
 from tests.proof.world import STEADY
+from timepoint.ledger.outgoing import LATE, LATE_AMOUNT
 from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import Store
 from timepoint.remote_write.outbox import Counts, DeadLetter, Outbox, Pending
 
 _ALL = 10_000_000
+_SPOILED = -5.0  # what the feed says now and then: no amount for a counter, and a level like others for a gauge
 
 
 @dataclass(slots=True)
@@ -112,10 +114,21 @@ class RemoteOracle(Oracle):
             if key in self.buried:
                 continue
             self.buried[key] = letter.reason
-            is_late = letter.reason == "late" and key[0][0][1] == LATE_TOTAL and self.proxy.is_strict
-            if not is_late and not self.proxy.is_cursed(key):
+            if not self._is_late(key, letter.reason) and not self.proxy.is_cursed(key):
                 self.blame(f"O2: {key} is a dead letter for no reason: {letter.reason}, status {letter.status}")
             self._look_at_value(key, letter.row.value)
+
+    def _is_late(self, key: Key, reason: str) -> bool:
+        """Whether a sample may be a dead letter since newer ones of its series had gone out."""
+        series, at = key
+        metric, _ = metric_and_pod(series)
+        if (metric, reason) not in {(LATE_TOTAL, LATE_AMOUNT), (LATE_LEVEL, LATE)}:
+            return False
+        if reason == LATE and not self.proxy.is_strict:
+            return False
+        return any(other > at for found, other in (*self.waiting, *self.buried) if found == series) or (
+            self.proxy.newest.get(series, 0) > at
+        )
 
     def _look_at_debts(self) -> None:
         """Every sample that is due is stored, waits or is buried; what waits is due, and has its value."""
@@ -131,6 +144,9 @@ class RemoteOracle(Oracle):
 
     def _look_at_value(self, key: Key, value: float) -> None:
         metric, pod = metric_and_pod(key[0])
+        claims = {*self.world.claims(pod, key[1] // self.world.step - 1), _SPOILED}
+        if metric == LATE_LEVEL and bits_of(value) != STALE_BITS and value not in claims:
+            self.blame(f"O4: {key} is {value}, which the API never said")
         if metric not in FORETOLD:
             return
         if bits_of(value) == STALE_BITS:
@@ -171,8 +187,16 @@ class RemoteOracle(Oracle):
                 if value < before:
                     self.blame(f"O1: {LATE_TOTAL} of pod {pod} falls from {before} to {value} at {at}")
 
-    def look_at_newest(self, stored: Mapping[Key, float]) -> None:
-        """In peace: the newest total of each pod that lives on is the API's own sum."""
+    def look_at_newest(self, stored: Mapping[Key, float], end: int) -> None:
+        """In peace: the newest total of each pod that lives on is the API's own sum, and no settled level is missing.
+
+        ``end`` is the first interval that the API may still say something new of.
+        """
+        for pod in STEADY:
+            for number in range(self.world.genesis, end):
+                key = labels(LATE_LEVEL, pod), (number + 1) * self.world.step
+                if not (key in stored or key in self.waiting or key in self.buried):
+                    self.blame(f"O2: {key} is neither stored, nor waiting, nor buried")
         for pod in STEADY:
             series = labels(LATE_TOTAL, pod)
             at = max((at for found, at in stored if found == series), default=None)

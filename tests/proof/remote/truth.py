@@ -3,8 +3,8 @@
 Owns: names, labels, instants and values. Must not know: the product, receivers, what was lost on the way.
 
 What is settled from the start goes out exactly: of each interval its end, with the running total or with the amount
-itself; a counter that adds amounts up begins with a 0 at the start of its first interval. What comes late or is revised
-is a total that nobody can foretell; of these only laws are known (``oracle``).
+itself; a counter that adds amounts up begins with a 0 at the start of its first interval. Of what comes late or is
+revised nobody can foretell what is said first; of these only laws are known (``oracle``).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ TOTAL = "firm_sent_joules_total"
 READING = "firm_sent_reading_joules_total"
 LEVEL = "firm_sent_level_joules"
 LATE_TOTAL = "late_sent_joules_total"
+LATE_LEVEL = "late_sent_level_joules"
 FORETOLD = (TOTAL, READING, LEVEL)
-METRICS = (*FORETOLD, LATE_TOTAL)
+METRICS = (*FORETOLD, LATE_TOTAL, LATE_LEVEL)
 
 
 def labels(metric: str, pod: int) -> Labels:
