@@ -6,8 +6,7 @@ Everything here runs in the worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from timepoint.backfill.leaving import settle_outgoing
@@ -16,12 +15,10 @@ from timepoint.clock import Clock
 from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.store import Store
-from timepoint.mapping.engine import RunContext
 from timepoint.model import MappedRun, Window
 from timepoint.poller.desk import LANE, JobDesk
 from timepoint.poller.journal import JobJournal
 from timepoint.poller.listing import Listing
-from timepoint.poller.origin import Material, Origin
 from timepoint.poller.report import MetricStanding, RunReport
 from timepoint.request.each.lanes import Lane
 
@@ -42,7 +39,8 @@ class ReplayDesk(JobDesk):
     ) -> ChangeSet:
         change_set = super().decide(mapped, window, fire_time, ends_run=ends_run, lane=lane)
         plan = self._plan
-        settle_outgoing(change_set, plan.job.metrics, plan.specs, plan.end if plan.meets_live else None)
+        counted = {name: plan.job.metrics[name] for name in plan.specs}
+        settle_outgoing(change_set, counted, plan.specs, plan.end if plan.meets_live else None)
         return change_set
 
     def commit_all(self, change_sets: Sequence[ChangeSet]) -> None:
@@ -95,25 +93,3 @@ class ReplayListing(Listing):
             return await super().lanes(report, deadline)
         finally:
             report.fire_time = replayed
-
-
-class ChosenOrigin:
-    """An origin whose answers hold the metrics of a plan alone."""
-
-    def __init__(self, origin: Origin, plan: JobPlan) -> None:
-        self._origin = origin
-        self._names = frozenset(plan.specs)
-
-    def busy(self) -> str:
-        return self._origin.busy()
-
-    async def ask(self, window: Window, fire_time: int, deadline: float, values: Mapping[str, str]) -> Material:
-        return await self._origin.ask(window, fire_time, deadline, values)
-
-    def keep_lanes(self, lanes: Collection[Mapping[str, str]]) -> None:
-        self._origin.keep_lanes(lanes)
-
-    def read(self, material: Material, context: RunContext) -> MappedRun:
-        mapped = self._origin.read(material, context)
-        chosen = {name: series for name, series in mapped.series.items() if name in self._names}
-        return replace(mapped, series=chosen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from timepoint.backfill.replay import TRIES, Around, Replay
 from timepoint.backfill.sharing import DEFAULT_SHARE, Exporter, SharedNotes, with_share
 from timepoint.backfill.spool import Spool
 from timepoint.backfill.state import Kept, Order, State
+from timepoint.clock import Clock
 from timepoint.errors import BackfillError
 from timepoint.job import Job
 from timepoint.ledger.store import Store, open_store
@@ -28,13 +30,17 @@ from timepoint.poller.sources import OpenFetcher, open_http
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker, Worker
 from timepoint.remote_write.outbox import Outbox
-from timepoint.remote_write.post import open_post
+from timepoint.remote_write.post import Post, open_post
 from timepoint.remote_write.spec import ReceiverSpec, check_receiver
+from timepoint.request.spec import SourceSpec
 
 SHAPES = {
     "openmetrics": Shape(openmetrics.SUFFIX, openmetrics.write_day),
     "json-lines": Shape(json_lines.SUFFIX, json_lines.write_day),
 }
+OpenPost = Callable[[SourceSpec, Clock], AbstractAsyncContextManager[Post]]
+"""Opens the way to a receiver."""
+
 _FILES = Receiver("files", is_strict=False)
 _HIDDEN = ".backfill"
 
@@ -89,6 +95,7 @@ class Loading:
     timing: Timing = field(default_factory=Timing)
     open_fetcher: OpenFetcher = open_http
     make_worker: Callable[[], Worker] = ThreadWorker
+    open_post: OpenPost = open_post
     files: DayFiles | None = None
     delivery: Delivery | None = None
 
@@ -165,7 +172,7 @@ class Loading:
     async def _opened_delivery(self, outbox: Outbox, worker: Worker) -> AsyncIterator[Delivery]:
         spec, timing = self.asked.receiver, self.timing
         assert spec is not None, "BUG: no receiver"
-        async with open_post(spec.http, timing.clock) as post:
+        async with self.open_post(spec.http, timing.clock) as post:
             self.delivery = Delivery(
                 spec, outbox, worker, post, timing.clock, added=self.asked.labels, sleep=timing.sleep
             )

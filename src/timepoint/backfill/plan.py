@@ -51,9 +51,9 @@ class Live:
 class JobPlan:
     """A job as it is replayed.
 
-    ``pieces`` touch, oldest first; each is one run. ``specs`` are the metrics as the page shows them. ``readings``
-    names those whose readings go out as they are. ``meets_live``: live polling goes on from the end. ``notes`` are
-    sentences about what is left out.
+    ``pieces`` touch, oldest first; each is one run. ``specs`` are the metrics that are loaded, as they are declared;
+    the others are counted, since the mapping gives them, and go nowhere. ``readings`` names those whose readings go out
+    as they are. ``meets_live``: live polling goes on from the end. ``notes`` are sentences about what is left out.
     """
 
     job: Job
@@ -94,7 +94,12 @@ def plan_job(job: Job, wanted: Range, live: Live, receiver: Receiver, now: int) 
     readings = frozenset(name for name, spec in specs.items() if spec.temporality is Temporality.CUMULATIVE)
     replayed = replace(
         job,
-        metrics={name: _replayed(spec, receiver, is_reading=name in readings) for name, spec in specs.items()},
+        metrics={
+            name: _replayed(spec, receiver, is_reading=name in readings)
+            if name in specs
+            else replace(spec, receivers=())
+            for name, spec in job.metrics.items()
+        },
         window=replace(job.window, overlap=0),
     )
     pieces = _pieces(replayed, start, end, _span(job, specs, wanted.span))
@@ -141,7 +146,7 @@ def _chosen(job: Job, wanted: Collection[str]) -> tuple[dict[str, MetricSpec], l
     return specs, notes
 
 
-def _replayed(spec: MetricSpec, receiver: Receiver, *, is_reading: bool) -> MetricSpec:
+def _replayed(spec: MetricSpec, receivers: tuple[Receiver, ...], *, is_reading: bool) -> MetricSpec:
     """A metric as it is counted in a backfill.
 
     A running reading goes out as it is, like a gauge: PromQL itself takes a fall for a new start, and at the seam the
@@ -149,7 +154,7 @@ def _replayed(spec: MetricSpec, receiver: Receiver, *, is_reading: bool) -> Metr
     """
     family = replace(spec.family, type=MetricType.GAUGE) if is_reading else spec.family
     temporality = None if is_reading else spec.temporality
-    return replace(spec, family=family, temporality=temporality, receivers=(receiver,), zero_first=0)
+    return replace(spec, family=family, temporality=temporality, receivers=receivers, zero_first=0)
 
 
 def _span(job: Job, specs: Mapping[str, MetricSpec], wanted: int | None) -> int:

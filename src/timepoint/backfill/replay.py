@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from timepoint.backfill.desk import ChosenOrigin, NoJournal, ReplayDesk, ReplayListing, Take
+from timepoint.backfill.desk import NoJournal, ReplayDesk, ReplayListing, Take
 from timepoint.backfill.plan import JobPlan
 from timepoint.backfill.progress import Progress
 from timepoint.clock import format_instant
@@ -100,7 +100,7 @@ class Replay:
         around = self._around
         desk = ReplayDesk(plan, around.store, around.timing.clock, self._take)
         listing = ReplayListing(plan.job, desk, around.worker, around.timing.clock, self._sources.fetchers)
-        origin = ChosenOrigin(open_origin(plan.job, self._sources.fetchers), plan)
+        origin = open_origin(plan.job, self._sources.fetchers)
         return _Replayed(plan, desk, listing, origin)
 
     async def _replay(self, jobs: Sequence[_Replayed]) -> None:
