@@ -95,9 +95,7 @@ def plan_job(job: Job, wanted: Range, live: Live, receiver: Receiver, now: int) 
     replayed = replace(
         job,
         metrics={
-            name: _replayed(spec, receiver, is_reading=name in readings)
-            if name in specs
-            else replace(spec, receivers=())
+            name: _replayed(spec, (receiver,) if name in specs else (), is_reading=name in readings)
             for name, spec in job.metrics.items()
         },
         window=replace(job.window, overlap=0),
