@@ -146,6 +146,7 @@ class WebOptions:
     systemd: bool
     telemetry_path: str
     config_file: Path | None
+    status_pages: bool = True
 
     def source(self) -> WebSource | None:
         """The web config, if there is one; the end of the command if it cannot be used."""
@@ -169,12 +170,14 @@ def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
         systemd_socket: bool,
         telemetry_path: str,
         web_config_file: Path | None,
+        status_pages: bool,
         **others: Any,
     ) -> Any:
         chosen = click.get_current_context().get_parameter_source("listen_address")
         if systemd_socket and chosen is not ParameterSource.DEFAULT:
             raise click.UsageError("--web.systemd-socket listens where its .socket unit says: leave out one of the two")
-        return command(web=WebOptions(listen_address, systemd_socket, telemetry_path, web_config_file), **others)
+        web = WebOptions(listen_address, systemd_socket, telemetry_path, web_config_file, status_pages)
+        return command(web=web, **others)
 
     address = click.option(
         "--web.listen-address",
@@ -202,7 +205,15 @@ def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="PATH",
         help="The path of the metrics.",
     )
-    return address(systemd(web_config_option(path(gathered))))
+    pages = click.option(
+        "--web.status-pages/--no-web.status-pages",
+        "status_pages",
+        default=True,
+        show_default=True,
+        help="Pages for people: jobs, runs, series, receivers, the config without credentials. "
+        "The list of jobs at / is always there.",
+    )
+    return address(systemd(web_config_option(path(pages(gathered)))))
 
 
 web_config_option: Decorator = click.option(

@@ -69,6 +69,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
         systemd=web.systemd,
         server=ServerSettings(
             telemetry_path=web.telemetry_path,
+            status_pages=web.status_pages,
             ready_requires_fresh=ready_requires == "fresh",
             poller_deadline=poller_deadline,
             web=web.source(),

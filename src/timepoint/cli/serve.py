@@ -52,6 +52,7 @@ def serve(
     log.configure(log_level, log_format)
     server = ServerSettings(
         telemetry_path=web.telemetry_path,
+        status_pages=web.status_pages,
         ready_requires_fresh=ready_requires == "fresh",
         poller_required=False,
         web=web.source(),

@@ -8,6 +8,7 @@ Every literal is masked, since it may be a credential. What an authentication ad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from timepoint.secret import MASK
 
 STARS = "***"
 
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _PLAIN = {"content-type", "accept", "accept-language", "user-agent"}
 
 
@@ -81,7 +83,12 @@ def shown_url(source: SourceSpec) -> str:
 def shown_request(request: RequestSpec) -> str:
     """Method and path of a request as the config has them, and the names in its query."""
     path, _, inline = request.path.partition("?")
-    names = [pair.partition("=")[0] for pair in inline.split("&") if "=" in pair]
-    names += [name for name, _ in request.params]
-    query = f"?{'&'.join(f'{name}={STARS}' for name in names)}" if names else ""
+    pairs = [(name, value) for name, equals, value in (pair.partition("=") for pair in inline.split("&")) if equals]
+    told = [f"{name}={_template(value)}" for name, value in (*pairs, *request.params)]
+    query = f"?{'&'.join(told)}" if told else ""
     return Redactor(text.reveal() for text in request.hidden).mask(f"{request.method} {path or '/'}{query}")
+
+
+def _template(text: str) -> str:
+    rest, count = _PLACEHOLDER.subn("", text)
+    return text if count and not any(map(str.isalnum, rest)) else STARS
