@@ -7,6 +7,7 @@ Must not know: what stands in the files.
     ledger.sqlite              the ledger
     quarantine/<time>/         what an operator had moved aside; never read again
     published/                 one checksummed file per job: what it shows
+    errands/                   what a command asks of the exporter that runs
 
 The lock belongs to the open file, which forked processes share: it is free when the last of them has ended, by whatever
 means, and never by deleting a file.

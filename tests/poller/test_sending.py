@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,53 +12,20 @@ from typing import Any
 import pytest
 
 from tests.poller.jobs import http_job
+from tests.poller.receiving import Wire
 from tests.poller.stage import Stage
-from tests.remote_write.building import Fault, spec
-from tests.remote_write.receiver import Receiver
-from timepoint.clock import HOUR, MINUTE, SECOND, Clock
+from tests.remote_write.building import spec
+from timepoint.clock import HOUR, MINUTE, SECOND
 from timepoint.exposition.publish import POLLER, read_published, snapshot_path
 from timepoint.job import Workload
 from timepoint.log import _FIELDS
 from timepoint.model import MetricType
 from timepoint.poller.runner import Runner
 from timepoint.remote_write.outbox import OutSeries, Version
-from timepoint.remote_write.post import Post
 from timepoint.remote_write.reply import Reply
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.spec import SourceSpec
 from timepoint.testing import MemoryStore, fake_surroundings
-
-
-class Wire:
-    """The way to receivers in memory, by name. ``fault`` may answer, or raise, in the place of all of them."""
-
-    def __init__(self, *names: str) -> None:
-        self.receivers = {name: Receiver() for name in names}
-        self.fault: Fault = lambda number: None
-        self.open = 0
-        self.count = 0
-
-    @contextlib.asynccontextmanager
-    async def __call__(self, source: SourceSpec, clock: Clock) -> AsyncIterator[Post]:
-        self.open += 1
-        try:
-            yield _Way(self, source.name, clock)
-        finally:
-            self.open -= 1
-
-
-class _Way:
-    def __init__(self, wire: Wire, name: str, clock: Clock) -> None:
-        self._wire, self._name, self._clock = wire, name, clock
-
-    async def send(self, body: bytes, headers: Any) -> Reply:
-        wire = self._wire
-        wire.count += 1
-        reply = wire.fault(wire.count)
-        if reply is None:
-            answer = wire.receivers[self._name].hear(body, headers)
-            reply = Reply(answer.status, said_at=self._clock.now())
-        return replace(reply, came_at=self._clock.monotonic())
 
 
 class SendingStage(Stage):

@@ -32,6 +32,7 @@ _COMMANDS = {
     "poll": "timepoint.cli.poll:poll",
     "serve": "timepoint.cli.serve:serve",
     "backfill": "timepoint.cli.backfill:backfill",
+    "outbox": "timepoint.cli.outbox:outbox",
     "doctor": "timepoint.cli.doctor:doctor",
     "scrape-config": "timepoint.cli.scrape_config:scrape_config",
     "rules": "timepoint.cli.rules:rules",

@@ -15,5 +15,6 @@ Read in this order:
     outbox_rows, sqlite_outbox, memory_outbox   the queues of remote write
     source_rows the requests to a source: its last one, and those of its quotas
     sqlite      a durable file: open, migrate, transact, checkpoint
-    reading, beginnings, invariants, examine, transfer      looking at a ledger from outside, and moving it as text
+    reading, reading_queues     looking at a ledger, and at its queues, from outside
+    beginnings, invariants, examine, transfer   what must be true of it, and moving it as text
 """

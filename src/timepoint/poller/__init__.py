@@ -12,6 +12,7 @@ Read in this order:
     desk, page, worker  a job's lanes, ledger and page, kept in step in one thread
     settled, guard, freshness       what of an answer is final, whether it is believed; how fresh what is shown is
     sources, sending    the gate and the fetcher of each source; the sender to each receiver
+    errands             what a command asks of the exporter that runs
     recent, telling, journal                        what a job tells the status pages
     report, tally, selfmetrics, source_metrics      what runs came to, as log line, status and metrics
     timing, job_loop, runner, main  waiting, one job over time, all of them, the process

@@ -35,6 +35,7 @@ from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_metrics
+from timepoint.poller.errands import DIRECTORY
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.job_loop import JobLoop, log_anew
 from timepoint.poller.journal import JobJournal, series_limit, write_config
@@ -139,7 +140,10 @@ class Runner:
         tasks = [asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}") for loop in loops]
         tasks.append(asyncio.create_task(self._beat_forever(), name="heartbeat"))
         tasks.append(asyncio.create_task(self._prune_forever(), name="prune"))
-        tasks += (asyncio.create_task(serving, name="sender") for serving in self._sending.loops())
+        tasks += (
+            asyncio.create_task(serving, name="sender")
+            for serving in self._sending.loops(self._around.published.parent / DIRECTORY)
+        )
         await stop.wait()
         log.event(LOGGER, logging.DEBUG, "poller_stopping")
         for task in tasks:

@@ -17,15 +17,18 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from timepoint import log
 from timepoint.clock import Clock, format_duration
 from timepoint.errors import StoreError
 from timepoint.ledger.store import Store
+from timepoint.poller.errands import tidy, waiting
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import Worker
 from timepoint.remote_write.facts import SenderFacts, State
+from timepoint.remote_write.letters import Choice, revive_some
 from timepoint.remote_write.outbox import Queues
 from timepoint.remote_write.post import Post, open_post
 from timepoint.remote_write.sender import Sender
@@ -39,6 +42,7 @@ OpenPost = Callable[[SourceSpec, Clock], AbstractAsyncContextManager[Post]]
 
 _AFTER_BUG = 60.0
 _LOOK_EVERY = 10.0
+_ERRANDS_EVERY = 2.0
 _WELL = frozenset({State.IDLE, State.SENDING})
 _LEVELS = {State.RETRYING: logging.WARNING}
 
@@ -75,6 +79,7 @@ class Sending:
         self._senders: dict[str, Sender] = {}
         self._make: dict[str, Callable[[], Sender]] = {}
         self._look: Callable[[], Awaitable[None]]
+        self._revive: Callable[[Choice, int], Awaitable[tuple[int, int | None]]]
 
     async def open(self, store: Store, worker: Worker, stack: AsyncExitStack) -> None:
         """Makes a sender for each receiver; the stack closes their connections. Raises StoreError."""
@@ -84,6 +89,7 @@ class Sending:
             self._make[spec.name] = partial(self._made, spec, facts, partial(Sender, spec, outbox, worker, post, clock))
             self._senders[spec.name] = self._make[spec.name]()
         self._look = lambda: worker.do(partial(self._count, outbox))
+        self._revive = lambda choice, after: worker.do(partial(revive_some, outbox, choice, after))
         await self._look()  # what waits is shown before anything is sent
 
     def _count(self, outbox: Queues) -> None:
@@ -104,9 +110,37 @@ class Sending:
         for sender in self._senders.values():
             sender.wake()
 
-    def loops(self) -> list[Coroutine[Any, Any, None]]:
-        """What serves the receivers until it is cancelled."""
-        return [self._look_forever(), *(self._serve(name) for name in self._senders)] if self._senders else []
+    def loops(self, errands: Path) -> list[Coroutine[Any, Any, None]]:
+        """What serves the receivers until it is cancelled. ``errands`` is where commands leave what they want done."""
+        if not self._senders:
+            return []
+        return [self._run_errands(errands), self._look_forever(), *(self._serve(name) for name in self._senders)]
+
+    async def _run_errands(self, directory: Path) -> None:
+        """Does what commands ask for while the ledger is ours."""
+        while True:
+            await self._timing.sleep(_ERRANDS_EVERY)
+            for errand in waiting(directory):
+                revived, error = 0, ""
+                try:
+                    after: int | None = 0
+                    while after is not None:
+                        some, after = await self._revive(errand.choice, after)
+                        revived += some
+                except StoreError as raised:
+                    error = str(raised)
+                log.event(
+                    LOGGER,
+                    logging.ERROR if error else logging.INFO,
+                    "letters_wait_again",
+                    receiver=errand.choice.receiver,
+                    samples=revived,
+                    error=error or None,
+                )
+                with contextlib.suppress(OSError):  # who asked waits no longer, and looks himself
+                    errand.close(revived, error)
+                self.wake()
+            tidy(directory, self._timing.clock.now() / 1000)
 
     async def _look_forever(self) -> None:
         """A sender that waits for its receiver does not see what joins its queue meanwhile."""

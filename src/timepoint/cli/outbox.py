@@ -1,0 +1,286 @@
+"""``timepoint outbox``: what waits for receivers of remote write, and what was given up.
+
+Owns: the options of the commands and their words. Must not know: how queues are kept or changed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from timepoint.cli.options import Decorator, told_plainly
+from timepoint.clock import SystemClock, format_duration, format_instant
+
+if TYPE_CHECKING:
+    from timepoint.doctor.outbox import QueueReport
+    from timepoint.remote_write.letters import Choice
+    from timepoint.remote_write.outbox import Queues
+
+_data_dir: Decorator = click.argument(
+    "data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DATA_DIR"
+)
+_format: Decorator = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How it is written.",
+)
+_receiver: Decorator = click.option("--receiver", required=True, metavar="NAME", help="The receiver.")
+_reason: Decorator = click.option("--reason", default="", metavar="WORD", help="Only letters with this reason.")
+
+
+@click.group("outbox")
+def outbox() -> None:
+    """Show what waits for receivers of remote write, and what was given up and why.
+
+    DATA_DIR is the data directory of the exporter, which may run meanwhile.
+
+    \b
+    Examples:
+      timepoint outbox list /var/lib/timepoint
+      timepoint outbox explain /var/lib/timepoint --receiver central
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+
+
+@outbox.command("list")
+@_data_dir
+@click.option("--receiver", "receivers", multiple=True, metavar="NAME", help="This one alone; may be given again.")
+@click.option("--dead", is_flag=True, help="List dead letters, the oldest first, instead of queues.")
+@click.option("--pending", is_flag=True, help="List samples that wait, in the order in which they leave.")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0 for all.")
+@_format
+def list_(
+    data_dir: Path,
+    receivers: tuple[str, ...],
+    dead: bool,  # noqa: FBT001 - click gives it
+    pending: bool,  # noqa: FBT001 - click gives it
+    limit: int,
+    format_: str,
+) -> None:
+    """List the queues: what waits, what was sent, what was given up.
+
+    \b
+    Examples:
+      timepoint outbox list /var/lib/timepoint
+      timepoint outbox list /var/lib/timepoint --receiver central --dead
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint.doctor.outbox import opened, read_queues
+    from timepoint.remote_write.letters import Choice
+
+    if dead and pending:
+        raise click.UsageError("--dead and --pending exclude each other")
+    with told_plainly():
+        reports = read_queues(data_dir, receivers)
+        if not (dead or pending):
+            _print(reports, format_)
+            return
+        with opened(data_dir) as queues:
+            for name in [report.name for report in reports]:
+                entries = _entries(queues, Choice(name), is_dead=dead)
+                for entry in itertools.islice(entries, limit or None):
+                    click.echo(json.dumps({"receiver": name, **entry}) if format_ == "json" else _row(name, entry))
+
+
+@outbox.command("explain")
+@_data_dir
+@click.option("--receiver", "receivers", multiple=True, metavar="NAME", help="This one alone; may be given again.")
+@click.option("--number", type=int, metavar="NUMBER", help="One dead letter, by its number; needs --receiver.")
+@_format
+def explain(data_dir: Path, receivers: tuple[str, ...], number: int | None, format_: str) -> None:
+    """Say what state each receiver is in, why samples were given up, and what to do about it.
+
+    \b
+    Examples:
+      timepoint outbox explain /var/lib/timepoint
+      timepoint outbox explain /var/lib/timepoint --receiver central --number 17
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint.doctor.outbox import read_queues
+
+    if number is not None and len(receivers) != 1:
+        raise click.UsageError("--number needs one --receiver")
+    with told_plainly():
+        if number is not None:
+            _explain_letter(data_dir, receivers[0], number, format_)
+            return
+        reports = read_queues(data_dir, receivers)
+    if format_ == "json":
+        _print(reports, format_)
+        return
+    for line in itertools.chain.from_iterable(map(_explained, reports)):
+        click.echo(line)
+
+
+@outbox.command("retry")
+@_data_dir
+@_receiver
+@_reason
+@click.option("--number", "numbers", type=int, multiple=True, metavar="NUMBER", help="This letter; may be given again.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters of the receiver.")
+def retry(
+    data_dir: Path,
+    receiver: str,
+    reason: str,
+    numbers: tuple[int, ...],
+    all_: bool,  # noqa: FBT001 - click gives it
+) -> None:
+    """Make dead letters wait again, in their place in the order.
+
+    An exporter that runs is asked to do it, and does within seconds. What a receiver still cannot take becomes a dead
+    letter once more.
+
+    \b
+    Examples:
+      timepoint outbox retry /var/lib/timepoint --receiver central --reason full
+      timepoint outbox retry /var/lib/timepoint --receiver central --number 17 --number 18
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint.doctor.outbox import retry as make_wait
+    from timepoint.remote_write.letters import Choice
+
+    if not (reason or numbers or all_):
+        raise click.UsageError("say which letters: --reason, --number or --all")
+    with told_plainly():
+        count = make_wait(data_dir, Choice(receiver, reason, numbers))
+    click.echo(f"{count} {'sample waits' if count == 1 else 'samples wait'} for {receiver} again")
+
+
+@outbox.command("export")
+@_data_dir
+@_receiver
+@_reason
+@click.option("--pending", is_flag=True, help="What waits, instead of dead letters.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["openmetrics", "victoriametrics", "json"]),
+    default="openmetrics",
+    show_default=True,
+    help="For promtool tsdb create-blocks-from, for /api/v1/import, or all that is known as lines of JSON.",
+)
+@click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    metavar="FILE",
+    help="Write to FILE instead of standard output.",
+)
+def export(
+    data_dir: Path,
+    receiver: str,
+    reason: str,
+    pending: bool,  # noqa: FBT001 - click gives it
+    format_: str,
+    output: IO[str],
+) -> None:
+    """Write the samples of dead letters, to be loaded by another way. Nothing is taken away.
+
+    Amounts of counters that came late (late_amount) are left out but for --format json: the next total has them.
+
+    \b
+    Examples:
+      timepoint outbox export /data --receiver central > lost.om
+      promtool tsdb create-blocks-from openmetrics lost.om blocks
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint.doctor.outbox import opened
+    from timepoint.remote_write.letters import Choice
+
+    if pending and reason:
+        raise click.UsageError("what waits has no reason yet: leave --reason or --pending out")
+    with told_plainly(), opened(data_dir) as queues:
+        for line in _exported(queues, Choice(receiver, reason), format_, pending=pending):
+            output.write(line)
+
+
+def _entries(queues: Queues, choice: Choice, *, is_dead: bool) -> Iterator[dict[str, Any]]:
+    from timepoint.doctor.outbox import letter_json, letters, sample_json, waiting
+
+    if is_dead:
+        return map(letter_json, letters(queues, choice))
+    return map(sample_json, waiting(queues, choice.receiver))
+
+
+def _exported(queues: Queues, choice: Choice, format_: str, *, pending: bool) -> Iterator[str]:
+    from timepoint.doctor.outbox import json_lines, letters, of_a_time, openmetrics, waiting
+
+    if format_ == "json":
+        yield from (json.dumps(entry) + "\n" for entry in _entries(queues, choice, is_dead=not pending))
+        return
+    rows = waiting(queues, choice.receiver) if pending else of_a_time(letters(queues, choice))
+    yield from (openmetrics if format_ == "openmetrics" else json_lines)(rows)
+
+
+def _explain_letter(data_dir: Path, receiver: str, number: int, format_: str) -> None:
+    from timepoint.doctor.outbox import letter_json, letters, opened
+    from timepoint.remote_write.letters import MEANINGS, Choice
+
+    with opened(data_dir) as queues:
+        letter = next(letters(queues, Choice(receiver, numbers=(number,))), None)
+    if letter is None:
+        raise click.UsageError(f"{receiver} has no dead letter {number}: see timepoint outbox list --dead")
+    entry = letter_json(letter)
+    meaning = MEANINGS.get(letter.reason)
+    if format_ == "json":
+        click.echo(json.dumps({**entry, **(meaning._asdict() if meaning else {})}, indent=2))
+        return
+    click.echo(f"{entry['series']} {entry['value']} at {entry['time']}, given up at {entry['given_up']}")
+    click.echo(f"  reason: {letter.reason}" + (f": {meaning.why}" if meaning else ""))
+    if letter.status is not None:
+        click.echo(f"  the receiver answered {letter.status}: {letter.text}")
+    if meaning:
+        click.echo(f"  what to do: {meaning.do}")
+
+
+def _print(reports: list[QueueReport], format_: str) -> None:
+    if format_ == "json":
+        click.echo(json.dumps([report.as_json() for report in reports], indent=2))
+        return
+    if not reports:
+        click.echo("no receiver has a queue here")
+    for report in reports:
+        click.echo(_summary(report))
+
+
+def _summary(report: QueueReport) -> str:
+    counts = report.counts
+    waits = f"{counts.pending} waiting"
+    if counts.oldest is not None:
+        age = max(0, SystemClock().now() - counts.oldest) // 1000 * 1000
+        waits += f", the oldest of {format_instant(counts.oldest)} ({format_duration(age)} old)"
+    parked = f", {counts.parked} of them parked" if counts.parked else ""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
+    dead = f"{counts.dead} dead" + (f" ({reasons})" if reasons else "")
+    state = f"; {report.sender['state']}" if report.sender else "; no exporter runs"
+    return f"{report.name}: {waits}{parked}; {counts.acknowledged} sent; {dead}{state}"
+
+
+def _explained(report: QueueReport) -> Iterator[str]:
+    from timepoint.remote_write.letters import MEANINGS
+
+    yield _summary(report)
+    sender = report.sender
+    if sender is not None:
+        why = f": {sender['why']}" if sender["why"] else ""
+        yield f"  {sender['state']} since {format_instant(sender['since'])}{why}"
+        yield from (f"  {warning}" for warning in sender["warnings"])
+        yield f"  sent to {sender['url']}, version {sender['version'] or 'not known yet'} of remote write"
+    for reason, count in report.reasons.items():
+        meaning = MEANINGS.get(reason)
+        yield f"  {reason} {count}: {meaning.why}" if meaning else f"  {reason} {count}"
+        if meaning:
+            yield f"    {meaning.do}"
+    lost = report.counts.dead - report.counts.letters
+    if lost > 0:
+        yield f"  of {lost} of the dead only the number is kept"
+
+
+def _row(receiver: str, entry: dict[str, Any]) -> str:
+    why = f"  {entry['reason']}" if "reason" in entry else ""
+    status = f" {entry['status']}" if entry.get("status") is not None else ""
+    said = f": {entry['said']}" if entry.get("said") else ""
+    return f"{receiver}  {entry['number']}  {entry['time']}  {entry['series']} {entry['value']}{why}{status}{said}"
