@@ -26,7 +26,7 @@ SAYING = {"add", "add_new", "_add", "_say", "_stop", "refuse"}
 
 @pytest.mark.parametrize("path", bad_files(), ids=lambda path: path.stem)
 def test_messages(path: Path) -> None:
-    """A bad config gets exactly the message that stands beside it (A24, C3)."""
+    """A bad config gets exactly the message that stands beside it (A24, A29, C3)."""
     assert said_about(path) == path.with_suffix(".out").read_text(encoding="utf-8")
 
 

@@ -181,3 +181,22 @@ async def test_a_proxy_that_wants_a_password_holds() -> None:
         async with open_post(source, SystemClock()) as post:
             reply = await post.send(BODY, HEADERS[Version.V1])
     assert (reply.status, meaning(reply)) == (407, Meaning.HELD)
+
+
+async def test_a13_the_environment_changes_no_route_to_a_receiver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A13: neither a proxy nor the credentials of a .netrc are taken from the environment."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login canary password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with serving(answer("204 No Content")) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        ((reply,), wire) = await exchange(answer("204 No Content"))
+    assert reply.status == 204
+    assert proxy.received == []
+    assert "authorization" not in wire.received[0].headers

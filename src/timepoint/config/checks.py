@@ -101,6 +101,7 @@ class Check(StrEnum):
     MISSING_FILE = "missing_file"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a word for a check
     CLEARTEXT = "cleartext"
+    UNVERIFIED = "unverified"
     PLAIN_CREDENTIAL = "plain_credential"
     TIMEOUT = "timeout"
     WINDOW_UNUSED = "window_unused"
@@ -123,6 +124,7 @@ _WARNINGS = frozenset(
         Check.MISSING_FILE,
         Check.REFRESH_TOKEN,
         Check.CLEARTEXT,
+        Check.UNVERIFIED,
         Check.PLAIN_CREDENTIAL,
         Check.TIMEOUT,
         Check.WINDOW_UNUSED,

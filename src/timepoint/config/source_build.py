@@ -56,6 +56,12 @@ AUTH_BUILDERS: dict[str, Callable[[SourceBuilder, Any, Where], AuthSpec]] = {
 }
 
 
+UNVERIFIED = (
+    "any certificate is accepted: whoever stands between can read the credentials and change the answers; "
+    "name the certificate's authority in ca_file instead"
+)
+
+
 class SourceBuilder:
     """Builds the sources of one file. Relative paths of files are relative to ``directory``.
 
@@ -279,6 +285,8 @@ class SourceBuilder:
         if bool(shape.cert_file) != bool(shape.key_file):
             given, lacking = ("cert_file", "key_file") if shape.cert_file else ("key_file", "cert_file")
             self.findings.add(Check.TLS_PAIR, (*where, given), f"{given} needs {lacking}")
+        if shape.insecure_skip_verify:
+            self.findings.add(Check.UNVERIFIED, (*where, "insecure_skip_verify"), UNVERIFIED)
         return TlsSpec(
             ca_file=self._file(shape.ca_file, (*where, "ca_file")),
             cert_file=self._file(shape.cert_file, (*where, "cert_file")),
