@@ -20,14 +20,18 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from timepoint.clock import SystemClock
 from timepoint.datadir import DataDirectory, Layout
+from timepoint.errors import ConfigError
 from timepoint.job import Workload
 from timepoint.log import event
 from timepoint.poller import main as poller
+from timepoint.poller.reloads import Reloads
 from timepoint.server.listening import Address, ListenAddress, UnixAddress, listening, systemd_sockets
 from timepoint.server.serve import serve
 from timepoint.server.settings import ServerSettings
 from timepoint.supervisor import Child, supervise
+from timepoint.switchboard import POLLER, SERVER, Switchboard
 from timepoint.version import __version__
 
 LOGGER = logging.getLogger(__name__)
@@ -46,20 +50,28 @@ class LaunchSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
 
 
-def launch(work: Workload, settings: LaunchSettings, beside: Sequence[Child] = ()) -> int:
+def launch(
+    work: Workload, settings: LaunchSettings, beside: Sequence[Child] = (), *, load: poller.Load | None = None
+) -> int:
     """Runs the exporter until SIGTERM or SIGINT; the exit code of the program.
 
-    ``beside`` are further processes that live and end with it. Must be called with one thread and no running event
-    loop. Raises DataDirectoryError (InUseError if another exporter has the directory) and ListenError; nothing was
-    started then.
+    ``beside`` are further processes that live and end with it. ``load`` reads the config anew when a reload is asked
+    for, or takes the bytes that a process is to go on with; without it nothing is reloaded. Must be called with one
+    thread and no running event loop. Raises DataDirectoryError (InUseError if another exporter has the directory) and
+    ListenError; nothing was started then.
     """
     leave_no_core()
     with DataDirectory(settings.data_dir) as data, open_sockets(settings) as bound:
         sockets = [sock for _, sock in bound]
         announce(settings, [address for address, _ in bound], len(work.jobs))
-        serving = Child("server", lambda: serve_jobs(work, data.layout, sockets, settings.server))
-        polling = Child("poller", lambda: poll_jobs(work, data.layout, sockets))
-        return supervise([serving, polling, *beside])
+        if load is None:
+            serving = Child("server", lambda: serve_jobs(work, data.layout, sockets, settings.server))
+            polling = Child("poller", lambda: poll_jobs(work, data.layout, sockets))
+            return supervise([serving, polling, *beside])
+        board = Switchboard([job.name for job in work.jobs], SystemClock())
+        serving = Child(SERVER, lambda: serve_in_force(board, data.layout, sockets, settings.server))
+        polling = Child(POLLER, lambda: poll_in_force(work, load, board, data.layout, sockets))
+        return supervise([serving, polling, *beside], aside=board)
 
 
 def serve_only(work: Workload, settings: LaunchSettings) -> int:
@@ -135,8 +147,41 @@ def serve_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket],
     return serve(sockets, layout.published, [job.name for job in work.jobs], settings)
 
 
-def poll_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket]) -> int:
+def serve_in_force(
+    board: Switchboard, layout: Layout, sockets: Sequence[socket.socket], settings: ServerSettings
+) -> int:
+    """The main of the server process where the config may have been reloaded."""
+    return serve(sockets, layout.published, board.in_force.jobs, settings, board.asking_end())
+
+
+def poll_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket], reloads: Reloads | None = None) -> int:
     """The main of the poller process."""
     for sock in sockets:
         sock.close()  # the server's; the poller must not keep the port
-    return poller.poll_forever(work, layout.ledger, layout.published)
+    return poller.poll_forever(work, layout.ledger, layout.published, reloads)
+
+
+def _load_again(load: poller.Load, raw: bytes) -> Workload:
+    """What is in force; if it can run no longer, what stands in the file now. Raises ConfigError."""
+    for source in (raw, None):
+        try:
+            return load(source).work
+        except ConfigError as error:  # it was good: what it names, such as a file with a credential, must be gone
+            event(LOGGER, logging.ERROR, "config_unusable", error=error, kept=False)
+            if source is None:
+                raise
+    raise AssertionError("BUG: neither read nor refused")
+
+
+def poll_in_force(
+    first: Workload, load: poller.Load, board: Switchboard, layout: Layout, sockets: Sequence[socket.socket]
+) -> int:
+    """The main of the poller process where the config may have been reloaded: it begins with what is in force."""
+    work, raw = first, board.in_force.raw
+    if raw is not None:
+        try:
+            work = _load_again(load, raw)
+        except ConfigError:  # both are told of
+            return 1
+    reloads = poller.FileReloads(board.asked_end(), load, board.in_force.facts)
+    return poll_jobs(work, layout, sockets, reloads)

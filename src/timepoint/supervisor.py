@@ -1,7 +1,7 @@
 """The parent process: forks the children, starts the dead again, ends all of them.
 
 Owns: forking, signals, back-off, the end, and that no child outlives its parent.
-Must not know: what a child does, sockets, the event loop.
+Must not know: what a child does, what a reload is, sockets, the event loop.
 
 The parent has neither threads nor an event loop, so that it can fork a child again, at any time, from the same clean
 state; that is why a user's functions need not be imported anew. What the children share (the listening socket, the lock
@@ -10,7 +10,8 @@ of the data directory) is opened before and inherited.
 - A child that ends, with any exit code, is started again after 1 s, doubling to 30 s; a child that lived for a minute
   begins at 1 s again.
 - SIGTERM or SIGINT: every child gets SIGTERM; who still lives 4.5 s later gets SIGKILL, and so does everybody at a
-  second signal, half a second or more after the first. SIGHUP does nothing, neither here nor in a child.
+  second signal, half a second or more after the first. SIGHUP asks whoever sits aside for a reload of the config, and
+  does nothing in a child.
 - The parent alone holds the write end of a pipe. When it dies, by whatever means, the kernel closes that end, and a
   thread in each child that waits for it ends the child at once. A child needs no care: nothing that it holds is lost.
 - As process 1 of a container it has handlers of its own (the kernel ignores signals to process 1 without them) and
@@ -27,10 +28,10 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from timepoint import log
 from timepoint.clock import Clock, SystemClock
@@ -52,6 +53,41 @@ class Child:
 
     name: str
     main: Callable[[], int]
+
+
+class Aside(Protocol):
+    """Who hears in the parent what children say, and what SIGHUP asks for. Nothing that it does may take long."""
+
+    @property
+    def wants(self) -> str | None:
+        """The name of a child that does not live and should be started at once."""
+        ...
+
+    def before_fork(self, child: str) -> None:
+        """A child is about to be started. Raises OSError if it cannot be."""
+        ...
+
+    def in_child(self) -> None:
+        """This process is the child now."""
+        ...
+
+    def after_fork(self, child: str, *, lives: bool) -> None:
+        """The child was started, or could not be."""
+        ...
+
+    def ended(self, child: str, how: str) -> None: ...
+
+    def descriptors(self) -> Collection[int]:
+        """What the parent is to wait for."""
+        ...
+
+    def hear(self, descriptor: int) -> None:
+        """One of the descriptors has become readable."""
+        ...
+
+    def ask(self) -> None:
+        """SIGHUP came."""
+        ...
 
 
 @dataclass(slots=True)
@@ -80,7 +116,13 @@ class _Life:
     start_at: float = 0.0
 
 
-def supervise(children: Sequence[Child], *, clock: Clock | None = None, stop_within: float = STOP_WITHIN) -> int:
+def supervise(
+    children: Sequence[Child],
+    *,
+    aside: Aside | None = None,
+    clock: Clock | None = None,
+    stop_within: float = STOP_WITHIN,
+) -> int:
     """Runs the children until SIGTERM or SIGINT; the exit code: 0 when all ended by themselves, 1 when one was killed.
 
     Must be called from a process with one thread and without a running event loop.
@@ -89,7 +131,7 @@ def supervise(children: Sequence[Child], *, clock: Clock | None = None, stop_wit
         raise AssertionError("BUG: the supervisor forks and must be the only thread of its process")
     gc.collect()
     gc.freeze()  # what exists now is never freed: the collector of a child shall not copy its pages
-    supervisor = _Supervisor(children, clock or SystemClock(), stop_within)
+    supervisor = _Supervisor(children, aside, clock or SystemClock(), stop_within)
     try:
         return supervisor.run()
     finally:
@@ -100,9 +142,9 @@ def supervise(children: Sequence[Child], *, clock: Clock | None = None, stop_wit
 class _Supervisor:
     """The loop of the parent: wakes up for signals and for children whose pause is over."""
 
-    def __init__(self, children: Sequence[Child], clock: Clock, stop_within: float) -> None:
+    def __init__(self, children: Sequence[Child], aside: Aside | None, clock: Clock, stop_within: float) -> None:
         self.lives = [_Life(child) for child in children]
-        self.pid = os.getpid()
+        self.aside = aside
         self.clock = clock
         self.stop_within = stop_within
         self.kill_at: float | None = None  # set once the end has begun
@@ -126,17 +168,22 @@ class _Supervisor:
         while True:
             now = self.clock.monotonic()
             if self.kill_at is None:
+                wanted = self.aside.wants if self.aside is not None else None
                 for life in self.lives:
-                    if life.pid is None and life.start_at <= now:
+                    if life.pid is None and (life.start_at <= now or life.child.name == wanted):
                         self._start(life)
             elif all(life.pid is None for life in self.lives):
                 log.event(LOGGER, logging.INFO, "stopped", killed=self.killed)
                 return int(self.killed)
             elif now >= self.kill_at and not self.killed:
                 self._kill("the children did not end in time")
-            select.select([self.wake_read], [], [], self._timeout(now))
+            ends = self.aside.descriptors() if self.aside is not None else ()
+            readable, _, _ = select.select([self.wake_read, *ends], [], [], self._timeout(now))
             for number in self._signals():
                 self._handle(number)
+            for descriptor in readable:
+                if self.aside is not None and descriptor != self.wake_read:
+                    self.aside.hear(descriptor)
             self._reap()
 
     def _timeout(self, now: float) -> float | None:
@@ -152,6 +199,8 @@ class _Supervisor:
             return b""
 
     def _handle(self, number: int) -> None:
+        if number == signal.SIGHUP and self.kill_at is None:
+            self._ask_for_reload()
         if number not in _STOPS:
             return
         name = signal.Signals(number).name
@@ -163,6 +212,13 @@ class _Supervisor:
         log.event(LOGGER, logging.INFO, "stopping", signal=name)
         self.kill_at = self.clock.monotonic() + self.stop_within
         self._send(signal.SIGTERM)
+
+    def _ask_for_reload(self) -> None:
+        if self.aside is not None:
+            self.aside.ask()
+            return
+        why = "only timepoint run has a config to reload; start this exporter again to change its jobs"
+        log.event(LOGGER, logging.WARNING, "reload_ignored", reason=why)
 
     def _kill(self, reason: str) -> None:
         names = ",".join(life.child.name for life in self.lives if life.pid is not None)
@@ -194,6 +250,8 @@ class _Supervisor:
         if self.kill_at is not None:
             log.event(LOGGER, logging.DEBUG, "child_ended", child=life.child.name, pid=pid, how=how)
             return
+        if self.aside is not None:
+            self.aside.ended(life.child.name, how)
         pause = life.backoff.after(now - life.started_at)
         life.start_at = now + pause
         log.event(LOGGER, logging.ERROR, "child_died", child=life.child.name, pid=pid, how=how, restart_in=pause)
@@ -202,19 +260,24 @@ class _Supervisor:
         # A signal between fork and the child's own handlers would be written into the parent's wake-up pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         _flush()
+        name, pid = life.child.name, -1
         try:
+            if self.aside is not None:
+                self.aside.before_fork(name)
             pid = os.fork()
-        except OSError as error:  # no process or no memory left: for a while, one hopes
+        except OSError as error:  # no process, file or memory left: for a while, one hopes
             life.start_at = self.clock.monotonic() + life.backoff.after(0)
-            log.event(LOGGER, logging.ERROR, "child_not_started", child=life.child.name, error=error)
+            log.event(LOGGER, logging.ERROR, "child_not_started", child=name, error=error)
             return
         finally:
-            if os.getpid() == self.pid:
+            if pid != 0:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+                if self.aside is not None:
+                    self.aside.after_fork(name, lives=pid > 0)
         if pid == 0:
             self._be(life.child)
         life.pid, life.started_at = pid, self.clock.monotonic()
-        log.event(LOGGER, logging.INFO, "child_started", child=life.child.name, pid=pid)
+        log.event(LOGGER, logging.INFO, "child_started", child=name, pid=pid)
 
     def _be(self, child: Child) -> NoReturn:
         """The whole life of a child process. Never comes back into the parent's code."""
@@ -225,6 +288,8 @@ class _Supervisor:
                 signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
             for fd in (self.alive_write, self.wake_read, self.wake_write):
                 os.close(fd)
+            if self.aside is not None:
+                self.aside.in_child()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
             threading.Thread(target=_end_with_parent, args=(self.alive_read,), name="parent", daemon=True).start()
             code = child.main()

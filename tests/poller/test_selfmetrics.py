@@ -37,6 +37,7 @@ def test_every_name_says_whose_it_is() -> None:
             (
                 *("timepoint_job_", "timepoint_poller_", "timepoint_ledger_", "timepoint_build_", "timepoint_source_"),
                 *("timepoint_remote_write_", "prometheus_remote_storage_"),
+                "timepoint_config_",
             )
         )
 

@@ -90,7 +90,8 @@ class Replay:
         """All of it. Raises BackfillError if a piece fails for good, StoreError, DataDirectoryError."""
         around = self._around
         async with AsyncExitStack() as stack:
-            await self._sources.open(around.notes, around.worker, around.open_fetcher, stack)
+            await self._sources.open(around.notes, around.worker, around.open_fetcher)
+            stack.push_async_callback(self._sources.close)
             try:
                 await self._replay([self._open(plan) for plan in self._plans])
             finally:

@@ -5,7 +5,10 @@ Owns: the options of the command, and which exit code an error is. Must not know
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +24,9 @@ from timepoint.cli.options import (
     web_options,
 )
 
+if TYPE_CHECKING:
+    from timepoint.poller.reloads import Loaded
+
 
 @click.command()
 @config_argument
@@ -28,6 +34,12 @@ from timepoint.cli.options import (
 @web_options
 @log_options
 @ready_option
+@click.option(
+    "--web.enable-lifecycle",
+    "lifecycle",
+    is_flag=True,
+    help="Let POST /-/reload take up a changed CONFIG, as SIGHUP does.",
+)
 @click.option(
     "--poller-deadline",
     type=DurationType(),
@@ -43,12 +55,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     log_level: str,
     log_format: str,
     ready_requires: str,
+    lifecycle: bool,  # noqa: FBT001 - click gives it
     poller_deadline: int,
 ) -> None:
     """Poll every job of CONFIG on its schedule and serve /metrics.
 
     Ends within 5 seconds on SIGTERM or SIGINT, with nothing lost; a second signal ends it at once. Totals and last
     values survive restarts and crashes in the data directory, which one exporter at a time can use.
+
+    On SIGHUP it takes up a changed CONFIG: only the jobs that it changes begin anew. One with mistakes changes nothing.
 
     \b
     Examples:
@@ -73,8 +88,18 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
             ready_requires_fresh=ready_requires == "fresh",
             poller_deadline=poller_deadline,
             web=web.source(),
+            lifecycle=lifecycle,
         ),
     )
     with told_plainly():
-        code = launch(loaded.workload, settings)
+        code = launch(loaded.workload, settings, load=partial(_load, config))
     raise SystemExit(code)
+
+
+def _load(path: Path, raw: bytes | None) -> Loaded:
+    """The config of a file, or of the bytes that it held. Raises ConfigError."""
+    from timepoint.config import load_config
+    from timepoint.poller.reloads import Loaded
+
+    config = load_config(path, os.environ, raw)
+    return Loaded(config.workload, config.raw, tuple(map(str, config.warnings)))

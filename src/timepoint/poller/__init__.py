@@ -11,6 +11,8 @@ Read in this order:
     origin, points      where points come from: a request and a mapping, or a user's function
     desk, page, worker  a job's lanes, ledger and page, kept in step in one thread
     settled, guard, freshness       what of an answer is final, whether it is believed; how fresh what is shown is
+    restoring           what a start or a reload does with jobs before they run
+    switch, reloads     from one config to the next, and who asks for it
     sources, sending    the gate and the fetcher of each source; the sender to each receiver
     errands             what a command asks of the exporter that runs
     recent, telling, journal                        what a job tells the status pages

@@ -16,6 +16,7 @@ from timepoint.clock import MINUTE, format_duration, format_instant
 from timepoint.job import Job
 from timepoint.model import Outcome
 from timepoint.poller import schedule
+from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import Anew
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import RunReport, skipped
@@ -41,6 +42,12 @@ class JobLoop:
         self._timing = pipeline.timing
         self._changed = changed
         self._run: asyncio.Task[RunReport] | None = None
+        self._before: int | None = None  # the last begin, as if the newest run had not begun
+
+    @property
+    def desk(self) -> JobDesk:
+        """The books of the job."""
+        return self._pipeline.desk
 
     @property
     def lanes(self) -> tuple[str, ...]:
@@ -48,18 +55,21 @@ class JobLoop:
         return self._pipeline.desk.lanes
 
     async def run_forever(self) -> None:
-        """Runs the job at its fire times until it is cancelled, which cancels a run in progress too."""
+        """Runs the job at its fire times until it is cancelled, which cancels a run in progress too.
+
+        That run has then not begun, by ``last_begin``: who takes the place of this loop runs its fire time again.
+        """
         was_here = False  # what was missed before the start is nobody's fault
         try:
             while True:
                 now = self._timing.clock.now()
                 plan = schedule.due(self.job.schedule, self.job.name, self.last_begin, now)
-                self.last_begin = plan.last_begin
+                before, self.last_begin = self.last_begin, plan.last_begin
                 self.tally.due = plan.newest
                 if plan.missed and was_here:
                     self._skip(self._missed(plan.missed, now))
                 if plan.fire_time is not None:
-                    self._start(plan.fire_time, now)
+                    self._start(plan.fire_time, now, before)
                 was_here = True
                 self.tally.next_begin = plan.next_begin
                 self._changed()
@@ -68,6 +78,7 @@ class JobLoop:
             if self._run is not None and not self._run.done():
                 self._run.cancel()
                 await asyncio.wait((self._run,))
+                self.last_begin = self._before
 
     async def run_once(self, *, force: bool) -> RunReport | None:
         """One run of the newest fire time, if it is due or ``force`` says so; None if it is not due.
@@ -86,11 +97,12 @@ class JobLoop:
             return None
         return await self._do_run(fire_time)
 
-    def _start(self, fire_time: int, now: int) -> None:
+    def _start(self, fire_time: int, now: int, before: int | None) -> None:
         if self._run is not None and not self._run.done():
             error = "the run before has not ended"
             self._skip(skipped(self.job.name, fire_time, now, "still_running", error))
             return
+        self._before = before
         self.tally.running_since = now  # at once: between its turn and its first step a run is not late
         self._run = asyncio.create_task(self._do_run(fire_time), name=f"run {self.job.name}")
 

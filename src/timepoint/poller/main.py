@@ -19,7 +19,9 @@ from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.job import HttpPolling, Workload
 from timepoint.ledger.store import open_store
 from timepoint.poller.process import read_process_and_ledger
+from timepoint.poller.reloads import Loaded, Reloads
 from timepoint.poller.runner import Runner, Surroundings
+from timepoint.reload import AskedEnd, ReloadFacts
 from timepoint.request.spec import secrets_in
 from timepoint.secret import Secret
 from timepoint.watchdog import watched
@@ -27,14 +29,33 @@ from timepoint.watchdog import watched
 LOGGER = logging.getLogger(__name__)
 
 
-def poll_forever(work: Workload, ledger: Path, published: Path) -> int:
+Load = Callable[[bytes | None], Loaded]
+"""Reads the config file, or takes the bytes that it held. Raises ConfigError."""
+
+
+class FileReloads:
+    """Reloads that are asked for at an end of the switchboard, of a config that is a file."""
+
+    def __init__(self, end: AskedEnd, load: Load, facts: ReloadFacts) -> None:
+        self.facts = facts
+        self._load = load
+        self.asked = end.asked
+        self.answer = end.answer
+
+    def load(self) -> Loaded:
+        loaded = self._load(None)
+        log.hide(given_secrets(loaded.work))
+        return loaded
+
+
+def poll_forever(work: Workload, ledger: Path, published: Path, reloads: Reloads | None = None) -> int:
     """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used."""
 
     async def main(stop: asyncio.Event) -> int:
         around = _surroundings(work, ledger, published)
         async with watched("poller") as dog:
             cost = partial(read_process_and_ledger, ledger, lambda: dog.longest)
-            return await Runner(work, replace(around, read_process=cost)).run(stop)
+            return await Runner(work, replace(around, read_process=cost, reloads=reloads)).run(stop)
 
     return _run(main)
 

@@ -7,6 +7,8 @@ Must not know: the stages of a run, when a job fires, the server.
             made by another config ──> first heartbeat, which makes the exporter ready for restored jobs
     run     one loop per job on the event loop; answers become commits in one worker thread; beside them one sender per
             receiver of remote write
+    reload  jobs that the new config does not have end, those that it changes begin as after a restart, new ones begin;
+            what was committed stays; nothing else is touched (``switch``)
     beat    every 3 s, and soon after each change: the poller's own metrics and the status of each job, not fsynced,
             written by a thread of its own so that a slow disk or a large answer does not look like a dead poller
     without a ledger   no run; the same signs of life, which say why; the ledger is tried again every 5 s to 60 s
@@ -19,22 +21,22 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from timepoint import log
 from timepoint.errors import DataDirectoryError, PublishError, StoreError
 from timepoint.exposition.family import JobSnapshot
-from timepoint.exposition.publish import POLLER, publish, published_paths, read_published, snapshot_path
+from timepoint.exposition.publish import POLLER, publish, read_published, snapshot_path
 from timepoint.job import Job, Workload
-from timepoint.journal.files import strangers
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
+from timepoint.poller import restoring
 from timepoint.poller.desk import JobDesk
-from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_metrics
 from timepoint.poller.errands import DIRECTORY
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.job_loop import JobLoop, log_anew
@@ -43,12 +45,15 @@ from timepoint.poller.listing import Listing
 from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import give_back_memory, read_process
+from timepoint.poller.reloads import Reloading, Reloads
 from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
 from timepoint.poller.sending import OpenPost, Sending
 from timepoint.poller.sources import OpenFetcher, Sources, open_http
+from timepoint.poller.switch import Change, compare
 from timepoint.poller.tally import JobTally, poller_status
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker, Worker
+from timepoint.reload import ReloadFacts
 from timepoint.remote_write.post import open_post
 from timepoint.version import __version__
 
@@ -78,29 +83,39 @@ class Surroundings:
     make_worker: Callable[[], Worker] = ThreadWorker
     read_process: Callable[[], ProcessCost] = read_process
     heartbeat: float = HEARTBEAT
+    reloads: Reloads | None = None
 
 
 class Runner:
     """Runs the jobs of a workload with one ledger and one directory of pages."""
 
     def __init__(self, work: Workload, around: Surroundings) -> None:
-        jobs = self._jobs = work.jobs
-        self.tallies = {job.name: JobTally(job.name, _rhythm(job), job.max_series) for job in jobs}
-        self._text = work.text
+        self._work = work
+        self.tallies = {job.name: JobTally(job.name, _rhythm(job), job.max_series) for job in work.jobs}
         self._around = around
         self._timing = around.timing
         self._started = around.timing.clock.now()
         self._worker = around.make_worker()
         self._beater = around.make_worker()
-        self._desks: list[JobDesk] = []
+        self._loader = around.make_worker()
         self._loops: list[JobLoop] = []
-        self._sources = Sources(jobs, around.timing)
+        self._tasks: dict[JobLoop, asyncio.Task[None]] = {}
+        self._sources = Sources(work.jobs, around.timing)
+        self._switching = asyncio.Lock()  # between workloads, and between having no ledger and having one
+        self._is_open = False
         self._sending = Sending(work.receivers, around.timing, around.open_post)
+        self._senders: list[asyncio.Task[None]] = []
+        self._posts = AsyncExitStack()
         self._store: Store
         self._trouble = ""  # why the ledger cannot be used
         self._pause = _FIRST_PAUSE
         self._changed = asyncio.Event()
         self._beat_fails = False
+        self._reloading: Reloading | None = None
+        if around.reloads is not None:
+            clock, changed = around.timing.clock, self._changed.set
+            self._reloading = Reloading(around.reloads, clock, self.go_over, changed)
+        self._reload_task: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
         """Runs all jobs at their fire times until told to stop.
@@ -109,12 +124,16 @@ class Runner:
         a new ledger in place of one that is damaged or lost, since that would count everything again.
         """
         with self._workers():
+            if self._reloading is not None:
+                reloads = self._reloading.run(self._loader)
+                self._reload_task = asyncio.create_task(reloads, name="reload")
             while not stop.is_set():
                 try:
                     async with self._opened() as loops:
                         await self._run_jobs(loops, stop)
                 except (DataDirectoryError, StoreError) as error:
                     await self._sit_out(str(error), stop)
+            await self._end_reloads()
         return 0
 
     async def run_once(self, *, force: bool = False, only: Collection[str] = ()) -> int:
@@ -137,18 +156,108 @@ class Runner:
         return int(any(report is not None and report.outcome in _BAD for report in reports))
 
     async def _run_jobs(self, loops: Iterable[JobLoop], stop: asyncio.Event) -> None:
-        tasks = [asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}") for loop in loops]
-        tasks.append(asyncio.create_task(self._beat_forever(), name="heartbeat"))
-        tasks.append(asyncio.create_task(self._prune_forever(), name="prune"))
-        tasks += (
-            asyncio.create_task(serving, name="sender")
-            for serving in self._sending.loops(self._around.published.parent / DIRECTORY)
-        )
+        for loop in loops:
+            self._start(loop)
+        self._start_senders()
+        others = [
+            asyncio.create_task(self._beat_forever(), name="heartbeat"),
+            asyncio.create_task(self._prune_forever(), name="prune"),
+        ]
         await stop.wait()
         log.event(LOGGER, logging.DEBUG, "poller_stopping")
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await self._end_reloads()  # first: it starts jobs
+        await _end([*self._tasks.values(), *self._senders, *others])
+
+    def _start(self, loop: JobLoop) -> None:
+        self._tasks[loop] = asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}")
+
+    def _start_senders(self) -> None:
+        errands = self._around.published.parent / DIRECTORY
+        self._senders = [asyncio.create_task(serving, name="sender") for serving in self._sending.loops(errands)]
+
+    async def _end_reloads(self) -> None:
+        if self._reload_task is not None:
+            await _end([self._reload_task])
+
+    async def go_over(self, work: Workload) -> Change:
+        """Goes over to another workload; what is the same in both is not disturbed.
+
+        Raises StoreError, DataDirectoryError: then nothing has changed, but that runs of changed jobs began again.
+        """
+        async with self._switching:
+            change = compare(self._work, work)
+            sources = Sources(work.jobs, self._timing, self._sources)
+            tallies = {job.name: self.tallies.get(job.name) or _awaited_by_nobody(job) for job in work.jobs}
+            if self._is_open:
+                await self._exchange(work, change, sources, tallies)
+                await self._exchange_senders(work)
+            else:
+                self._sending = self._sending.successor(work.receivers)
+                self._take_over(work, sources, tallies)
+            return change
+
+    async def _exchange(self, work: Workload, change: Change, sources: Sources, tallies: dict[str, JobTally]) -> None:
+        """Ends what ends, reads what begins, and only then changes anything. Raises StoreError, DataDirectoryError."""
+        before, store = self._sources, self._store
+        ending = [loop for loop in self._loops if loop.job.name in change.ending]
+        await _end([self._tasks.pop(loop) for loop in ending])
+        given_up = {loop.job.name: loop.last_begin for loop in ending}
+        try:
+            await self._worker.do(lambda: self._leave(ending, store, sources))
+            await sources.open(store, self._worker, self._around.open_fetcher, before)
+            jobs = [job for job in work.jobs if job.name in change.beginning]
+            loops = [self._make_loop(job, store, sources, tallies[job.name], len(work.jobs)) for job in jobs]
+            listed = await self._worker.do(lambda: restoring.take_up(loops))
+            anew = await self._worker.do(lambda: list(restoring.begun_anew(loops, work.jobs, store)))
+        except BaseException:
+            await sources.close(before)
+            for loop in ending:
+                self._start(loop)
+            raise
+        mine = {loop.job.name: loop for loop in (*self._loops, *loops)}
+        self._loops = [mine[job.name] for job in work.jobs]
+        self._take_over(work, sources, tallies)
+        log_anew(anew)
+        try:
+            await self._worker.do(lambda: self._show(loops, listed))
+        finally:
+            for loop in loops:
+                loop.last_begin = given_up.get(loop.job.name, loop.last_begin)
+                self._start(loop)
+            await before.close(sources)
+
+    async def _exchange_senders(self, work: Workload) -> None:
+        """If a receiver is new, another, or gone, all senders begin anew; what they have counted goes on."""
+        if self._sending.receivers == work.receivers:
+            return
+        await _end(self._senders)
+        await self._posts.aclose()
+        self._sending = self._sending.successor(work.receivers)
+        with contextlib.suppress(StoreError):  # senders meet it, too, and say it
+            await self._sending.open(self._store, self._worker, self._posts)
+        self._start_senders()
+
+    def _take_over(self, work: Workload, sources: Sources, tallies: dict[str, JobTally]) -> None:
+        self._work, self._sources, self.tallies = work, sources, tallies
+        for job in work.jobs:
+            tallies[job.name].rhythm, tallies[job.name].max_series = _rhythm(job), job.max_series
+
+    def _leave(self, loops: Iterable[JobLoop], store: Store, after: Sources) -> None:
+        """What runs that were given up after their commit have left to do. Runs in the worker."""
+        for loop in loops:
+            with contextlib.suppress(PublishError, StoreError):
+                loop.desk.finish()
+            loop.journal.finish()
+        with contextlib.suppress(StoreError):
+            self._sources.finish(store, after)
+
+    def _show(self, loops: Sequence[JobLoop], listed: Mapping[str, int | None]) -> None:
+        """Runs in the worker."""
+        restoring.withdraw_strangers(self._around.published, self.tallies)
+        write_config(self._around.published, self._work.text, self._timing.clock.now())
+        with contextlib.suppress(StoreError):  # the runs meet it too, and say it
+            restoring.show(loops, listed, self._sources)
+            self._prune()
 
     async def _sit_out(self, trouble: str, stop: asyncio.Event) -> None:
         """Gives signs of life for a while, until the ledger is tried again or all ends."""
@@ -169,93 +278,69 @@ class Runner:
         finally:
             self._worker.close()
             self._beater.close()
+            self._loader.close()
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[list[JobLoop]]:
         """The ledger opened, every lane loaded, every page in place. Raises StoreError, DataDirectoryError."""
         async with AsyncExitStack() as stack:
-            self._desks.clear()
-            self._loops = []
-            store = self._store = await self._worker.do(self._around.open_store)
-            stack.push_async_callback(self._close, store)
-            await self._sources.open(store, self._worker, self._around.open_fetcher, stack)
-            await self._sending.open(store, self._worker, stack)
-            loops = [self._make_loop(job, store) for job in self._jobs]
-            self._loops = loops
-            await self._worker.do(lambda: self._restore(loops))
-            gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
-            stack.callback(gc.unfreeze)
-            if self._trouble:
-                log.event(LOGGER, logging.INFO, "ledger_usable", after=self._trouble)
-            self._trouble, self._pause = "", _FIRST_PAUSE
-            await self._beat()
-            yield loops
+            async with self._switching:
+                await self._open(stack)
+                self._is_open = True
+            try:
+                yield self._loops
+            finally:
+                self._is_open = False
+                self._tasks.clear()
 
-    def _make_loop(self, job: Job, store: Store) -> JobLoop:
-        desk = JobDesk(job, store, self._around.published, self._timing.clock)
-        self._desks.append(desk)
-        fetchers, gate = self._sources.fetchers, self._sources.gate_of(job)
-        listing = Listing(job, desk, self._worker, self._timing.clock, fetchers)
-        journal = JobJournal(job, self._around.published, self._timing.clock, series_limit(len(self._jobs)))
+    async def _open(self, stack: AsyncExitStack) -> None:
+        self._loops = []
+        store = self._store = await self._worker.do(self._around.open_store)
+        stack.push_async_callback(self._close, store)
+        sources, tallies, count = self._sources, self.tallies, len(self._work.jobs)
+        await sources.open(store, self._worker, self._around.open_fetcher)
+        stack.push_async_callback(self._close_connections)
+        await self._sending.open(store, self._worker, self._posts)
+        self._loops = [self._make_loop(job, store, sources, tallies[job.name], count) for job in self._work.jobs]
+        await self._worker.do(lambda: self._restore(self._loops, store))
+        gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
+        stack.callback(gc.unfreeze)
+        if self._trouble:
+            log.event(LOGGER, logging.INFO, "ledger_usable", after=self._trouble)
+        self._trouble, self._pause = "", _FIRST_PAUSE
+        await self._beat()
+
+    async def _close_connections(self) -> None:
+        """Of sources and receivers as they are now; a reload may have exchanged them."""
+        await self._posts.aclose()
+        await self._sources.close()
+
+    def _make_loop(self, job: Job, store: Store, sources: Sources, tally: JobTally, jobs: int) -> JobLoop:
+        clock, published = self._timing.clock, self._around.published
+        desk = JobDesk(job, store, published, clock)
+        fetchers, gate = sources.fetchers, sources.gate_of(job)
+        listing = Listing(job, desk, self._worker, clock, fetchers)
+        journal = JobJournal(job, published, clock, series_limit(jobs))
         origin = open_origin(job, fetchers)
         pipeline = Pipeline(job, origin, desk, self._worker, self._timing, gate, listing, journal)
-        return JobLoop(pipeline, self.tallies[job.name], self._has_changed)
+        return JobLoop(pipeline, tally, self._has_changed)
 
     def _has_changed(self) -> None:
         self._changed.set()
         self._sending.wake()
 
-    def _restore(self, loops: Iterable[JobLoop]) -> None:
+    def _restore(self, loops: Sequence[JobLoop], store: Store) -> None:
         """Takes up what the ledger holds. Runs in the worker."""
-        listed = [loop.listing.take_up() for loop in loops]
-        for desk in self._desks:  # all of them, before anything is changed
-            desk.take_up()
-        self._withdraw_strangers()
-        write_config(self._around.published, self._text, self._timing.clock.now())
-        log_anew(self._begun_anew())
-        for loop, desk, asked_at in zip(loops, self._desks, listed, strict=True):
-            try:
-                desk.restore()
-            except PublishError as error:
-                log.event(LOGGER, logging.ERROR, "publish_failed", job=loop.job.name, error=error)
-            lanes = desk.load_all()
-            loop.last_begin = _newest([asked_at, *(lane.last_attempt for lane in lanes)])
-            loop.tally.is_known = any(lane.version for lane in lanes)
-            loop.tally.last_success = _newest(lane.last_accepted for lane in lanes)
-            loop.tally.accepted = _newest(lane.last_fire for lane in lanes)
-            loop.tally.standing = desk.standing()
-            if loop.job.each is not None:
-                loop.tally.lanes = loop.listing.standing()
-            loop.journal.begin(lanes)
-            gate = self._sources.gate_of(loop.job)
-            if loop.last_begin is not None and gate is not None:
-                gate.remember(loop.last_begin)
+        listed = restoring.take_up(loops)
+        anew = list(restoring.begun_anew(loops, self._work.jobs, store))
+        restoring.withdraw_strangers(self._around.published, self.tallies)
+        write_config(self._around.published, self._work.text, self._timing.clock.now())
+        log_anew(anew)
+        restoring.show(loops, listed, self._sources)
         self._prune()  # last: a page may show the lanes that are forgotten here until it is rendered anew
 
-    def _begun_anew(self) -> Iterator[Anew]:
-        """Totals that a change of the config makes begin anew."""
-        yield from changed_jobs(self._jobs, self._store.jobs())
-        for job, desk in zip(self._jobs, self._desks, strict=True):
-            yield from changed_lanes(job, self._store.lanes(job.name))
-            yield from changed_metrics(job, desk.load_all())
-
-    def _withdraw_strangers(self) -> None:
-        """Takes pages of jobs that are no longer configured away. Their state stays in the ledger."""
-        directory = self._around.published
-        own = {snapshot_path(directory, name) for name in (*self.tallies, POLLER)}
-        for path in (*published_paths(directory), *strangers(directory, set(self.tallies))):
-            if path not in own:
-                with contextlib.suppress(OSError):  # the server serves configured jobs only
-                    path.unlink()
-
     def _prune(self) -> None:
-        """Forgets what left the config long enough ago. Runs in the worker. Raises StoreError."""
-        keep = {(loop.job.name, lane) for loop in self._loops for lane in loop.lanes}
-        for loop in self._loops:
-            if loop.listing.known is None:  # somebody may list them again
-                keep.update((loop.job.name, lane) for lane in self._store.lanes(loop.job.name))
-        for job, lane in self._store.prune(keep, self._timing.clock.now()):
-            log.event(LOGGER, logging.INFO, "forgotten", job=job, lane=lane or None, reason="no longer in the config")
+        restoring.prune(self._loops, self._store, self._timing.clock)
 
     async def _prune_forever(self) -> None:
         while True:
@@ -299,6 +384,10 @@ class Runner:
             with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
                 tally.take_up(jobs[name]["sums"])
 
+    @property
+    def _config_facts(self) -> ReloadFacts:
+        return self._reloading.facts if self._reloading is not None else ReloadFacts(self._started)
+
     async def _beat(self, *, durable: bool = False) -> None:
         """Publishes the poller's own metrics and the status of each job."""
         around, clock = self._around, self._timing.clock
@@ -311,11 +400,13 @@ class Runner:
             not self._trouble,
             self._sources.facts(),
             self._sending.standing,
+            self._config_facts,
         )
         status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
         status["ledger_trouble"] = self._trouble
         status["sources"] = self._sources.sums()
         status["receivers"], status["sent"] = self._sending.status(), self._sending.sums()
+        status["config"] = {"since": facts.config.at, "trouble": facts.config.trouble}
         snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
         try:
             await self._beater.do(lambda: publish(around.published, snapshot, durable=durable))
@@ -328,10 +419,14 @@ class Runner:
 
     async def _publish_old_pages(self) -> None:
         """Tries again what could not be published; the run that met it has said so. And what somebody has deleted."""
-        for desk in self._desks:
-            if desk.page_is_old or desk.page_is_gone():
+        for loop in tuple(self._loops):
+            if loop in self._loops and (loop.desk.page_is_old or loop.desk.page_is_gone()):
                 with contextlib.suppress(PublishError, StoreError):
-                    await self._worker.do(desk.publish)
+                    await self._worker.do(partial(self._publish, loop))
+
+    def _publish(self, loop: JobLoop) -> None:
+        if loop in self._loops:  # it may have left the config meanwhile
+            loop.desk.publish()
 
     async def _close(self, store: Store) -> None:
         """Closes the ledger when the work in hand is done, if that is soon; the ledger survives it otherwise too."""
@@ -345,10 +440,9 @@ class Runner:
 
     def _finish(self, store: Store) -> None:
         """What a run that was cancelled after its commit has left to do. Runs in the worker."""
-        for desk in self._desks:
-            with contextlib.suppress(PublishError, StoreError):  # a start does it, too
-                desk.finish()
         for loop in self._loops:
+            with contextlib.suppress(PublishError, StoreError):  # a start does it, too
+                loop.desk.finish()
             loop.journal.finish()
         with contextlib.suppress(StoreError):
             self._sources.finish(store)
@@ -359,5 +453,13 @@ def _rhythm(job: Job) -> Rhythm:
     return Rhythm(job.schedule.every, job.timeout, job.window.longest_step, job.window.delay)
 
 
-def _newest(instants: Iterable[int | None]) -> int | None:
-    return max((instant for instant in instants if instant is not None), default=None)
+def _awaited_by_nobody(job: Job) -> JobTally:
+    """The tally of a job that a reload brings: the exporter was ready before it."""
+    return JobTally(job.name, is_awaited=False)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

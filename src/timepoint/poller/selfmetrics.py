@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
@@ -21,6 +21,7 @@ from timepoint.poller.report import LanesStanding
 from timepoint.poller.sending import ReceiverStanding
 from timepoint.poller.source_metrics import OF_SOURCES, Read
 from timepoint.poller.tally import JobTally
+from timepoint.reload import ReloadFacts
 from timepoint.remote_write.facts import OF_RECEIVERS
 from timepoint.remote_write.facts import Read as ReadReceiver
 from timepoint.request.politeness.gate import GateFacts
@@ -67,7 +68,7 @@ class PollerFacts:
     """What the families of one moment are made of. ``now`` and ``started`` in milliseconds.
 
     ``is_open`` says that the ledger could be opened and its lanes be loaded. ``sources`` are how their gates stand,
-    ``receivers`` how their senders do.
+    ``receivers`` how their senders do, ``config`` says which config is in force.
     """
 
     tallies: Sequence[JobTally]
@@ -77,6 +78,7 @@ class PollerFacts:
     is_open: bool = True
     sources: Sequence[GateFacts] = ()
     receivers: Sequence[ReceiverStanding] = ()
+    config: ReloadFacts = field(default_factory=lambda: ReloadFacts(0))
 
     @property
     def ledger_ok(self) -> bool:
@@ -184,6 +186,25 @@ DECLARED: tuple[SelfMetric, ...] = (
         ),
         (),
         _of_poller(lambda facts: float(facts.ledger_ok)),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_config_last_reload_successful",
+            _GAUGE,
+            "1 if the config could be used when it was last reloaded, or at the start; 0: the one before is in force.",
+        ),
+        (),
+        _of_poller(lambda facts: float(not facts.config.trouble)),
+    ),
+    SelfMetric(
+        FamilySpec(
+            "timepoint_config_last_reload_success_timestamp_seconds",
+            _GAUGE,
+            "When the config that is in force was taken up.",
+            unit="seconds",
+        ),
+        (),
+        _of_poller(lambda facts: facts.config.at / 1000),
     ),
     SelfMetric(
         FamilySpec("timepoint_poller_start_time_seconds", _GAUGE, "When the poller's process started.", unit="seconds"),

@@ -70,6 +70,7 @@ class Sending:
 
     def __init__(self, receivers: Sequence[ReceiverSpec], timing: Timing, opening: OpenPost = open_post) -> None:
         now = timing.clock.now()
+        self.receivers = tuple(receivers)
         self.standing = [
             ReceiverStanding(spec, SenderFacts(limit=spec.max_samples, since=now), {}) for spec in receivers
         ]
@@ -80,6 +81,18 @@ class Sending:
         self._make: dict[str, Callable[[], Sender]] = {}
         self._look: Callable[[], Awaitable[None]]
         self._revive: Callable[[Choice, int], Awaitable[tuple[int, int | None]]]
+
+    def successor(self, receivers: Sequence[ReceiverSpec]) -> Sending:
+        """Those of another config. What was counted of a receiver, and what the log was told of it, goes on."""
+        other = Sending(receivers, self._timing, self._opening)
+        before = {spec.name: facts for spec, facts, _ in self.standing}
+        for place, (spec, new, dead) in enumerate(other.standing):
+            facts = before.get(spec.name, new)
+            facts.state, facts.why, facts.since = new.state, new.why, new.since
+            facts.version, facts.limit = None, spec.max_samples
+            other.standing[place] = ReceiverStanding(spec, facts, dead)
+            other._told[spec.name] = self._told.get(spec.name, other._told[spec.name])
+        return other
 
     async def open(self, store: Store, worker: Worker, stack: AsyncExitStack) -> None:
         """Makes a sender for each receiver; the stack closes their connections. Raises StoreError."""

@@ -24,7 +24,8 @@ class JobTally:
     """One job: how its runs ended and what they did, in sums since the start, and how it stands now.
 
     ``is_known`` says that a first run has ended, with any outcome, or that the ledger held something of the job. A fire
-    time that is skipped while the first run is under way does not end it.
+    time that is skipped while the first run is under way does not end it. ``is_awaited`` says that the exporter is not
+    ready before that.
     ``last`` is the newest report of a run that took place, ``skip`` the newest of one that should have and did not, if
     it is newer; ``unsettled`` of one whose answer held nothing final. ``due`` is the newest fire time whose run should
     have begun, ``accepted`` that of the newest accepted run, over restarts. ``refusals`` counts answers in a row that
@@ -37,6 +38,7 @@ class JobTally:
     rhythm: Rhythm | None = None
     max_series: int | None = None
     is_known: bool = False
+    is_awaited: bool = True
     running_since: int | None = None
     next_begin: int | None = None
     last_success: int | None = None
@@ -156,6 +158,7 @@ class JobTally:
         newest = [metric.newest for metric in self.standing.values() if metric.newest is not None]
         return {
             "ready": self.is_known,
+            "awaited": self.is_awaited,
             "running": self.running_since is not None,
             "outcome": closing.outcome.value if closing else None,
             "reason": _why(closing) if closing else "",

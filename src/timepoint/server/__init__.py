@@ -8,6 +8,7 @@ Read in this order:
     status              what the poller says of itself, as health and readiness
     pages               what people look at
     web                 what --web.config.file asks for: TLS, users, headers
+    lifecycle           a reload of the config over HTTP
     app, connection     which path answers what, and how long a client may take to ask
     admission, accepting            who may be connected when not all can; from a socket to a connection
     listening, settings, serve      the sockets, the options, the process

@@ -7,6 +7,7 @@ read from memory. Must not know: files of the data directory, the poller, jobs b
     /           the jobs               /-/style.css   the style of all pages
     /jobs/J, /series, /receivers, /config             the other status pages (``pages.router``)
     /-/healthy  is it alive            /-/ready       has each job something to show
+    /-/reload   takes up a changed config, if that is allowed (``lifecycle``)
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from aiohttp import web
 from timepoint.clock import Clock
 from timepoint.exposition.negotiate import negotiate
 from timepoint.exposition.page import Page
+from timepoint.reload import AskingEnd
+from timepoint.server import lifecycle
 from timepoint.server.accepting import Acceptor
 from timepoint.server.connection import HEADERS, ScrapeConnection
 from timepoint.server.live import ServerFacts, live_families
@@ -73,6 +76,7 @@ class App:
     settings: ServerSettings
     clock: Clock
     web_config: CurrentWeb | None = None
+    reload: AskingEnd | None = None
     acceptor: Acceptor | None = field(init=False, default=None)
     watchdog: Watchdog | None = field(init=False, default=None)
     started: float = field(init=False)
@@ -146,6 +150,8 @@ class App:
         return response
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == lifecycle.PATH:
+            return await lifecycle.answer(request, self.reload if self.settings.lifecycle else None)
         answer = self._table.get(request.path)
         if answer is None and self.settings.status_pages and request.path.startswith(_PAGES):
             answer = self._page

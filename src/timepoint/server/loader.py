@@ -80,7 +80,11 @@ class _File:
 
 @dataclass(slots=True)
 class SnapshotLoader:
-    """Keeps ``held`` up to date. Only the jobs of ``job_names`` are read, and the poller's own snapshot."""
+    """Keeps ``held`` up to date. Only the jobs of ``job_names`` are read, and the poller's own snapshot.
+
+    Which jobs there are is what the poller says, from its first word after the start of this loader on: its config may
+    have been reloaded.
+    """
 
     directory: Path
     job_names: Sequence[str]
@@ -121,10 +125,25 @@ class SnapshotLoader:
                     changed.add(name)
             except (PublishError, OSError) as error:
                 failures += self._note(name, file, (signature, str(error)))
+        if POLLER in changed and self._follow():
+            self.held = self._hold(changed, failures)
+            return self.refresh()
         if changed or failures:
             self.held = self._hold(changed, failures)
         self._look_ahead()
         return bool(changed)
+
+    def _follow(self) -> bool:
+        """Takes the names of jobs from the poller; says whether they are others than before."""
+        poller = self._files[POLLER].published
+        if poller is None or not (self.held.poller is not None or poller.rendered_at >= self._born):
+            return False
+        jobs = poller.status.get("jobs")
+        if not isinstance(jobs, dict) or list(jobs) == list(self.job_names):
+            return False
+        files = {name: self._files.get(name) or _File(snapshot_path(self.directory, name)) for name in (*jobs, POLLER)}
+        self.job_names, self._files = tuple(jobs), files
+        return True
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL):

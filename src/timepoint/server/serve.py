@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from timepoint.clock import SystemClock
+from timepoint.reload import AskingEnd
 from timepoint.server.accepting import Acceptor
 from timepoint.server.admission import Admission
 from timepoint.server.app import App
@@ -32,8 +33,17 @@ _LAST_HEADS = 0.5  # seconds at the end for the heads of requests whose connecti
 _TURNS = 10  # of the event loop, in which all that waits in the kernel is accepted and read
 
 
-def serve(sockets: Sequence[socket.socket], directory: Path, job_names: Sequence[str], settings: ServerSettings) -> int:
-    """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process."""
+def serve(
+    sockets: Sequence[socket.socket],
+    directory: Path,
+    job_names: Sequence[str],
+    settings: ServerSettings,
+    reload: AskingEnd | None = None,
+) -> int:
+    """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process.
+
+    ``reload`` is where reloads of the config are asked for.
+    """
     sys.setswitchinterval(_SWITCH_INTERVAL)
     clock = SystemClock()
     loader = SnapshotLoader(directory, tuple(job_names), clock)
@@ -42,7 +52,7 @@ def serve(sockets: Sequence[socket.socket], directory: Path, job_names: Sequence
     try:
         if current is not None:
             current.start()
-        asyncio.run(_serve_until_told(sockets, App(loader, settings, clock, current)))
+        asyncio.run(_serve_until_told(sockets, App(loader, settings, clock, current, reload)))
     finally:
         if current is not None:
             current.stop()

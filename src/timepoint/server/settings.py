@@ -43,7 +43,7 @@ class ServerSettings:
 
     ``ready_requires_fresh``: every metric must be fresh for ``/-/ready``, too.
     ``status_pages``: there are more pages for people than the one at ``/``.
-    ``web`` is the web config, None for plain HTTP without users.
+    ``web`` is the web config, None for plain HTTP without users. ``lifecycle``: POST /-/reload is answered.
     ``poller_required`` is False where ``timepoint poll --once`` fills the directory: no heartbeat is expected then.
     """
 
@@ -54,3 +54,4 @@ class ServerSettings:
     status_pages: bool = True
     web: WebSource | None = None
     limits: Limits = Limits()
+    lifecycle: bool = False

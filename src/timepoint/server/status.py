@@ -41,12 +41,14 @@ class Phase:
 class JobStatus:
     """One job as the poller sees it. Instants in milliseconds, None for unknown or not yet.
 
-    ``known`` says that a first run has ended or that the job was restored from the ledger. ``reason`` says why the
+    ``known`` says that a first run has ended or that the job was restored from the ledger, ``awaited`` that nothing is
+    ready before. ``reason`` says why the
     last run ended as it did, ``failures`` how many have failed in a row. ``freshness`` holds the phases of each metric.
     """
 
     name: str
     known: bool = False
+    awaited: bool = True
     running: bool = False
     outcome: str | None = None
     reason: str = ""
@@ -101,7 +103,9 @@ def health(silence: float, deadline: float) -> Verdict:
 def readiness(
     jobs: Sequence[JobStatus], *, poller_spoke: bool, fresh_at: int | None = None, ledger_trouble: str = ""
 ) -> Verdict:
-    """Ready when each job has ended a first run, with any outcome, or was restored.
+    """Ready when each job of the start has ended a first run, with any outcome, or was restored.
+
+    A job that a reload brought is not waited for: who finds the exporter by its readiness must not lose it by a reload.
 
     ``poller_spoke`` says that the status comes from the poller that runs now and not from one before a restart. With
     ``fresh_at``, a moment in milliseconds, every metric must be fresh then, too. Without a ledger nothing is ready.
@@ -111,7 +115,7 @@ def readiness(
     if ledger_trouble:
         sentence = f"timepoint is not ready: its ledger cannot be used, so nothing is polled. {ledger_trouble}"
         return Verdict(good=False, sentence=sentence)
-    missing = sum(not job.known for job in jobs)
+    missing = sum(job.awaited and not job.known for job in jobs)
     if missing:
         of = f"{missing} of {len(jobs)} job{'s' if len(jobs) != 1 else ''}"
         return Verdict(good=False, sentence=f"timepoint is not ready: {of} without an ended first run.")
@@ -130,6 +134,7 @@ def _read_job(name: str, entry: Mapping[str, Any]) -> JobStatus:
     return JobStatus(
         name=name,
         known=entry.get("ready") is True,
+        awaited=entry.get("awaited") is not False,
         running=entry.get("running") is True,
         outcome=_text(entry.get("outcome")) or None,
         reason=_text(entry.get("reason")),

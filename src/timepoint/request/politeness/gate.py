@@ -120,6 +120,12 @@ class Gate:
         ago = max(0, self._clock.now() - last_request)
         self._free_at = max(self._free_at, self._clock.monotonic() + (self.source.min_interval - ago) / 1000)
 
+    def take_over(self, before: Gate) -> None:
+        """What the API has told an earlier gate of the same source holds for this one, too."""
+        if before.source.url == self.source.url:
+            self._held_until, self._held_why = before._held_until, before._held_why
+            self._left, self._left_until = before._left, before._left_until
+
     def ticket(self, deadline: float, cost: int = 1) -> Ticket:
         """For one request with all its attempts."""
         return Ticket(self, deadline, cost)
