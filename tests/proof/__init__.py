@@ -13,6 +13,7 @@
 - ``fasttime`` a machine on which time runs fast
 - ``flat`` whether a quantity that was read again and again stayed as it was
 - ``soak`` days of polls in minutes, watched for anything that grows
+- ``remote`` the same with receivers of remote write
 - ``mutants`` products that are wrong on purpose: the oracle must find each of them
 - ``__main__`` the same at any length, by command
 """

@@ -47,7 +47,7 @@ class Kind:
         """A receiver of this kind, not yet started. Skips the test where its program is not installed."""
         binary = self.binary()
         if binary is None:
-            pytest.skip(_WHAT[self.name])
+            pytest.skip(MISSING[self.name])
         directory.mkdir(parents=True, exist_ok=True)
         if self.is_victoria:
             return victoria_server(binary, directory)
@@ -98,7 +98,7 @@ KINDS = {
         Kind("victoria", lambda: shutil.which("victoria-metrics"), WINDOW, is_victoria=True, dies=False),
     )
 }
-_WHAT = {
+MISSING = {
     "strict": "prometheus is not installed (apt-get install prometheus)",
     "window": "prometheus is not installed (apt-get install prometheus)",
     "prometheus3": "no Prometheus 3 is here (set TIMEPOINT_PROMETHEUS_3 to its path)",

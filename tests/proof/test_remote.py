@@ -1,0 +1,60 @@
+"""Kill loops with real receivers behind a proxy that loses requests and answers, and the mutants that must be found.
+
+W1 (an answer lost after the receiver stored), W2 (a request lost before it) and W3 (503, a receiver that is killed)
+with whole processes; O1 to O10 are the oracle's.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.proof.remote import campaign
+from tests.proof.remote.campaign import RemoteCampaign
+from tests.proof.remote.mutants import FOUND_BY_KILLS
+from tests.proof.remote.receivers import KINDS
+from timepoint.failpoints import SENDING
+
+pytestmark = pytest.mark.system
+
+KILLS = int(os.environ.get("TIMEPOINT_PROOF_REMOTE_KILLS", "24"))
+ROUNDS = int(os.environ.get("TIMEPOINT_PROOF_ROUNDS", "2"))
+MUTANT_KILLS = 60
+"""None needs twenty; the loop ends with the first finding."""
+
+STANDS_STILL = ("O9", "no new data", "the poller ended by itself", "the ledger cannot")
+"""What the oracle finds of a product that was not made wrong but broken."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_w1_w2_w3_what_a_receiver_holds_is_what_the_api_said(tmp_path: Path, kind: str) -> None:
+    """Through kills of poller and receiver: each sample stored once with its value, or a dead letter; no 400."""
+    report = campaign.run(tmp_path / "data", 5, KINDS[kind], KILLS)
+    assert not report.findings, report.line()
+    assert report.kills >= KILLS
+    assert not campaign.not_met(report), f"the loop did not meet what it is about: {report.line()}"
+
+
+def test_dying_at_each_point_on_the_way_to_a_receiver_loses_nothing(tmp_path: Path) -> None:
+    """Before and behind a request, in and behind the settlement: after each death all samples are accounted for."""
+    with RemoteCampaign(tmp_path / "data", 6, KINDS["strict"]) as loop:
+        loop.live_and_die(1.5)
+        for turn in range(ROUNDS):
+            for name in sorted(SENDING):
+                loop.die_at(f"{name}:{2 + turn}")
+                assert not loop.oracle.findings, (name, loop.oracle.findings)
+        loop.make_peace()
+        assert not loop.oracle.findings, loop.oracle.findings
+        assert loop.kills == 1 + ROUNDS * len(SENDING)
+        assert loop.oracle.looks.doubts, "no death left a sample in doubt"
+
+
+@pytest.mark.parametrize("mutant", FOUND_BY_KILLS)
+def test_the_oracle_finds_each_wrong_sender(tmp_path: Path, mutant: str) -> None:
+    """A product with this mistake does not pass the loop; if it does, the loop proves nothing."""
+    report = campaign.run(tmp_path / "data", 5, KINDS["strict"], MUTANT_KILLS, mutant=mutant)
+    assert report.findings, f"{mutant} passed: {report.line()}"
+    broken = [finding for finding in report.findings if finding.startswith(STANDS_STILL)]
+    assert not broken, f"{mutant} does not send wrong, it does not send at all: {broken}"
