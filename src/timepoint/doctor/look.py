@@ -142,6 +142,7 @@ def _jobs(examination: Examination, pages: Pages, by_name: Mapping[str, Job] | N
 LEDGER_CHECKS = frozenset(
     {"integrity", "references", "tables", "book", "versions", "metrics", "halves", "texts", "totals", "debts"}
     | {"carries", "readings", "intervals", "presence"}
+    | {"queues", "queue_rows", "queue_numbers", "samples", "out_series"}
 )
 """What is damage, and not a question of clock, machine or release."""
 

@@ -165,7 +165,13 @@ def import_from(path: Path, file: Path) -> list[str]:
                 counted = import_lines(lines, data.layout.ledger)
         except OSError as error:
             raise DataDirectoryError(f"{file}: it could not be read ({error.strerror or error})") from error
-    return [f"imported {counted.lanes} lanes, {counted.metrics} metrics and {counted.series} series from {file}"]
+    done = [f"imported {counted.lanes} lanes, {counted.metrics} metrics and {counted.series} series from {file}"]
+    if counted.receivers:
+        done.append(
+            f"and the queues of {counted.receivers} receivers: {counted.waiting} samples wait, {counted.letters} dead "
+            "letters are kept"
+        )
+    return done
 
 
 @contextlib.contextmanager

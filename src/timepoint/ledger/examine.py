@@ -16,6 +16,7 @@ from pathlib import Path
 from timepoint.errors import StoreError
 from timepoint.ledger import invariants
 from timepoint.ledger.lane_rows import read_lane
+from timepoint.ledger.queues import OF_THE_QUEUES, QueueFacts, has_queues, read_queues
 from timepoint.ledger.reading import companion, file_fault, opened_to_read
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import explain
@@ -85,7 +86,7 @@ class LaneFacts:
 class Examination:
     """What was found. ``facts`` is None if the file could not even be opened as a ledger; ``is_there`` if it exists.
 
-    ``lists`` are what is kept of fan-outs, by job and name.
+    ``lists`` are what is kept of fan-outs, by job and name, ``queues`` what waits for receivers.
     """
 
     is_there: bool
@@ -93,6 +94,7 @@ class Examination:
     facts: LedgerFacts | None = None
     lanes: list[LaneFacts] = field(default_factory=list)
     lists: dict[str, dict[str, KeptList]] = field(default_factory=dict)
+    queues: list[QueueFacts] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
@@ -133,7 +135,7 @@ def _examine(connection: sqlite3.Connection, path: Path, examination: Examinatio
     if version > LEDGER.version:
         release.find(f"{path}: a newer release wrote it (version {version}, this one knows {LEDGER.version})")
         return
-    for name, promise, search in (*_OF_SQLITE, *invariants.OF_THE_LEDGER):
+    for name, promise, search in (*_OF_SQLITE, *invariants.OF_THE_LEDGER, *OF_THE_QUEUES):
         check = Check(name, promise)
         examination.checks.append(check)
         try:
@@ -142,15 +144,21 @@ def _examine(connection: sqlite3.Connection, path: Path, examination: Examinatio
         except (sqlite3.Error, ValueError, TypeError) as error:
             check.find(f"it could not be looked at: {error}")
     try:
-        examination.facts = _read_facts(connection, path, version)
-        examination.lanes = list(_read_lanes(connection))
-        if version == LEDGER.version:
-            for job, name, *fields in connection.execute(
-                "SELECT job, name, asked_at, listed_at, empty, text FROM kept_list"
-            ):
-                examination.lists.setdefault(job, {})[name] = KeptList(*fields)
+        _tell(connection, path, version, examination)
     except (sqlite3.Error, TypeError) as error:
         file.find(f"{path}: its tables cannot be read: {error}")
+
+
+def _tell(connection: sqlite3.Connection, path: Path, version: int, examination: Examination) -> None:
+    examination.facts = _read_facts(connection, path, version)
+    examination.lanes = list(_read_lanes(connection))
+    if has_queues(connection):
+        examination.queues = list(read_queues(connection))
+    if version == LEDGER.version:
+        for job, name, *fields in connection.execute(
+            "SELECT job, name, asked_at, listed_at, empty, text FROM kept_list"
+        ):
+            examination.lists.setdefault(job, {})[name] = KeptList(*fields)
 
 
 def _read_facts(connection: sqlite3.Connection, path: Path, version: int) -> LedgerFacts:

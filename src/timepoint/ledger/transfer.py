@@ -9,13 +9,21 @@ files beside the ledger.
     {"series":{"text":"{pod_name=\"cart-1\"}","value":"0x1.9p+3",...,"recent":{...}}}      of the metric before it
     {"source":{"name":"energy","last_request":1767261000000}}                              after all lanes
     {"quota":{"source":"energy","period":"day UTC","start":1767225600000,"used":17}}
+    {"receiver":{"id":1,"name":"central","enqueued":9,"acknowledged":8,"dead":0,"pending":1,...}}
+    {"out_family":{"id":1,"name":"pod_energy_joules_total","type":"counter",...}}
+    {"out_series":{"id":1,"family_id":1,"text":"pod_energy_joules_total{pod_name=\"cart-1\"}"}}
+    {"life":{"id":1,"out_series_id":1,"start":1767225600000,"series":1}}                   the first series of this file
+    {"pending":{"receiver_id":1,"at":1767261000000,"number":9,"life_id":1,"value":"0x1.9p+3"}}
+    {"parked":...}, {"dead_letter":...}, {"buried":...}, {"sent":...}                      as the tables of the ledger
     {"end":{"lanes":1,"metrics":1,"series":1,"sha256":"..."}}                              over all lines before it
 
 Instants are integer milliseconds since the epoch. What the ledger keeps as float64 is a hexadecimal float (C99,
 ``%a``), or null for NaN: decimal digits need care to be exact, these do not. ``recent`` holds the counted intervals,
 ``{"first", "length", "step", "count"}`` if regular, else ``{"starts", "ends"}``, and their ``values``. A column that a
 later version of the ledger adds stands under its own name: ``ledger_version`` says which there are, and an import makes
-a file of that version, which is brought to the newest as any older file. Ids are made anew; rows keep their order.
+a file of that version, which is brought to the newest as any older file. Ids of series are made anew, and rows keep
+their order; ids of what goes out by remote write are the file's own. A sample's value that is NaN or -0.0 is said by
+its bits, ``{"bits":"020000000000f07f"}`` (little-endian).
 """
 
 from __future__ import annotations
@@ -34,6 +42,7 @@ from typing import Any
 import msgspec
 
 from timepoint.errors import DataDirectoryError
+from timepoint.ledger.outbox_rows import restored, stored
 from timepoint.ledger.packed_points import Packer, Unpacker
 from timepoint.ledger.reading import COMPANIONS, companion, opened_to_read
 from timepoint.ledger.schema import LEDGER
@@ -45,19 +54,29 @@ FORMAT_VERSION = 1
 _VALUE = 8
 _OF_SOURCES = ("source", "quota")
 _FIRST_WITH_SOURCES = 3  # the version of the ledger
-_KINDS = frozenset({"lanes", "metrics", "series", "sources", "quotas"})
+_OF_QUEUES = ("receiver", "out_family", "out_series", "life", "pending", "parked", "dead_letter", "buried", "sent")
+_FIRST_WITH_QUEUES = 4
+_KINDS = {
+    **{kind: f"{kind}s" for kind in ("lane", "metric", "source", "quota", "receiver", "dead_letter")},
+    **{kind: kind for kind in ("series", "out_series", "pending", "parked", "buried", "sent")},
+    "out_family": "out_families",
+    "life": "lives",
+}
 _NOT_EXPORTED = frozenset({"id", "lane_id", "metric_id"})
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How much was exported or imported."""
+    """How much was imported. ``waiting`` are samples that wait for receivers, ``letters`` the dead that are kept."""
 
     lanes: int
     metrics: int
     series: int
     sources: int = 0
     quotas: int = 0
+    receivers: int = 0
+    waiting: int = 0
+    letters: int = 0
 
 
 def export_lines(path: Path, *, in_use: bool, by: str, at: int) -> Iterator[bytes]:
@@ -72,7 +91,7 @@ def export_lines(path: Path, *, in_use: bool, by: str, at: int) -> Iterator[byte
             line = msgspec.json.encode(fields if kind is None else {kind: fields}) + b"\n"
             digest.update(line)
             if kind is not None:
-                name = _plural(kind)
+                name = _KINDS[kind]
                 counts[name] = counts.get(name, 0) + 1
             yield line
     yield msgspec.json.encode({"end": {**counts, "sha256": digest.hexdigest()}}) + b"\n"
@@ -130,26 +149,62 @@ def _rows(connection: sqlite3.Connection, by: str, at: int) -> Iterator[tuple[st
             "commits": commits,
         },
     )
+    places: dict[int, int] = {}
+    if version >= _FIRST_WITH_QUEUES:
+        places = dict.fromkeys((row[0] for row in connection.execute(_SERIES_WITH_LIVES)), 0)
+    yield from _lane_rows(connection, places)
+    for table in _OF_SOURCES if version >= _FIRST_WITH_SOURCES else ():
+        for row in _plain(connection, f"SELECT * FROM {table} ORDER BY 1, 2"):  # noqa: S608  # names are our own
+            yield table, row
+    if version >= _FIRST_WITH_QUEUES:
+        yield from _queue_rows(connection, places)
+
+
+def _lane_rows(connection: sqlite3.Connection, places: dict[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Lanes, metrics and series. ``places`` learns which series of the file those are that it has ids of."""
     unpacker = Unpacker()
     reals = {name for table in ("series", "state") for name, kind in _columns(connection, table) if kind == "REAL"}
+    place = 0
     for lane_id, lane in _named(connection, "SELECT * FROM lane ORDER BY id"):
         yield "lane", lane
         select = "SELECT * FROM metric WHERE lane_id = ? ORDER BY id"
         for metric_id, metric in _named(connection, select, lane_id):
             yield "metric", metric
             select = "SELECT * FROM series JOIN state USING (id) WHERE metric_id = ? ORDER BY id"
-            for _, series in _named(connection, select, metric_id):
+            for number, series in _named(connection, select, metric_id):
+                place += 1
+                if number in places:
+                    places[number] = place
                 for name in reals:
                     series[name] = None if series[name] is None else float(series[name]).hex()
                 series["recent"] = _points_out(*unpacker.unpack(series["recent"]))
                 yield "series", series
-    for table in _OF_SOURCES if version >= _FIRST_WITH_SOURCES else ():
-        for row in _plain(connection, f"SELECT * FROM {table} ORDER BY 1, 2"):  # noqa: S608  # names are our own
+
+
+_SERIES_WITH_LIVES = "SELECT series_id FROM life WHERE series_id IS NOT NULL"
+
+
+def _queue_rows(connection: sqlite3.Connection, places: dict[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What goes out by remote write. ``places`` say which series of the file a life counts for."""
+    for table in _OF_QUEUES:
+        for row in _plain(connection, f"SELECT * FROM {table} ORDER BY 1, 2, 3"):  # noqa: S608  # names are our own
+            if table == "life":
+                row["series"] = places.get(row.pop("series_id"))
+            elif "value" in row:
+                row["value"] = _sample_out(row["value"])
             yield table, row
 
 
-def _plural(kind: str) -> str:
-    return kind if kind == "series" else f"{kind}s"
+def _sample_out(value: float | bytes) -> Any:
+    if isinstance(value, bytes):
+        return {"bits": value.hex()}
+    return restored(value).hex()
+
+
+def _sample_in(value: Any) -> float | bytes:
+    if isinstance(value, dict):
+        return stored(restored(bytes.fromhex(value["bits"])))
+    return stored(float.fromhex(value))
 
 
 def _plain(connection: sqlite3.Connection, select: str) -> Iterator[dict[str, Any]]:
@@ -257,9 +312,9 @@ class _Reader:
             if kind == "end":
                 self._check_end(fields, before)
                 return
-            name = _plural(kind)
-            if name not in _KINDS or not isinstance(fields, dict):
-                raise self.refusal("it is neither lane, metric, series, source, quota nor end")
+            if kind not in _KINDS or not isinstance(fields, dict):
+                raise self.refusal(f"it is neither {', '.join(_KINDS)} nor end")
+            name = _KINDS[kind]
             self._counts[name] = self._counts.get(name, 0) + 1
             yield kind, fields
 
@@ -287,7 +342,12 @@ class _Reader:
             )
         if next(self._lines, b""):
             raise self.refusal("more follows after the end")
-        self.counted = Counted(**self._counts)
+        counts = self._counts
+        waiting = counts.get("pending", 0) + counts.get("parked", 0)
+        named = [counts.get(name, 0) for name in ("lanes", "metrics", "series", "sources", "quotas", "receivers")]
+        lanes, metrics, series, sources, quotas, receivers = named
+        letters = counts.get("dead_letters", 0)
+        self.counted = Counted(lanes, metrics, series, sources, quotas, receivers, waiting, letters)
 
 
 class _Writer:
@@ -295,10 +355,11 @@ class _Writer:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        tables = ("lane", "metric", "series", "state", *_OF_SOURCES)
+        tables = ("lane", "metric", "series", "state", *_OF_SOURCES, *_OF_QUEUES)
         self._kinds = {table: dict(_columns(connection, table)) for table in tables}
         self._packer = Packer()
         self._lane = self._metric = 0
+        self._series: list[int] = []
 
     def take(self, reader: _Reader) -> None:
         for kind, fields in reader.rows():
@@ -314,6 +375,8 @@ class _Writer:
             self._metric = self._insert("metric", {**fields, "lane_id": self._lane})
         elif kind in _OF_SOURCES:
             self._insert(kind, fields)
+        elif kind in _OF_QUEUES:
+            self._take_of_queues(kind, fields)
         else:
             fields = {**fields, "recent": _points_in(fields["recent"], self._packer)}
             known = self._kinds["series"]
@@ -323,12 +386,22 @@ class _Writer:
             own = {name: value for name, value in fields.items() if name in known}
             number = self._insert("series", {**own, "metric_id": self._metric})
             self._insert("state", {**{n: v for n, v in fields.items() if n not in known}, "id": number})
+            self._series.append(number)
+
+    def _take_of_queues(self, kind: str, fields: dict[str, Any]) -> None:
+        if kind == "life":
+            place = fields.pop("series")
+            if place is not None and not 0 < place <= len(self._series):
+                raise ValueError(f"there is no series {place}")
+            fields["series_id"] = None if place is None else self._series[place - 1]
+        self._insert(kind, fields)
 
     def _insert(self, table: str, fields: dict[str, Any]) -> int:
         kinds = self._kinds[table]
         if fields.keys() - kinds.keys():
             raise ValueError(f"unknown: {', '.join(sorted(fields.keys() - kinds.keys()))}")
-        values = [_stored(value, kinds[name]) for name, value in fields.items()]
+        is_sample = table in _OF_QUEUES
+        values = [_sample_in(v) if is_sample and n == "value" else _stored(v, kinds[n]) for n, v in fields.items()]
         cursor = self._connection.execute(
             f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})",  # noqa: S608  # checked
             values,
