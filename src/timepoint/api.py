@@ -41,12 +41,14 @@ from timepoint.config.names import (
     suffix_complaint,
     unit_complaint,
 )
+from timepoint.config.remote_write_build import age_complaint, age_parts, read_receivers
 from timepoint.config.zones import zone_complaint
 from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec, Workload
 from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.stamps import Length
-from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Temporality, Window
+from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Receiver, Temporality, Window
 from timepoint.poller.points import Point
+from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import lanes_of
 from timepoint.request.each.lists import as_value
 from timepoint.request.each.spec import EachSpec, Entry, Values
@@ -84,7 +86,8 @@ class Counter:
     or ``cumulative``, a running reading. A series new to the page shows 0 for ``zero_first``, so that PromQL sees its
     first increment; the total of one that vanished is kept for ``forget_after``. No value is shown for longer than
     ``max_age`` (default: three periods and the delay). With ``created_timestamps`` OpenMetrics pages say when the total
-    of a ``delta`` counter began.
+    of a ``delta`` counter began. With ``deliver="remote_write"`` each timepoint is sent to the ``receivers`` (default:
+    all), and nothing is on the page.
     """
 
     name: str
@@ -95,6 +98,8 @@ class Counter:
     zero_first: str = "2m"
     forget_after: str = "7d"
     created_timestamps: bool = False
+    deliver: str = "scrape"
+    receivers: Sequence[str] = ()
 
     def spec(self) -> MetricSpec:
         """The declaration as the rooms know it. Raises ValueError."""
@@ -117,6 +122,7 @@ class Gauge:
 
     ``points`` says which timepoints of a run it shows: ``last``, or the ``sum``, ``mean``, ``min``, ``max`` or
     ``count`` of them. No value is shown for longer than ``max_age`` (default: three periods and the delay).
+    ``deliver`` and ``receivers`` are those of ``Counter``.
     """
 
     name: str
@@ -124,6 +130,8 @@ class Gauge:
     points: str = "last"
     unit: str = ""
     max_age: str | None = None
+    deliver: str = "scrape"
+    receivers: Sequence[str] = ()
 
     def spec(self) -> MetricSpec:
         """The declaration as the rooms know it. Raises ValueError."""
@@ -143,10 +151,16 @@ Function = TypeVar("Function", bound=Callable[..., Iterable[Any]])
 
 
 class Exporter:
-    """Jobs written in Python, run together with those of a config file."""
+    """Jobs written in Python, run together with those of a config file.
 
-    def __init__(self) -> None:
+    ``remote_write`` are receivers of metrics with ``deliver="remote_write"``, with the keys that they have in a config
+    file. Raises ValueError for what cannot work.
+    """
+
+    def __init__(self, *, remote_write: Sequence[Mapping[str, Any]] = ()) -> None:
         self._jobs: dict[str, Job] = {}
+        self._receivers = read_receivers(remote_write, Path())
+        self._sent: dict[tuple[str, str], Sequence[str]] = {}  # by job and metric; empty for all receivers
 
     def job(  # noqa: PLR0913 - one keyword for each thing that a job of a config file can say
         self,
@@ -213,6 +227,7 @@ class Exporter:
             longest_run = longest * 9 // 10 if fan_out else min(_TIMEOUT, longest * 9 // 10)
             rhythm = max(longest, window.longest_step)
             specs = [_complete(metric.spec(), rhythm, window.delay, how) for metric in metrics]
+            sent = {metric.name: metric.receivers for metric in metrics if _is_sent(metric)}
             self._add(
                 Job(
                     name=job_name,
@@ -226,6 +241,7 @@ class Exporter:
                     each=fan_out,
                 )
             )
+            self._sent.update({(job_name, metric): receivers for metric, receivers in sent.items()})
             return function
 
         return register
@@ -235,15 +251,27 @@ class Exporter:
 
         Raises ConfigError for the file, and ValueError where the two cannot stand on one page.
         """
-        loaded = load_config(Path(config), os.environ).jobs if config is not None else ()
-        both = {job.name for job in loaded} & self._jobs.keys()
-        if both:
-            raise ValueError(f"{config} has a job {min(both)!r} too: give one of them another name")
-        return _on_one_page((*loaded, *self._jobs.values()))
+        return self.workload(config).jobs
 
     def workload(self, config: str | Path | None = None) -> Workload:
-        """The same as one piece, as the poller takes it. Raises what ``jobs`` raises."""
-        return Workload(self.jobs(config))
+        """The same with all receivers, as the poller takes it. Raises what ``jobs`` raises."""
+        loaded = load_config(Path(config), os.environ).workload if config is not None else Workload(())
+        if both := {job.name for job in loaded.jobs} & self._jobs.keys():
+            raise ValueError(f"{config} has a job {min(both)!r} too: give one of them another name")
+        receivers = {receiver.name: receiver for receiver in loaded.receivers}
+        if again := receivers.keys() & self._receivers.keys():
+            raise ValueError(f"{config} has a receiver {min(again)!r} too: give one of them another name")
+        receivers |= self._receivers
+        own = (self._with_receivers(job, receivers) for job in self._jobs.values())
+        return replace(loaded, jobs=_on_one_page((*loaded.jobs, *own)), receivers=tuple(receivers.values()))
+
+    def _with_receivers(self, job: Job, known: Mapping[str, ReceiverSpec]) -> Job:
+        """A job that knows who gets its metrics. Raises ValueError."""
+        metrics = {}
+        for name, spec in job.metrics.items():
+            named = self._sent.get((job.name, name))
+            metrics[name] = spec if named is None else replace(spec, receivers=_found(job, name, named, known))
+        return replace(job, metrics=metrics)
 
     def run(
         self,
@@ -298,6 +326,30 @@ class Exporter:
         if not job.metrics:
             raise ValueError(f"job {job.name!r} declares no metrics: nothing of it would be shown")
         self._jobs[job.name] = job
+
+
+def _found(job: Job, metric: str, named: Sequence[str], known: Mapping[str, ReceiverSpec]) -> tuple[Receiver, ...]:
+    """The receivers that are named for a metric; all if none is. Raises ValueError."""
+    found = []
+    for name in named or known:
+        if name not in known:
+            raise ValueError(f"{metric}: there is no receiver {name!r}: name it in Exporter(remote_write=[...])")
+        parts = age_parts(job.window, job.schedule.every, job.timeout)
+        if job.window.longest_step and (complaint := age_complaint(known[name], parts)):  # else points are about now
+            raise ValueError(f"job {job.name!r}: {complaint}")
+        found.append(Receiver(name, known[name].is_strict))
+    if not found:
+        raise ValueError(f"{metric} goes by remote write, and there is no receiver: Exporter(remote_write=[...])")
+    return tuple(found)
+
+
+def _is_sent(metric: Counter | Gauge) -> bool:
+    """Whether a metric goes by remote write. Raises ValueError."""
+    if metric.deliver not in ("scrape", "remote_write"):
+        raise ValueError(f"{metric.name}: deliver is scrape or remote_write, not {metric.deliver!r}")
+    if metric.deliver == "scrape" and metric.receivers:
+        raise ValueError(f'{metric.name}: receivers needs deliver="remote_write"')
+    return metric.deliver == "remote_write"
 
 
 def _with_datetimes(function: Callable[..., Iterable[Any]]) -> Callable[..., Iterable[Any]]:
@@ -400,6 +452,7 @@ def _on_one_page(jobs: Sequence[Job]) -> tuple[Job, ...]:
     """The jobs with one help for each family. Raises ValueError for families that exclude each other."""
     families: dict[str, FamilySpec] = {}
     owners: dict[str, str] = {}
+    ways: dict[str, bool] = {}
     agreed = []
     for job in jobs:
         metrics = {}
@@ -407,6 +460,8 @@ def _on_one_page(jobs: Sequence[Job]) -> tuple[Job, ...]:
             first = families.setdefault(name, spec.family)
             if (first.type, first.unit) != (spec.family.type, spec.family.unit):
                 raise ValueError(f"job {job.name!r}: {name} has another type or unit in another job")
+            if ways.setdefault(name, bool(spec.receivers)) != bool(spec.receivers):
+                raise ValueError(f"job {job.name!r}: {name} goes by another way in another job: choose one for both")
             for claim in claims(name, first.type):
                 if owners.setdefault(claim, name) != name:
                     raise ValueError(

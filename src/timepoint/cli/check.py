@@ -81,7 +81,9 @@ def summary(config: Config) -> Iterator[str]:
         width = max((len(name) for name in job.metrics), default=0)
         for name, metric in job.metrics.items():
             kind = f"{metric.temporality} {metric.family.type}" if metric.temporality else str(metric.family.type)
-            yield f"  {name:<{width}}  {kind}, shown for {format_duration(metric.max_age)} at most"
+            shown = f"shown for {format_duration(metric.max_age)} at most"
+            sent = "sent to " + ", ".join(receiver.name for receiver in metric.receivers)
+            yield f"  {name:<{width}}  {kind}, {sent if metric.receivers else shown}"
 
 
 def _schedule(spec: ScheduleSpec) -> str:

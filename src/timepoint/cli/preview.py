@@ -354,7 +354,8 @@ def _page(job: Job, question: Question, mapped: MappedRun, format_: str) -> tupl
     )
     lane = LaneState(job.name, question.lane.name)
     # Without a first zero, not two minutes later: by then a value of a job that runs every 30 s would be too old.
-    metrics = {name: replace(metric, zero_first=0) for name, metric in job.metrics.items()}
+    # And what goes out by remote write is shown as it would stand on a page: that is where one sees its labels.
+    metrics = {name: replace(metric, zero_first=0, receivers=()) for name, metric in job.metrics.items()}
     changes = decide(lane, mapped, metrics, facts)
     changes.commit = 1
     changes.apply(lane)

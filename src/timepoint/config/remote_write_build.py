@@ -6,19 +6,22 @@ they are when they first leave. Must not know: how samples are sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from timepoint.clock import SECOND, format_duration
 from timepoint.config.checks import Check
 from timepoint.config.names import plain_name_complaint
-from timepoint.config.places import Findings, Path
+from timepoint.config.places import Findings, Path, Places
 from timepoint.config.remote_write_shape import CapsShape, ReceiverShape
 from timepoint.config.shape import did_you_mean, read_shape
 from timepoint.config.source_build import SourceBuilder
 from timepoint.model import MetricSpec, Receiver
 from timepoint.remote_write.outbox import Version
 from timepoint.remote_write.spec import Caps, ReceiverSpec, complaints
+from timepoint.request.spec import WindowSpec
 
 if TYPE_CHECKING:
     from timepoint.config.job_build import Plan
@@ -140,20 +143,12 @@ class Receivers:
         """Adds receivers that would refuse timepoints since they are too old when they first leave."""
         said = set()
         for metric in metrics:
-            parts = _age_parts(plan, metric)
-            age = sum(parts.values())
+            parts = age_parts(plan.window, plan.period, plan.timeout) if metric.timed else {"timeout": plan.timeout}
             for receiver in metric.receivers:
-                oldest = self.specs[receiver.name].oldest
-                if not oldest or age <= oldest or (receiver.name, age) in said:
-                    continue
-                said.add((receiver.name, age))
-                added = " + ".join(f"{name} {format_duration(length)}" for name, length in parts.items() if length)
-                message = (
-                    f"a timepoint may be {format_duration(age)} old when it first leaves ({added}), and the receiver "
-                    f"{receiver.name} takes none that is older than {format_duration(oldest)}: give that one an "
-                    "out-of-order window and say it here in out_of_order, or make these shorter"
-                )
-                self._findings.add(Check.RECEIVER_WINDOW, (*where, "cron" if job.cron else "every"), message)
+                message = age_complaint(self.specs[receiver.name], parts)
+                if message and message not in said:
+                    said.add(message)
+                    self._findings.add(Check.RECEIVER_WINDOW, (*where, "cron" if job.cron else "every"), message)
 
     def check_unused(self) -> None:
         """Warns of receivers that get nothing."""
@@ -174,10 +169,29 @@ def _caps(shape: CapsShape | None) -> Caps:
     return Caps(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]  # by the shape
 
 
-def _age_parts(plan: Plan, metric: MetricSpec) -> dict[str, int]:
-    """Of what the greatest age of a timepoint at its first request is made, in ms. One without a time is about now."""
-    parts = {"timeout": plan.timeout}
-    if not metric.timed:
-        return parts
-    window = plan.window
-    return {"delay": window.delay, "every": plan.period, "step": window.longest_step, **parts}
+def age_parts(window: WindowSpec, period: int, timeout: int) -> dict[str, int]:
+    """Of what the greatest age of a timepoint at its first request is made, in ms."""
+    return {"delay": window.delay, "every": period, "step": window.longest_step, "timeout": timeout}
+
+
+def age_complaint(receiver: ReceiverSpec, parts: Mapping[str, int]) -> str | None:
+    """Whether a receiver takes timepoints that are so old when they first leave. ``parts`` add up, in ms."""
+    age, oldest = sum(parts.values()), receiver.oldest
+    if not oldest or age <= oldest:
+        return None
+    added = " + ".join(f"{name} {format_duration(length)}" for name, length in parts.items() if length)
+    return (
+        f"a timepoint may be {format_duration(age)} old when it first leaves ({added}), and the receiver "
+        f"{receiver.name} takes none that is older than {format_duration(oldest)}: give that one an out-of-order "
+        "window and say it here in out_of_order, or make these shorter"
+    )
+
+
+def read_receivers(items: Sequence[Mapping[str, Any]], directory: FilePath) -> dict[str, ReceiverSpec]:
+    """Receivers that a program gives with the keys of a config file, by name. Raises ValueError with all mistakes."""
+    findings = Findings(Places("remote_write"))
+    receivers = Receivers(findings, SourceBuilder(findings, directory))
+    receivers.read([dict(item) for item in items])
+    if problems := findings.problems(warnings=False):
+        raise ValueError("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
+    return receivers.specs
