@@ -4,7 +4,7 @@ Owns: what is kept in memory, when which file is written, what a restart goes on
 worker, is bounded, and may fail without harm: what cannot be written is said once in the log and tried again at the
 next run. Must not know: how a run works, the server, HTML.
 
-The file of the runs is written after each run; that of the timepoints, up to 8 MB, at most every 15 s and never for
+The file of the runs is written after each run; that of the timepoints, up to 8 MB, at most every 5 s and never for
 more than a twentieth of the time.
 """
 
@@ -32,7 +32,7 @@ from timepoint.poller.telling import job_facts, lanes_told, metrics_told, run_to
 
 LOGGER = logging.getLogger(__name__)
 
-_EVERY = 15.0  # seconds between two writings of the timepoints
+_EVERY = 5.0  # seconds between two writings of the timepoints
 _SHARE = 20
 
 
