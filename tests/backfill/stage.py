@@ -142,8 +142,8 @@ class Stage:
 
     def run(self, asked: Asked, **seams: Any) -> Loading:
         """A whole call. Raises what the call raises."""
-        with opened(asked, Timing(self.clock, self.clock.sleep)) as loading:
-            loading = replace(loading, open_fetcher=self.source.open, make_worker=InlineWorker, **seams)
+        with opened(asked, Timing(self.clock, self.clock.sleep)) as real:
+            loading = replace(real, open_fetcher=self.source.open, make_worker=InlineWorker, **seams)
             asyncio.run(loading.run())
         return loading
 

@@ -14,6 +14,7 @@ from timepoint.model import Window
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
+    """A stage of its own for each test."""
     return Stage(tmp_path)
 
 
