@@ -9,18 +9,22 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.support import call
+from tests.ledger.building import T0, Ledger, counter, facts, fives
 from tests.poller.broken import DAMAGES, Stage, fill, lose, lose_wal, put_newer, zero_header
 from tests.poller.jobs import TOTAL, function_job, http_job
 from timepoint.datadir import DataDirectory
 from timepoint.exposition.publish import snapshot_path
 from timepoint.job import Job
 from timepoint.ledger.store import open_store
+from timepoint.model import Receiver
+from timepoint.remote_write.outbox import Letter, Settlement
 
 
 class Scene(Stage):
@@ -88,7 +92,46 @@ def test_a_sound_directory_is_well(scene: Scene) -> None:
     assert "data up to 2026-01-01T10:50:00Z" in result.stdout
     assert "1 series on the page, 0 kept" in result.stdout
     assert "Next steps" not in result.stdout
-    assert result.stdout.endswith("All 26 checks are well.\n")
+    assert result.stdout.endswith("All 31 checks are well.\n")
+
+
+def send(scene: Scene) -> None:
+    """Lets samples of another job wait for two receivers."""
+    store = open_store(scene.ledger)
+    for name in ("central", "old"):
+        spec = replace(counter(), receivers=(Receiver(name),))
+        ledger = Ledger(store, [spec])
+        ledger.run(
+            facts(0, 10) if name == "central" else facts(10, 20), {"": fives(0 if name == "central" else 10, 1, 2)}
+        )
+    first = store.outbox.oldest("central", 1)[0].number
+    store.outbox.settle("central", Settlement(buried=(Letter(first, "conflict"),)), T0)
+    store.close()
+
+
+def test_queues_are_explained(scene: Scene) -> None:
+    """Where each sample is that ever went into one, what waits since when, and why the dead are dead."""
+    send(scene)
+    text = call("doctor", scene.path).stdout
+    assert "3 enqueued = 0 acknowledged + 1 dead + 2 waiting" in text
+    assert "waiting: 2023-11-14T22:25:00Z" in text
+    assert "dead: conflict 1; 1 letter kept" in text
+    central, old = scene.report()["receivers"]
+    assert (central["receiver"], central["reasons"], old["pending"]) == ("central", {"conflict": 1}, 2)
+
+
+def test_a_queue_is_forgotten_by_name(scene: Scene) -> None:
+    """What waits is gone and said; the other queue stays."""
+    send(scene)
+    result = call("doctor", scene.path, "--forget-receiver", "old")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "receiver old: its queue is forgotten, with 2 samples that were not sent and 0 dead letters\n",
+    )
+    assert [queue["receiver"] for queue in scene.report()["receivers"]] == ["central"]
+    again = call("doctor", scene.path, "--forget-receiver", "old")
+    assert again.exit_code == 2
+    assert "there is no queue of a receiver 'old'; the receivers are central" in again.stderr
 
 
 def test_a_check_changes_nothing(scene: Scene) -> None:

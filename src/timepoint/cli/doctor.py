@@ -41,6 +41,7 @@ _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 )
 @click.option("--repair", is_flag=True, help="Do what loses nothing: see above.")
 @click.option("--forget", multiple=True, metavar="JOB", help="Delete all that is known of a job; repeatable.")
+@click.option("--forget-receiver", multiple=True, metavar="NAME", help="Delete a queue of remote write; repeatable.")
 @click.option("--export", type=_FILE, metavar="FILE", help="Write the ledger as lines of JSON; - is standard output.")
 @click.option("--import", "import_", type=_FILE, metavar="FILE", help="Make the ledger of an empty DATA_DIR from FILE.")
 @click.option("--quarantine", is_flag=True, help="Move a damaged ledger and its pages aside; counters start anew.")
@@ -51,6 +52,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     format_: str,
     repair: bool,  # noqa: FBT001 - click gives it
     forget: tuple[str, ...],
+    forget_receiver: tuple[str, ...],
     export: Path | None,
     import_: Path | None,
     quarantine: bool,  # noqa: FBT001 - click gives it
@@ -72,10 +74,19 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
       timepoint doctor /var/lib/timepoint --export backup.jsonl
       timepoint doctor /var/lib/timepoint --quarantine
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
-    actions = [repair, bool(forget), export is not None, import_ is not None, quarantine, accept_ledger]
+    actions = [
+        repair,
+        bool(forget),
+        bool(forget_receiver),
+        export is not None,
+        import_ is not None,
+        quarantine,
+        accept_ledger,
+    ]
     if sum(actions) > 1:
         raise click.UsageError(
-            "--repair, --forget, --export, --import, --quarantine and --accept-ledger exclude each other"
+            "--repair, --forget, --forget-receiver, --export, --import, --quarantine and --accept-ledger exclude each "
+            "other"
         )
     if import_ is None and not data_dir.is_dir():
         raise click.UsageError(f"there is no directory {str(data_dir)!r}")
@@ -84,6 +95,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     jobs = load_offline(config).jobs if config is not None else None
     with told_plainly():
         done = _act(data_dir, jobs, repair=repair, forget=forget, quarantine=quarantine, accept_ledger=accept_ledger)
+        done += _forget_receivers(data_dir, forget_receiver) if forget_receiver else []
         done += _transfer(data_dir, export, import_)
         if any(actions) and not repair:
             _tell([json.dumps({"done": done}, indent=2)] if format_ == "json" else done, err=export is not None)
@@ -118,6 +130,17 @@ def _act(
     if quarantine:
         return mend.quarantine(data_dir, now)
     return mend.accept_ledger(data_dir, now) if accept_ledger else []
+
+
+def _forget_receivers(data_dir: Path, names: tuple[str, ...]) -> list[str]:
+    from timepoint.doctor import mend
+
+    known = [queue.receiver for queue in _examine(data_dir, None).queues]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        said = ", ".join(known) or "none"
+        raise click.UsageError(f"there is no queue of a receiver {unknown[0]!r}; the receivers are {said}")
+    return mend.forget_receivers(data_dir, names)
 
 
 def _transfer(data_dir: Path, export: Path | None, import_: Path | None) -> list[str]:

@@ -59,6 +59,7 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
             report.begins_anew = list(_begun_anew(jobs or (), examination, load))
     report.checks = [_check_directory(layout.path), *examination.checks, *pages_checks]
     report.jobs = _jobs(examination, pages, by_name)
+    report.queues = examination.queues
     report.next_steps = list(_next_steps(report))
     return report
 

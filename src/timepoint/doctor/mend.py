@@ -91,6 +91,19 @@ def forget(path: Path, names: Iterable[str]) -> list[str]:
     return done
 
 
+def forget_receivers(path: Path, names: Iterable[str]) -> list[str]:
+    """Deletes the queues of receivers with all that waits and all dead letters. Raises as ``forget`` does."""
+    done = []
+    with DataDirectory(path) as data, contextlib.closing(open_store(data.layout.ledger)) as store:
+        for name in names:
+            held = store.outbox.forget(name)
+            done.append(
+                f"receiver {name}: its queue is forgotten, with {held.pending} samples that were not sent and "
+                f"{held.letters} dead letters"
+            )
+    return done
+
+
 def quarantine(path: Path, now: int) -> list[str]:
     """Moves a damaged ledger and its pages into ``quarantine/<time>/``, so that the next start begins a new one.
 

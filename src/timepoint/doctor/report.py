@@ -10,6 +10,7 @@ from typing import Any
 
 from timepoint.clock import format_instant
 from timepoint.ledger.examine import Check, LaneFacts, LedgerFacts
+from timepoint.ledger.queues import QueueFacts
 from timepoint.poller.edits import Anew
 
 
@@ -52,6 +53,7 @@ class Report:
     facts: LedgerFacts | None = None
     checks: list[Check] = field(default_factory=list)
     jobs: list[JobReport] = field(default_factory=list)
+    queues: list[QueueFacts] = field(default_factory=list)
     begins_anew: list[Anew] = field(default_factory=list)
     next_steps: list[str] = field(default_factory=list)
 
@@ -83,6 +85,7 @@ class Report:
                 for check in self.checks
             ],
             "jobs": [_job(job) for job in self.jobs],
+            "receivers": [_queue(queue) for queue in self.queues],
             "begins_anew": [change._asdict() for change in self.begins_anew],
             "next_steps": self.next_steps,
         }
@@ -103,6 +106,10 @@ def _job(job: JobReport) -> dict[str, Any]:
     if job.page is not None:
         page = {**asdict(job.page), "rendered_at": readable(job.page.rendered_at)}
     return {"name": job.name, "configured": job.configured, "lanes": lanes, "page": page}
+
+
+def _queue(queue: QueueFacts) -> dict[str, Any]:
+    return {**asdict(queue), "oldest": readable(queue.oldest), "newest": readable(queue.newest)}
 
 
 def readable(at: int | None) -> str | None:

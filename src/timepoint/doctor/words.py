@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from timepoint.clock import DAY, HOUR, MINUTE, SECOND, format_duration
 from timepoint.doctor.report import JobReport, Report, readable
 from timepoint.ledger.examine import Check, LaneFacts
+from timepoint.ledger.queues import QueueFacts
 
 _KIB = 1024
 _LANES = 5  # so many are told one by one
@@ -26,6 +27,7 @@ def text_lines(report: Report) -> Iterator[str]:
         yield "Jobs"
         for job in report.jobs:
             yield from _job(job, report.at)
+    yield from _queues(report)
     yield from _begun_anew(report)
     yield ""
     yield "Checks"
@@ -81,6 +83,28 @@ def _job(job: JobReport, now: int) -> Iterator[str]:
         )
     else:
         yield "    page: none"
+
+
+def _queues(report: Report) -> Iterator[str]:
+    if report.queues:
+        yield ""
+        yield "Receivers of remote write"
+    for queue in report.queues:
+        yield from _queue(queue, report.at)
+
+
+def _queue(queue: QueueFacts, now: int) -> Iterator[str]:
+    """Where every sample is that ever went into a queue, and why the dead are dead."""
+    protocol = f" (protocol {queue.protocol})" if queue.protocol else ""
+    yield f"  {queue.receiver}{protocol}"
+    sums = f"{queue.acknowledged} acknowledged + {queue.dead} dead + {queue.pending} waiting"
+    yield f"    {queue.enqueued} enqueued {'=' if queue.is_balanced else 'is not'} {sums}"
+    if queue.oldest is not None:
+        parked = f"; {queue.parked} set aside" if queue.parked else ""
+        yield f"    waiting: {readable(queue.oldest)}, {_ago(queue.oldest, now)}, to {readable(queue.newest)}{parked}"
+    if queue.dead:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in queue.reasons.items())
+        yield f"    dead: {reasons}; {_count(queue.letters, 'letter')} kept"
 
 
 def _how_far(lane: LaneFacts) -> int:

@@ -16,5 +16,5 @@ Read in this order:
     source_rows the requests to a source: its last one, and those of its quotas
     sqlite      a durable file: open, migrate, transact, checkpoint
     reading, reading_queues     looking at a ledger, and at its queues, from outside
-    beginnings, invariants, examine, transfer   what must be true of it, and moving it as text
+    beginnings, invariants, queues, examine, transfer   what must be true of it, and moving it as text
 """

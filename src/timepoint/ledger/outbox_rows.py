@@ -171,6 +171,24 @@ def _known_lives(connection: sqlite3.Connection, metric_id: int) -> dict[int, in
     )
 
 
+_LARGE = 1_000_000
+"""Of queues beyond this nobody asks which series they hold: reading 10 million rows takes seconds."""
+
+
+def forget_series(connection: sqlite3.Connection) -> None:
+    """Forgets series that went out, once the ledger counts them no more and no sample of them is kept."""
+    if connection.execute("SELECT 1 FROM life WHERE series_id IS NULL LIMIT 1").fetchone() is None:
+        return
+    if connection.execute("SELECT total(pending) FROM receiver").fetchone()[0] > _LARGE:
+        return
+    connection.execute(
+        "DELETE FROM life WHERE series_id IS NULL AND id NOT IN ("
+        "SELECT life_id FROM pending UNION SELECT life_id FROM parked UNION SELECT life_id FROM dead_letter)"
+    )
+    connection.execute("DELETE FROM out_series WHERE id NOT IN (SELECT out_series_id FROM life)")
+    connection.execute("DELETE FROM out_family WHERE id NOT IN (SELECT family_id FROM out_series)")
+
+
 def _in_order(series: Iterable[tuple[tuple[int, ...], int, Sequence[float]]]) -> Iterator[Waiting]:
     """The samples of all series by their instants. Series on one grid are walked together."""
     grids: dict[tuple[int, ...], list[tuple[int, Sequence[float]]]] = {}

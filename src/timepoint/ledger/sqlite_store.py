@@ -20,7 +20,7 @@ from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
 from timepoint.ledger.lane_rows import read_lane
-from timepoint.ledger.outbox_rows import write_outgoing
+from timepoint.ledger.outbox_rows import forget_series, write_outgoing
 from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.source_rows import read_last_request, write_request, write_spent
@@ -141,6 +141,8 @@ class SqliteStore:
         gone = [(number, (job, lane)) for number, job, lane in old if (job, lane) not in keep]
         self._delete_lanes([number for number, _ in gone])
         self._delete_lists({job for job, _ in keep})
+        with self._writing() as connection:
+            forget_series(connection)
         return [key for _, key in gone]
 
     def forget_job(self, job: str) -> int:
@@ -149,6 +151,8 @@ class SqliteStore:
             numbers = [row[0] for row in connection.execute("SELECT id FROM lane WHERE job = ?", (job,))]
         self._delete_lanes(numbers)
         self._delete_lists(None, job)
+        with self._writing() as connection:
+            forget_series(connection)
         return len(numbers)
 
     def vacuum(self) -> None:

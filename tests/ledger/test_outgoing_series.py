@@ -1,0 +1,172 @@
+"""Series that leave, come back and begin anew, and receivers that come and go: what is sent of them."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.ledger.building import DAY, HOUR, MINUTE, T0, Ledger, counter, facts, fives, gauge, instants
+from tests.ledger.test_outgoing import GONE, LENIENT, STRICT, letters, queue, to
+from timepoint.ledger.examine import examine
+from timepoint.ledger.schema import LEDGER
+from timepoint.ledger.shown import shown
+from timepoint.ledger.sqlite_store import SqliteStore
+from timepoint.ledger.store import Store, open_store
+from timepoint.model import MetricSpec
+from timepoint.remote_write.outbox import Settlement
+
+# Series that leave, come back, begin anew
+
+
+def test_a_series_that_left_has_ended_right_after_its_newest_sample(store: Store) -> None:
+    """Absent from a whole run: the marker stands a millisecond behind, so nothing that comes later is late."""
+    ledger = Ledger(store, [to(counter(), STRICT, LENIENT)])
+    ledger.run(facts(0, 5), {'{a="1"}': fives(0, 1), '{a="2"}': fives(0, 1)})
+    ledger.run(facts(5, 10), {'{a="2"}': fives(5, 1)})
+    ledger.run(facts(10, 15), {'{a="2"}': fives(10, 1)})
+    for receiver in ("strict", "lenient"):
+        assert queue(store, receiver)["a=1"] == [(0, 0), (5, 1), (5 + 1 / MINUTE, GONE)]
+
+
+def test_a_series_that_comes_back_goes_on(store: Store) -> None:
+    """Its next total follows the marker, and its overlap brings what its absent run had missed."""
+    ledger = Ledger(store, [to(counter())])
+    ledger.run(facts(0, 5, overlap=5), {"": fives(0, 1), '{b="1"}': fives(0, 1)})
+    ledger.run(facts(0, 10, overlap=5), {'{b="1"}': fives(0, 1, 1)})
+    ledger.run(facts(5, 15, overlap=5), {"": fives(5, 2, 4), '{b="1"}': fives(5, 1, 1)})
+    assert queue(store)[""] == [(0, 0), (5, 1), (5 + 1 / MINUTE, GONE), (10, 3), (15, 7)]
+    assert letters(store) == []
+
+
+def test_no_series_ends_in_the_middle_of_a_run(store: Store) -> None:
+    """A part of a run that is split says nothing about who is gone."""
+    ledger = Ledger(store, [to(gauge())])
+    ledger.run(facts(0, 5), {"": fives(0, 1)})
+    ledger.run(facts(5, 10, fire=30, ends_run=False), {})
+    ledger.run(facts(10, 15, fire=30), {"": fives(10, 1)})
+    assert queue(store)[""] == [(5, 1), (15, 1)]
+
+
+def test_an_end_that_is_long_past_is_told_where_there_is_a_window(store: Store) -> None:
+    """A strict receiver would refuse it, and no query looks back so far."""
+    ledger = Ledger(store, [to(gauge(), STRICT, LENIENT)])
+    ledger.run(facts(0, 5), {"": fives(0, 1)})
+    ledger.run(facts(60, 65), {})
+    assert queue(store)[""] == [(5, 1)]
+    assert queue(store, "lenient")[""] == [(5, 1), (5 + 1 / MINUTE, GONE)]
+
+
+def test_a_series_that_was_forgotten_begins_another_count(store: Store) -> None:
+    """It starts with 0 at its first new interval, and older samples keep the start that they had."""
+    ledger = Ledger(store, [to(counter(), LENIENT)])
+    ledger.run(facts(0, 5), {"": fives(0, 1)})
+    ledger.run(facts(5, 10), {})
+    later = 8 * DAY // MINUTE
+    ledger.run(facts(later, later + 5), {"": fives(later, 2)})
+    assert queue(store, "lenient")[""] == [
+        (0, 0),
+        (5, 1),
+        (5 + 1 / MINUTE, GONE),
+        (later, 0),
+        (later + 5, 2),
+    ]
+    starts = [row.start for row in store.outbox.oldest("lenient", 9)]
+    assert starts == [T0, T0, T0, T0 + 8 * DAY, T0 + 8 * DAY]
+    assert len({row.series.id for row in store.outbox.oldest("lenient", 9)}) == 1
+
+
+# Receivers
+
+
+def test_each_receiver_has_all_of_it(store: Store) -> None:
+    """Two receivers, two queues with the same samples."""
+    ledger = Ledger(store, [to(counter(), STRICT, LENIENT)])
+    assert ledger.run(facts(0, 10), {"": fives(0, 1, 2)}).counts.enqueued == 6
+    assert queue(store) == queue(store, "lenient") == {"": [(0, 0), (5, 1), (10, 3)]}
+
+
+def test_a_receiver_that_comes_later_gets_what_is_decided_from_then_on(store: Store) -> None:
+    """The totals of a counter go on; what was sent before is not made up for."""
+    Ledger(store, [to(counter(), STRICT)]).run(facts(0, 5), {"": fives(0, 1)})
+    Ledger(store, [to(counter(), STRICT, LENIENT)]).run(facts(5, 10), {"": fives(5, 2)})
+    assert queue(store)[""] == [(0, 0), (5, 1), (10, 3)]
+    assert queue(store, "lenient")[""] == [(10, 3)]
+
+
+def test_the_queue_of_a_receiver_that_left_stays(store: Store) -> None:
+    """C7: it is known by its name, and goes on when the name comes back."""
+    Ledger(store, [to(counter(), STRICT)]).run(facts(0, 5), {"": fives(0, 1)})
+    Ledger(store, [to(counter(), LENIENT)]).run(facts(5, 10), {"": fives(5, 2)})
+    Ledger(store, [to(counter(), STRICT)]).run(facts(10, 15), {"": fives(10, 4)})
+    assert queue(store)[""] == [(0, 0), (5, 1), (15, 7)]
+
+
+@pytest.mark.parametrize("spec", [counter(), gauge()])
+def test_a_metric_of_the_page_that_is_sent_from_now_on_goes_on(store: Store, spec: MetricSpec) -> None:
+    """No 0 is sent for a total that is not 0, and no point of the past."""
+    Ledger(store, [spec]).run(facts(0, 10, overlap=5), {"": fives(0, 1, 2)})
+    Ledger(store, [to(spec)]).run(facts(5, 15, overlap=5), {"": fives(5, 2, 4)})
+    total = 7 if spec.temporality else 4
+    assert queue(store)[""][-1] == (15, total)
+    assert all(at > 5 for at, _ in queue(store)[""])
+
+
+@pytest.mark.parametrize("spec", [counter(), gauge()])
+def test_what_is_sent_is_not_on_the_page(store: Store, spec: MetricSpec) -> None:
+    """A metric goes out one way; taken back, it is on the page with what it has."""
+    sent = to(spec)
+    ledger = Ledger(store, [sent])
+    ledger.run(facts(0, 5), {"": fives(0, 2)})
+    now = ledger.lane.last_accepted or 0
+    assert shown({spec.family.name: sent}, [ledger.lane], now) == []
+    [family] = shown({spec.family.name: spec}, [ledger.lane], now + HOUR // 2)
+    assert [batch.values for batch in family.batches] == [[2.0]]
+
+
+def test_what_went_out_is_forgotten_when_nothing_needs_it(tmp_path: Path) -> None:
+    """A series that the ledger counts no more, of which nothing waits and no letter is kept, leaves no rows."""
+    store = open_store(tmp_path / "ledger.sqlite")
+    ledger = Ledger(store, [to(counter(), LENIENT)])
+    ledger.run(facts(0, 5), {'{a="1"}': fives(0, 1), '{a="2"}': fives(0, 1)})
+    rows = store.outbox.oldest("lenient", 9)
+    gone = tuple(row.number for row in rows if dict(row.series.labels)["a"] == "1")
+    store.outbox.settle("lenient", Settlement(gone), T0)
+    store.prune([("job", "")], T0)
+    assert series_rows(store) == (2, 2, 1)
+    store.forget_job("job")
+    assert series_rows(store) == (1, 1, 0)
+    assert queue(store, "lenient") == {"a=2": [(0, 0), (5, 1)]}
+    assert store.outbox.counts("lenient").is_balanced
+    store.close()
+
+
+def series_rows(store: SqliteStore) -> tuple[int, ...]:
+    """How many series, lives and marks the file has."""
+    with store._reading() as connection:
+        return tuple(
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("out_series", "life", "sent")
+        )
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the file was written on a little-endian machine")
+def test_ledger_of_version_3_goes_on(tmp_path: Path) -> None:
+    """A file of the third schema keeps all that it held, and its series begin to go out."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((Path(__file__).parent / "version_3.sql").read_text(encoding="utf-8"))
+    store = open_store(path)
+    assert (store.last_request("api"), store.spend("api", "day UTC", T0, 0)) == (T0, 3)
+    ledger = Ledger(store, [to(counter()), to(gauge())])
+    assert (ledger.values(0), ledger.values(1)) == ({'{a="x"}': 15}, {"": 22})
+    ledger.run(facts(20, 25), {'{a="x"}': fives(20, 16)}, {"": instants((21, 9.0))})
+    assert queue(store) == {"a=x": [(25, 31)], "": [(21, 9)]}
+    store.close()
+    examination = examine(path, in_use=False)
+    assert examination.is_sound, [check.findings for check in examination.checks]
+    assert examination.facts is not None
+    assert examination.facts.version == LEDGER.version == 4
