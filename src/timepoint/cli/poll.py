@@ -31,8 +31,8 @@ def poll(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Run each job of CONFIG once if it is due, publish what it shows, and end.
 
     For cron or a Kubernetes CronJob, with "timepoint serve" beside it. A job is due when one of its fire times has
-    passed since its last attempt, so calling this more often than jobs fire burns no quota. The exit code is 1 if a run
-    failed.
+    passed since its last attempt, so calling this more often than jobs fire burns no quota. What waits for receivers of
+    remote write is sent, for half a minute at most. The exit code is 1 if a run failed.
 
     \b
     Examples:

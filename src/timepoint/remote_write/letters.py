@@ -57,7 +57,7 @@ MEANINGS: dict[str, Meaning] = {
         "raise the limit of the receiver or of the proxy before it; then retry",
     ),
     "poison_5xx": Meaning(
-        "the receiver failed over each of them for a day, and over nothing else",
+        "the receiver failed over each of them until it was too old, and over nothing else",
         "look at what it said and at its log; then retry",
     ),
     "refused": Meaning(
