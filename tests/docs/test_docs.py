@@ -78,9 +78,21 @@ def test_every_source_is_one_that_a_config_can_have(block: Block, tmp_path: Path
     assert [str(warning) for warning in warnings if "is not there now" not in str(warning)] == []
 
 
+@pytest.mark.parametrize("block", [block for block in of_kind("remote_write") if "jobs" not in content(block)], ids=str)
+def test_receivers_alone_load(block: Block, tmp_path: Path) -> None:
+    """A block of receivers is accepted, with a metric that goes to all of them."""
+    path = tmp_path / "config.yaml"
+    metric = {"type": "gauge", "help": "Power.", "value": "$.x", "deliver": "remote_write"}
+    job = {"source": "api", "every": "10m", "request": {"get": "/x"}, "metrics": {"x_watts": metric}}
+    more = {"sources": {"api": {"url": "https://api.internal"}}, "jobs": {"x": job}}
+    path.write_text(block.text + yaml.safe_dump(more))
+    warnings = load_config(path, ENVIRON).warnings
+    assert [str(warning) for warning in warnings if "is not there now" not in str(warning)] == []
+
+
 def test_every_block_of_yaml_is_looked_at() -> None:
     """No block of YAML escapes the tests by being of an unknown kind."""
-    known = {"jobs", "sources", "scrape_configs", "groups", "request"}
+    known = {"jobs", "sources", "remote_write", "scrape_configs", "groups", "request"}
     known |= {"tls_server_config", "livenessProbe"}  # tests/server/web looks at these
     assert [str(block) for block in YAML if not known & set(content(block))] == []
 
