@@ -5,6 +5,7 @@
     python -m tests.proof soak --minutes 30 [--seed N] [--dir DIR]
     python -m tests.proof remote kills 1000 [--receiver strict] [--minutes N]
     python -m tests.proof remote mutants
+    python -m tests.proof remote measure [q4 q5 q6 q7 q8]
 
 Ends with 1 if the oracle found anything, if something grew, or if a mutant passed. The other levels are tests; the
 variables TIMEPOINT_PROOF_* of ``docs/proof.md`` make them longer.
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from tests.proof import campaign, mutants, soak
 from tests.proof.remote import campaign as remote_campaign
-from tests.proof.remote import receivers
+from tests.proof.remote import measures, receivers
 from tests.proof.remote.mutants import FOUND_BY_KILLS
 
 MUTANT_KILLS = 600
@@ -52,6 +53,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     loop.add_argument("--minutes", type=float, default=math.inf, help="no longer than so many minutes for each")
     loop.add_argument("--receiver", choices=receivers.KINDS, nargs="*", default=list(receivers.KINDS))
     what.add_parser("mutants", help="see that the oracle finds each sender that is wrong on purpose")
+    measure = what.add_parser("measure", help="print the figures: Q4 to Q8")
+    measure.add_argument("names", choices=measures.NAMES, nargs="*", metavar="NAME", help="default: all of q4 to q8")
     return parser.parse_args(arguments)
 
 
@@ -94,6 +97,9 @@ def _run_mutants(options: argparse.Namespace, directory: Path) -> bool:
 def _remote(options: argparse.Namespace, directory: Path) -> bool:
     if options.what == "mutants":
         return _run_remote_mutants(options, directory)
+    if options.what == "measure":
+        measures.run(options.names, directory, _say)
+        return True
     good = True
     for name in options.receiver:
         if receivers.KINDS[name].binary() is None:
