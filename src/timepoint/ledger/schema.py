@@ -22,7 +22,7 @@ and of what goes out by remote write:
     out_series  a series as it goes out, by its text with the name of the sample in front, ``x_total{pod="a"}``
     life        one counting of such a series: since when it counts, and from which series of the ledger it comes, as
                 long as that is there. One that was forgotten and comes again begins another life
-    pending     what waits, clustered in the order in which it leaves: 31 bytes a row, and no index beside it
+    pending     what waits, clustered in the order in which it leaves: 32 bytes a row, and no index beside it
     parked      what is set aside
     dead_letter what was given up, as far as it is kept
     buried      how many were given up, by reason, kept or not

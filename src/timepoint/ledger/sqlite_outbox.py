@@ -4,7 +4,7 @@ Owns: an ``Outbox`` on the tables of ``schema``. Must not know: which samples le
 
 A queue is clustered by (at, number), so what leaves next is read from its head, and what was sent is taken from there.
 There is no index by number: where a sample stands is remembered from when it was read, and sought in the whole queue
-if somebody settles one that he has not read here. 10 million rows so take 326 MB, and would take 490 MB with an index.
+if somebody settles one that he has not read here. 10 million rows so take 320 MB; with an index beside a table by number they would take 463 MB.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from timepoint.remote_write.outbox import (
     Version,
 )
 
-ROW_SIZE = 33  # bytes that a sample is reckoned with, as measured
+ROW_SIZE = 32  # bytes that a sample is reckoned with, as measured
 MAX_LETTERS = 100_000  # dead letters of a receiver that are kept; of older ones the number stays
 _MAX_PLACES = 50_000  # samples whose place is remembered: 5 MB
 _MAX_SERIES = 10_000  # series whose labels are remembered: 10 MB
