@@ -18,7 +18,7 @@ from pathlib import Path
 
 from timepoint.errors import ListenError
 
-_ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _LAST_PORT = 65535
 _UNIX = re.compile(r"unix:(?://)?(?P<path>/[^/?\0][^?\0]*)(?:\?mode=(?P<mode>0?[0-7]{3}))?")
 _UNIX_PATH = 100  # bytes; the kernel takes 107 on Linux and 103 elsewhere

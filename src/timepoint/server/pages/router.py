@@ -67,7 +67,7 @@ class Asking:
 
 def parts_of(raw_path: str) -> tuple[str, ...]:
     """The segments of a path, decoded one by one, so that an encoded slash makes no other path."""
-    return tuple(unquote(part) for part in raw_path.strip("/").split("/")) if raw_path != "/" else ()
+    return tuple(unquote(part) for part in raw_path[1:].split("/")) if raw_path != "/" else ()
 
 
 @dataclass(slots=True)
