@@ -156,7 +156,9 @@ class _Reader:
             return side
         left = self._side(variable)
         if not self.tokens or self.tokens[0][1] not in _COMPARISONS:
-            return f"{left} == true" if left.startswith("@") else left
+            if not left.startswith("@"):
+                raise UntranslatableError("has a filter that is a constant")
+            return f"{left} == true"
         operator = self.next()[1]
         return f"{left} {operator} {self._side(variable)}"
 

@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
+_LARGEST = 2**53 - 1  # RFC 9535, 2.1
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -96,17 +97,23 @@ EVERYTHING = Step("[*]", is_many=True, bare="*")
 
 
 def index(number: int) -> Step:
-    """The element at a place; from the end if negative."""
-    return Step(f"[{number}]")
+    """The element at a place; from the end if negative. Raises UntranslatableError."""
+    return Step(f"[{_whole(number)}]")
+
+
+def _whole(number: int) -> int:
+    if abs(number) > _LARGEST:
+        raise UntranslatableError("has a number that is beyond every list")
+    return number
 
 
 def span(start: int | None, stop: int | None, stride: int | None) -> Step:
     """The elements of a slice; a slice that is one element by its numbers alone is that element."""
     if stride in (None, 1) and _is_one(start, stop):
         return index(start or 0)
-    shown = ["" if start is None else str(start), "" if stop is None else str(stop)]
+    shown = ["" if number is None else str(_whole(number)) for number in (start, stop)]
     if stride is not None:
-        shown.append(str(stride))
+        shown.append(str(_whole(stride)))
     return Step(f"[{':'.join(shown)}]", is_many=True)
 
 

@@ -247,6 +247,5 @@ def compile_mapping(spec: MappingSpec) -> Mapping:
     try:
         whole = [plan for plan in plans if plan is not None]
         return Mapping(whole, walks, answers, spec.defaults.missing or ())
-    except TooDeepError:
-        message = "the walks pass more than 15 levels of wildcards, captures and filters in one another"
-        raise SpecError([SpecProblem(("rows",), message)]) from None
+    except TooDeepError as error:
+        raise SpecError([SpecProblem(("rows",), f"the walks pass {error.what}")]) from None

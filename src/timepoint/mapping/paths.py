@@ -18,6 +18,14 @@ from typing import Any
 
 from jsonpath_rfc9535 import JSONPathEnvironment
 from jsonpath_rfc9535.exceptions import JSONPathError
+from jsonpath_rfc9535.filter_expressions import (
+    ComparisonExpression,
+    FilterExpression,
+    FilterQuery,
+    FunctionExtension,
+    LogicalExpression,
+    PrefixExpression,
+)
 from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
 from jsonpath_rfc9535.selectors import (
     FilterSelector,
@@ -265,5 +273,28 @@ def _selector(selector: Any) -> Selector:
         case SliceSelector():
             return Slice(selector.slice.start, selector.slice.stop, selector.slice.step)
         case FilterSelector():
+            _check_condition(selector.expression)
             return Filter(selector.expression)
     raise AssertionError(f"BUG: unknown selector {selector!r}")
+
+
+def _check_condition(expression: Any) -> None:
+    """Raises PathError for a comparison of what is no value: the library reads ``1 < (@.a) < 2``, RFC 9535 does not."""
+    match expression:
+        case FilterExpression():
+            _check_condition(expression.expression)
+        case ComparisonExpression(left=left, right=right):
+            for side in (left, right):
+                if isinstance(side, ComparisonExpression | LogicalExpression | PrefixExpression):
+                    raise PathError("in a filter a comparison stands between two values: join several with && or ||")
+                _check_condition(side)
+        case LogicalExpression():
+            _check_condition(expression.left)
+            _check_condition(expression.right)
+        case PrefixExpression():
+            _check_condition(expression.right)
+        case FunctionExtension():
+            for argument in expression.args:
+                _check_condition(argument)
+        case FilterQuery():
+            segments_of(expression.query)

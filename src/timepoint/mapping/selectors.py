@@ -30,10 +30,15 @@ from timepoint.mapping import nodes
 from timepoint.mapping.paths import Capture, Filter, Index, Name, Path, Segment, Selector, Slice, Wild, segments_of
 
 DEEPEST = 15  # Python refuses more than 20 nested blocks
+MOST_STEPS = 80  # and more than 100 levels of indentation
 
 
 class TooDeepError(ValueError):
-    """More loops in one another than Python allows."""
+    """More loops or conditions in one another than Python allows; ``what`` names them."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"passes {what}")
 
 
 class Writer:
@@ -86,7 +91,9 @@ class Writer:
         if text.startswith("for "):
             self._loops += 1
             if self._loops > DEEPEST:
-                raise TooDeepError
+                raise TooDeepError(f"more than {DEEPEST} levels of wildcards, captures and filters in one another")
+        if self._indent > MOST_STEPS:
+            raise TooDeepError(f"more than {MOST_STEPS} names, places and filters in one another")
         self.line(text)
         self._indent += 1
 

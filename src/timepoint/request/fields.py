@@ -36,6 +36,7 @@ _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSuUVwWxXyYzZ%")  # C89, and the ISO 8601 
 _PADDED = frozenset("dHIjmMSy")
 _DIRECTIVE = re.compile(r"%(-?)(.?)", re.DOTALL)
 _NAME = re.compile(r"(?P<name>each\.[A-Za-z_][A-Za-z0-9_]*|(?!each\.)[a-z_.]+)(?P<moved>[+-][^:]*)?")
+_FURTHEST = 100 * 365 * DAY  # no instant leaves the years that can be written
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -187,6 +188,8 @@ def _offset(inside: str, moved: str | None) -> int:
         length = parse_duration(moved[1:])
     except ValueError as error:
         raise ValueError(f"{{{inside}}}: {error}") from None
+    if length > _FURTHEST:
+        raise ValueError(f"{{{inside}}}: {moved[1:]} is longer than 100 years")
     return -length if moved[0] == "-" else length
 
 

@@ -1,0 +1,178 @@
+"""``python -m tests.fuzz``: tries every target with made-up inputs, and counts them.
+
+    python -m tests.fuzz --executions 200000
+    python -m tests.fuzz --seconds 600 --seed 7
+    python -m tests.fuzz --target path --atheris --seconds 60
+    python -m tests.fuzz --replay tests/fuzz/found
+
+Each input that raises is written into the directory ``--found``, as ``TARGET-DIGEST``; the exit code is then 1. An
+input that takes longer than two seconds is a finding, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+from tests.fuzz.engine import Mutator
+from tests.fuzz.targets import TARGETS, Target
+
+SLOW = 2.0  # seconds
+ROUND = 50  # inputs of a target with share 1 before the next has its turn
+FOUND = Path(__file__).parent / "found"
+
+
+def main() -> int:
+    """Runs what the command line asks for; 1 if something was found."""
+    options = _options()
+    logging.disable(logging.WARNING)
+    chosen = [target for target in TARGETS if not options.target or target.name in options.target]
+    if options.replay:
+        return replay(options.replay)
+    if options.atheris_child:
+        return _atheris_child(chosen[0], options)
+    if options.atheris:
+        return _atheris(chosen, options)
+    return fuzz(chosen, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("--executions", type=int, default=0, help="how many inputs in all")
+    parser.add_argument("--seconds", type=float, default=0, help="how long in all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--target", action="append", choices=[target.name for target in TARGETS])
+    parser.add_argument("--found", type=Path, default=Path("fuzz-found"))
+    parser.add_argument("--replay", type=Path)
+    parser.add_argument("--atheris", action="store_true", help="guided by coverage; wants the package atheris")
+    parser.add_argument("--atheris-child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not (options.executions or options.seconds or options.replay):
+        options.executions = 100_000
+    return options
+
+
+def fuzz(chosen: list[Target], options: argparse.Namespace) -> int:
+    """Each target in its turn, until time or executions are used up."""
+    begin = time.monotonic()
+    mutators = {
+        target.name: Mutator(target.material.seeds, target.material.words, Random(f"{options.seed}{target.name}"))
+        for target in chosen
+    }
+    done: Counter[str] = Counter()
+    spent: dict[str, float] = dict.fromkeys(mutators, 0.0)
+    found: dict[str, int] = {}
+    limit = options.executions or sys.maxsize
+    while sum(done.values()) < limit and (not options.seconds or time.monotonic() - begin < options.seconds):
+        for target in chosen:
+            started = time.monotonic()
+            for _ in range(min(ROUND * target.material.share, limit - sum(done.values()))):
+                data = mutators[target.name].next()
+                done[target.name] += 1
+                if (trouble := trial(target, data)) and found.get(trouble, 0) == 0:
+                    _keep(options.found, target, data, trouble)
+                if trouble:
+                    found[trouble] = found.get(trouble, 0) + 1
+            spent[target.name] += time.monotonic() - started
+    _tell(done, spent, found, time.monotonic() - begin)
+    return 1 if found else 0
+
+
+def trial(target: Target, data: bytes) -> str:
+    """One input; where it went wrong, or nothing."""
+    started = time.monotonic()
+    try:
+        target.run(data)
+    except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever is raised is what is looked for
+        frames = traceback.extract_tb(error.__traceback__)
+        last = next((frame for frame in reversed(frames) if "timepoint" in frame.filename), frames[-1])
+        return f"{target.name}: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+    took = time.monotonic() - started
+    return f"{target.name}: slow" if took > SLOW else ""
+
+
+def _keep(directory: Path, target: Target, data: bytes, trouble: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{target.name}-{hashlib.sha256(data).hexdigest()[:12]}"
+    path.write_bytes(data)
+    print(f"FOUND {trouble}: {path}: {data[:300]!r}", flush=True)
+
+
+def replay(directory: Path) -> int:
+    """Every input that was found once."""
+    by_name = {target.name: target for target in TARGETS}
+    wrong = 0
+    for path in sorted(directory.iterdir()):
+        trouble = trial(by_name[path.name.partition("-")[0]], path.read_bytes())
+        wrong += bool(trouble)
+        print(f"{path.name}: {trouble or 'ok'}")
+    return 1 if wrong else 0
+
+
+def _tell(done: Counter[str], spent: dict[str, float], found: dict[str, int], seconds: float) -> None:
+    for name, count in done.items():
+        print(f"{name:<12} {count:>12,} executions  {count / max(spent[name], 1e-9):>10,.0f}/s")
+    print(f"{'in all':<12} {sum(done.values()):>12,} executions in {seconds:,.0f} s")
+    for trouble, count in found.items():
+        print(f"FOUND {count:,} times: {trouble}")
+
+
+def _atheris(chosen: list[Target], options: argparse.Namespace) -> int:
+    """One process for each target, since libFuzzer ends its process."""
+    total, worst = 0, 0
+    for target in chosen:
+        corpus = options.found / f"corpus-{target.name}"
+        corpus.mkdir(parents=True, exist_ok=True)
+        for place, seed in enumerate(target.material.seeds):
+            (corpus / f"seed-{place}").write_bytes(seed)
+        command = [sys.executable, "-m", "tests.fuzz", "--atheris-child", "--target", target.name]
+        command += ["--found", str(options.found), "--seed", str(options.seed)]
+        command += [
+            "--seconds",
+            str(options.seconds / len(chosen)),
+            "--executions",
+            str(options.executions // len(chosen)),
+        ]
+        ended = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+        match = re.search(r"Done (\d+) runs", ended.stderr)
+        count = int(match[1]) if match else max(map(int, re.findall(r"^#(\d+)", ended.stderr, re.MULTILINE)), default=0)
+        total += count
+        worst = max(worst, ended.returncode)
+        print(f"{target.name:<12} {count:>12,} executions", flush=True)
+        if ended.returncode:
+            print(ended.stderr[-3000:])
+    print(f"{'in all':<12} {total:>12,} executions")
+    return 1 if worst else 0
+
+
+def _atheris_child(target: Target, options: argparse.Namespace) -> int:
+    import atheris
+
+    atheris.instrument_all()
+    words = options.found / f"words-{target.name}"
+    words.write_text(
+        "".join(f'"{"".join(f"{chr(92)}x{byte:02x}" for byte in word)}"\n' for word in target.material.words)
+    )
+    arguments = [sys.argv[0], str(options.found / f"corpus-{target.name}"), f"-dict={words}", "-max_len=4096"]
+    arguments += [f"-artifact_prefix={options.found}/{target.name}-", f"-seed={options.seed}", "-timeout=20"]
+    if options.seconds:
+        arguments.append(f"-max_total_time={int(options.seconds) or 1}")
+    if options.executions:
+        arguments.append(f"-runs={options.executions}")
+    atheris.Setup(arguments, target.run)
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

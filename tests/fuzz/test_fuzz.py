@@ -1,0 +1,98 @@
+"""A bounded part of the fuzzing, the same in every run; and what fuzzing found once."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.fuzz.__main__ import trial
+from tests.fuzz.engine import Mutator
+from tests.fuzz.targets import TARGETS, Target
+from timepoint.mapping.engine import Mapping, compile_mapping
+from timepoint.mapping.expect import Expectation
+from timepoint.mapping.paths import PathError, Wild, parse_path
+from timepoint.mapping.spec import MappingSpec, MetricMapping, Rules, SpecError, WalkSpec
+from timepoint.mapping.spine import find_spine
+from timepoint.mapping.walks import build_walks
+from timepoint.model import FamilySpec, MetricSpec, MetricType
+from timepoint.request.template import compile_template
+from timepoint.server.listening import parse_listen_address
+
+EXECUTIONS = 150
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_target_keeps_its_promises(target: Target) -> None:
+    """Made-up inputs are refused as documented or used, and nothing else."""
+    mutator = Mutator(target.material.seeds, target.material.words, Random(f"test{target.name}"))
+
+    troubles = [trial(target, mutator.next()) for _ in range(EXECUTIONS)]
+
+    assert [trouble for trouble in troubles if trouble] == []
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_the_seeds_are_fine(target: Target) -> None:
+    """What fuzzing begins with keeps the promises, too."""
+    assert [seed for seed in target.material.seeds if trial(target, seed)] == []
+
+
+def test_the_mutator_repeats_itself() -> None:
+    """The same random numbers make the same inputs, so that what is found can be found again."""
+    first, second = (Mutator([b"abc", b"{}"], [b"word"], Random(1)) for _ in range(2))
+
+    assert [first.next() for _ in range(100)] == [second.next() for _ in range(100)]
+
+
+def test_a_broken_promise_is_found() -> None:
+    """A target that raises is told with the place, so that a quiet run means something."""
+
+    def fragile(data: bytes) -> None:
+        assert b"word" not in data
+
+    target = Target("fragile", fragile, TARGETS[0].material)
+    mutator = Mutator([b""], [b"word"], Random(1))
+
+    assert any("fragile: AssertionError" in trial(target, mutator.next()) for _ in range(100))
+
+
+@pytest.mark.parametrize("path", ["$[?length(@) > (@) > 2]", "$.a[?1 < (@.b) < 3]", "$.a[?(@.b == 1) == true]"])
+def test_a_comparison_of_a_comparison_is_no_path(path: str) -> None:
+    """RFC 9535 has none; it was read, and failed where the mapping was compiled."""
+    with pytest.raises(PathError, match="stands between two values"):
+        parse_path(path)
+
+
+def compiled(path: str) -> Mapping:
+    """A mapping with one walk."""
+    metric = MetricMapping(MetricSpec(FamilySpec("m", MetricType.GAUGE, "Help.")), value="$w.n", own=Rules())
+    return compile_mapping(MappingSpec(rows={"w": WalkSpec(path)}, metrics=(metric,), defaults=Rules()))
+
+
+def test_few_wildcards_are_part_of_a_type() -> None:
+    """Each doubles the type by which a body is cut: fifteen took two seconds to compile, and twenty two minutes."""
+    walks = build_walks({"w": WalkSpec("$" + ".a[*]" * 15)}, [])
+
+    spine = find_spine(walks, compiled("$" + ".a[*]" * 15).plans, Expectation((), (), (), (), ()))
+
+    assert spine is not None
+    assert sum(isinstance(segment.sole, Wild) for segment in spine.segments) == 6
+
+
+def test_a_path_of_many_names_is_refused_with_words() -> None:
+    """Python has an end of indentation, which was an error of the program."""
+    with pytest.raises(SpecError, match="more than 80 names"):
+        compiled("$" + ".a" * 120)
+
+
+def test_a_bracket_is_no_address() -> None:
+    """It was read as a host that only the start could refuse."""
+    with pytest.raises(ValueError, match="is not an address"):
+        parse_listen_address("[[]:8080")
+
+
+def test_a_template_is_not_moved_out_of_the_calendar() -> None:
+    """The check took it, and each run failed."""
+    with pytest.raises(ValueError, match="longer than 100 years"):
+        compile_template("{window.end-999999y:%Y}")
