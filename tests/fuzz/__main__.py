@@ -28,6 +28,7 @@ from tests.fuzz.engine import Mutator
 from tests.fuzz.targets import TARGETS, Target
 
 SLOW = 2.0  # seconds
+EACH = 60.0  # seconds between two lines of progress
 ROUND = 50  # inputs of a target with share 1 before the next has its turn
 FOUND = Path(__file__).parent / "found"
 
@@ -73,6 +74,7 @@ def fuzz(chosen: list[Target], options: argparse.Namespace) -> int:
     spent: dict[str, float] = dict.fromkeys(mutators, 0.0)
     found: dict[str, int] = {}
     limit = options.executions or sys.maxsize
+    told = begin
     while sum(done.values()) < limit and (not options.seconds or time.monotonic() - begin < options.seconds):
         for target in chosen:
             started = time.monotonic()
@@ -84,6 +86,9 @@ def fuzz(chosen: list[Target], options: argparse.Namespace) -> int:
                 if trouble:
                     found[trouble] = found.get(trouble, 0) + 1
             spent[target.name] += time.monotonic() - started
+        if time.monotonic() - told > EACH:
+            told = time.monotonic()
+            print(f"{sum(done.values()):,} executions in {told - begin:,.0f} s, {len(found)} found", flush=True)
     _tell(done, spent, found, time.monotonic() - begin)
     return 1 if found else 0
 
