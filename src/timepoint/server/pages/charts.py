@@ -25,6 +25,7 @@ _STEPS = (
     *(DAY * many for many in (1, 2, 7, 14, 30, 91, 182, 365)),
 )
 _GAP = 2.5  # times the usual distance of two timepoints: what is longer is a gap and not a line
+_LARGEST = 1e300  # what is larger has no place: the room above it would have no number
 _NICE = (1, 2, 2.5, 5, 10)
 
 
@@ -38,7 +39,7 @@ class Points:
 
     def finite(self) -> Points:
         """Those that have a place on a chart."""
-        kept = [i for i, number in enumerate(self.values) if math.isfinite(number)]
+        kept = [i for i, number in enumerate(self.values) if abs(number) <= _LARGEST]
         return Points([self.starts[i] for i in kept], [self.ends[i] for i in kept], [self.values[i] for i in kept])
 
 
