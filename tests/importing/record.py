@@ -1,6 +1,6 @@
 """Records what json_exporter says of the cases: ``python -m tests.importing.record ORACLE``.
 
-ORACLE is the program that ``go build`` makes of the directory ``oracle``: it uses the JSONPath library of json_exporter.
+ORACLE is the program that ``go build`` makes of ``oracle``; it uses the JSONPath library of json_exporter.
 """
 
 from __future__ import annotations
