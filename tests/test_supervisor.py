@@ -110,13 +110,14 @@ def test_sigterm_ends_all_and_is_a_success(supervised: Callable[..., Supervised]
 
 
 def test_sighup_ends_nothing(supervised: Callable[..., Supervised]) -> None:
-    """SIGHUP has no effect on parent or child; SIGINT then ends all."""
+    """Without a config SIGHUP has no effect on parent or child, and the log says why; SIGINT then ends all."""
     parent = supervised("sys.exit(supervise([polite('server')], stop_within=600))")
     os.kill(parent.pids()["server"], signal.SIGHUP)
     parent.process.send_signal(signal.SIGHUP)
     parent.process.send_signal(signal.SIGINT)
     code, errors = parent.end()
     assert code == 0
+    assert "event=reload_ignored" in errors
     assert "event=stopping signal=SIGINT" in errors
     assert "child_died" not in errors
 

@@ -216,3 +216,45 @@ def test_jobs_that_contradict_each_other_are_told_once(tmp_path: Path, caplog: p
 
     assert len(loader.held.pages.problems) == 1
     assert [record.getMessage() for record in caplog.records] == ["jobs_contradict"]
+
+
+def test_jobs_follow_what_the_poller_says(tmp_path: Path) -> None:
+    """After a reload of the config a new job is on the page with the first word of it, and a removed one is not."""
+    clock = SetClock()
+    loader = SnapshotLoader(tmp_path, ["old", "kept"], clock)
+    for name in ("old", "kept", "new"):
+        publish_job(tmp_path, name)
+    publish_poller(tmp_path, {"jobs": {"old": {}, "kept": {}}})
+    loader.refresh()
+    assert b"new_watts" not in page(loader)
+
+    publish_poller(tmp_path, {"jobs": {"new": {}, "kept": {}}}, at=NOW + 1)
+    assert loader.refresh()
+
+    assert b"old_watts" not in page(loader)
+    assert b"new_watts" in page(loader)
+    assert b"kept_watts" in page(loader)
+    assert list(loader.job_names) == ["new", "kept"]
+
+
+def test_a_poller_of_before_the_start_does_not_say_which_jobs_there_are(tmp_path: Path) -> None:
+    """Its word is as old as the config of before; the config of this start knows better."""
+    publish_job(tmp_path, "old")
+    publish_job(tmp_path, "new")
+    publish_poller(tmp_path, {"jobs": {"old": {}}}, at=NOW - 1)
+    loader = SnapshotLoader(tmp_path, ["new"], SetClock())
+
+    loader.refresh()
+
+    assert b"new_watts" in page(loader)
+    assert b"old_watts" not in page(loader)
+
+
+@pytest.mark.parametrize("status", [{}, {"jobs": None}, {"jobs": ["new"]}])
+def test_a_status_without_jobs_takes_none_away(tmp_path: Path, status: dict[str, object]) -> None:
+    """A poller of another release cannot empty the page."""
+    publish_job(tmp_path, "a")
+    publish_poller(tmp_path, status)
+    loader = SnapshotLoader(tmp_path, ["a"], SetClock())
+    loader.refresh()
+    assert b"a_watts" in page(loader)
