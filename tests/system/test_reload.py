@@ -185,8 +185,8 @@ def _until_grown(exporter: Reloaded, job: str) -> None:
 
 def _adds_up(exporter: Reloaded, job: str) -> bool:
     """Points of the API are 1 each."""
-    total = exporter.total(job)
-    return total == sum(run["new"] for run in exporter.accepted() if run["job"] == job)
+    counted: int = sum(run["new"] for run in exporter.accepted() if run["job"] == job)
+    return exporter.total(job) == counted
 
 
 def _grown(exporter: Reloaded, job: str, before: float) -> bool:
