@@ -19,6 +19,7 @@ from timepoint.backfill.leaving import columns_of, not_before
 from timepoint.backfill.spool import Day, Key, Spool, day_name, sync_directory
 from timepoint.clock import DAY
 from timepoint.errors import StoreError
+from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet
 from timepoint.model import FamilySpec
 
@@ -107,9 +108,11 @@ class DayFiles:
                 self._shape.write_day(file, day, self._families, self._added)
                 file.flush()
                 os.fsync(file.fileno())
+            failpoint("before_rename")
             temporary.replace(path)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror or error}: what was loaded so far is kept") from error
+        failpoint("after_rename")
         sync_directory(self._directory)
         self._spool.drop(day)
         self.written.append(path)
