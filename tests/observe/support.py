@@ -56,6 +56,30 @@ jobs:
 """
 """Two jobs of different pace, a fan-out with a discovery, quotas, each type but summary, a label called job_name."""
 
+SENT = """\
+remote_write:
+  - {name: central, url: "http://127.0.0.1:9/api/v1/write", out_of_order: 6h}
+sources:
+  energy: {url: "http://127.0.0.1:9/api"}
+jobs:
+  meters:
+    source: energy
+    every: 30m
+    timeout: 1m
+    deliver: remote_write
+    request: {get: /meters, params: {start: "{window.start}", end: "{window.end}"}}
+    window: {step: 5m, delay: 10m}
+    rows: {meter: "$.meters[*]"}
+    time: {at: $meter.at, interval: 5m}
+    labels: {meter: $meter.name}
+    metrics:
+      meter_energy_joules_total: {type: counter, temporality: delta, help: Energy., value: $meter.energy}
+      meter_power_watts: {type: gauge, help: Power., value: $meter.power}
+      meter_info: {type: info, help: The meter., labels: {maker: $meter.maker}}
+      meter_temperature_celsius: {type: gauge, help: Temperature., value: $meter.celsius, deliver: scrape}
+"""
+"""A job whose metrics go by remote write, but for one."""
+
 
 @cache
 def demo() -> Watched:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.docs.pages import anchors
-from tests.observe.support import ROOT, SECOND, alerting, check_rules, demo, told_by_tests, watched
+from tests.observe.support import MANY, ROOT, SECOND, SENT, alerting, check_rules, demo, told_by_tests, watched
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.observe.alerts import alerts, failures_that_matter
 from timepoint.observe.promql import selector
@@ -20,6 +20,12 @@ PODS, DAYS = 'job_name="pods"', 'job_name="days.of"'
 METRIC = 'metric="m"'
 NOW = "timepoint_job_next_run_timestamp_seconds"
 LISTED = "timepoint_job_lanes_listed_timestamp_seconds"
+TO, STATE = 'remote_name="central"', "timepoint_remote_write_state"
+OLDEST, WINDOW = (
+    "timepoint_remote_write_oldest_pending_timestamp_seconds",
+    "timepoint_remote_write_receiver_window_seconds",
+)
+DROPPED, FAILED = "prometheus_remote_storage_samples_dropped_total", "prometheus_remote_storage_samples_failed_total"
 QUOTA, RESETS = "timepoint_source_quota_low", "timepoint_source_quota_reset_timestamp_seconds"
 
 Series = dict[str, str]
@@ -136,10 +142,35 @@ STORIES = [
     }),
 ]  # fmt: skip
 
+OF_SENDERS = [
+    Story("TimepointReceiverFails", 1, "20m", {
+        own(STATE, TO, 'state="idle"'): "0x60",
+        own(STATE, TO, 'state="sending"'): "0x60",
+        own(STATE, TO, 'state="retrying"'): "1x60",
+    }),
+    Story("TimepointReceiverFails", 0, "20m", {
+        own(STATE, TO, 'state="idle"'): "0x60",
+        own(STATE, TO, 'state="sending"'): "0x8 1 0x60",
+        own(STATE, TO, 'state="retrying"'): "1x8 0 1x60",
+    }),
+    Story("TimepointReceiverHeld", 1, "9m", {own(STATE, TO, 'state="held"'): "0x2 1x60"}),
+    Story("TimepointReceiverHeld", 1, "9m", {own(STATE, TO, 'state="clock"'): "0x2 1x60"}),
+    Story("TimepointReceiverHeld", 0, "9m", {own(STATE, TO, 'state="held"'): "0x6 1x60"}),
+    Story("TimepointReceiverWindow", 1, "50m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "3300x90"}),
+    Story("TimepointReceiverWindow", 0, "35m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "3300x90"}),
+    Story("TimepointReceiverWindow", 0, "50m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "0x90"}),
+    Story("TimepointSamplesGivenUp", 1, "20m", {own(DROPPED, TO, 'reason="full"'): "0x10 5x60"}),
+    Story("TimepointSamplesGivenUp", 1, "20m", {own(FAILED, TO): "0x10 5x60"}),
+    Story("TimepointSamplesGivenUp", 0, "20m", {own(DROPPED, TO, 'reason="full"'): "5x60", own(FAILED, TO): "3x60"}),
+]  # fmt: skip
 
-def test_each_alert_fires_and_is_silent_as_told(tmp_path: Path, promtool: str) -> None:
+
+@pytest.mark.parametrize(("config", "stories"), [(MANY, STORIES), (SENT, OF_SENDERS)], ids=["many", "sent"])
+def test_each_alert_fires_and_is_silent_as_told(
+    config: str, stories: list[Story], tmp_path: Path, promtool: str
+) -> None:
     """Each story holds as Prometheus evaluates the rules: so many alerts fire at its time, and no more."""
-    rules = rules_text(watched(tmp_path), "timepoint", 30 * SECOND)
+    rules = rules_text(watched(tmp_path, config), "timepoint", 30 * SECOND)
     tests = [
         {
             "interval": "1m",
@@ -152,16 +183,17 @@ def test_each_alert_fires_and_is_silent_as_told(tmp_path: Path, promtool: str) -
                 }
             ],
         }
-        for story in STORIES
+        for story in stories
     ]
     assert told_by_tests(rules, tests, tmp_path, promtool) == ""
 
 
 def test_every_alert_has_both_stories(tmp_path: Path) -> None:
     """No alert escapes: one story in which it fires, one in which it does not."""
-    names = {rule["alert"] for rule in alerting(watched(tmp_path))}
-    assert {story.name for story in STORIES if story.fires} == names
-    assert {story.name for story in STORIES if not story.fires} == names
+    names = {rule["alert"] for config in (MANY, SENT) for rule in alerting(watched(tmp_path, config))}
+    stories = STORIES + OF_SENDERS
+    assert {story.name for story in stories if story.fires} == names
+    assert {story.name for story in stories if not story.fires} == names
 
 
 def test_what_no_config_can_raise_is_left_out(tmp_path: Path) -> None:
@@ -186,7 +218,8 @@ def test_prometheus_takes_the_file(base_url: str, tmp_path: Path, promtool: str)
 def test_each_alert_leads_to_a_heading(tmp_path: Path) -> None:
     """What an alert says to look at is a heading of the page of operations."""
     there = anchors(ROOT / "docs" / "operations.md")
-    assert {alert.see for alert in alerts(watched(tmp_path), "timepoint")} - there == set()
+    written = [alert for config in (MANY, SENT) for alert in alerts(watched(tmp_path, config), "timepoint")]
+    assert {alert.see for alert in written} - there == set()
 
 
 def test_a_link_is_a_runbook_url(tmp_path: Path) -> None:
@@ -200,7 +233,7 @@ def test_the_page_tells_every_alert(tmp_path: Path) -> None:
     """docs/operations.md has a row for each alert, with its severity and a link to what the alert itself names."""
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     rows = re.findall(r"^\| `(Timepoint\w+)` \| (\w+) \| .* \| \[.*\]\(#([\w-]+)\) \|$", page, re.MULTILINE)
-    written = alerts(watched(tmp_path), "timepoint")
+    written = [alert for config in (MANY, SENT) for alert in alerts(watched(tmp_path, config), "timepoint")]
     assert rows == sorted({(alert.name, alert.severity, alert.see) for alert in written}, key=rows.index)
 
 

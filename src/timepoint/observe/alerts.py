@@ -79,6 +79,7 @@ def alerts(watched: Watched, scrape_job: str) -> list[Alert]:
         _content(scope),
         _lanes(scope),
         _sources(scope),
+        _receivers(scope),
     )
     return [alert for part in parts for alert in part]
 
@@ -334,3 +335,50 @@ def _sources(scope: _Scope) -> Iterator[Alert]:
             "values-do-not-move",
             wait,
         )
+
+
+def _receivers(scope: _Scope) -> Iterator[Alert]:
+    if not scope.watched.receivers:
+        return
+    takes = scope.select("timepoint_remote_write_state", 'state=~"idle|sending"')
+    yield Alert(
+        "TimepointReceiverFails",
+        f"max without (state) (max_over_time({takes}[15m])) == 0",
+        "warning",
+        "A receiver of remote write has taken nothing for a quarter of an hour.",
+        "Receiver {{ $labels.remote_name }}: it does not answer or fails. What waits is kept; timepoint outbox explain "
+        "says why.",
+        "a-receiver-takes-nothing",
+    )
+    held = scope.select("timepoint_remote_write_state", 'state=~"held|clock"')
+    yield Alert(
+        "TimepointReceiverHeld",
+        f"min_over_time({held}[{STEADY}]) == 1",
+        "critical",
+        "Somebody must mend something before a receiver of remote write takes samples again.",
+        "Receiver {{ $labels.remote_name }} ({{ $labels.state }}): its URL, the credentials, or a clock. "
+        "receiver_trouble in the log says what.",
+        "a-receiver-takes-nothing",
+    )
+    oldest = scope.select("timepoint_remote_write_oldest_pending_timestamp_seconds")
+    window = scope.select("timepoint_remote_write_receiver_window_seconds")
+    yield Alert(
+        "TimepointReceiverWindow",
+        f"(time() - {oldest}) / ({window} > 0) > 0.7",
+        "critical",
+        "Samples wait for a receiver of remote write until they are nearly too old for it.",
+        "Receiver {{ $labels.remote_name }}: the oldest has used {{ $value | humanizePercentage }} of the age that the "
+        "receiver takes; beyond it samples become dead letters.",
+        "a-receiver-takes-nothing",
+        5 * MINUTE,
+    )
+    dropped = scope.select("prometheus_remote_storage_samples_dropped_total")
+    failed = scope.select("prometheus_remote_storage_samples_failed_total")
+    yield Alert(
+        "TimepointSamplesGivenUp",
+        f"increase({dropped}[1h]) > 0\nor\nincrease({failed}[1h]) > 0",
+        "warning",
+        "Samples for a receiver of remote write were given up.",
+        "Receiver {{ $labels.remote_name }}: timepoint outbox explain says why, and what to do.",
+        "a-receiver-takes-nothing",
+    )

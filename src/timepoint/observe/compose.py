@@ -15,7 +15,7 @@ from timepoint.observe.board import Board, Variable
 from timepoint.observe.facts import Watched, slowest_scrape
 from timepoint.observe.health_panels import health_rows
 from timepoint.observe.metric_panels import metric_rows, variable_of
-from timepoint.observe.promql import single_unit
+from timepoint.observe.promql import selector, single_unit
 
 _SHOWN = 48  # runs of the slowest job
 _BEGINS = (1, 3, 6, 12, 24, 48, 7 * 24, 30 * 24, 90 * 24)
@@ -70,9 +70,13 @@ def _variables(watched: Watched) -> Iterator[Variable]:
             choices=("avg", "sum", "max", "min"),
         )
     for label in labels:
-        names = [_shown_as(metric.name, metric.type) for metric in watched.metrics if label in metric.labels]
-        chosen = names[0] if len(names) == 1 else f'{{__name__=~"{"|".join(names)}"'
-        selected = f'{chosen}{{job=~"$job"}}' if len(names) == 1 else f'{chosen},job=~"$job"}}'
+        metrics = [metric for metric in watched.metrics if label in metric.labels]
+        names = [_shown_as(metric.name, metric.type) for metric in metrics]
+        matchers = [] if any(metric.is_sent for metric in metrics) else ['job=~"$job"']
+        if len(names) == 1:
+            selected = selector(names[0], *matchers)
+        else:
+            selected = selector("", f'__name__=~"{"|".join(names)}"', *matchers)
         yield Variable(
             variable_of(label), label, "A label of the metrics.", f"label_values({selected}, {label})", is_multi=True
         )

@@ -32,7 +32,8 @@ class MetricFacts:
     """A metric as queries see it. ``labels`` are those whose values vary, outermost first.
 
     ``knows_labels`` is False where data or a function decide which labels there are. ``samples`` is how many samples
-    one series is at most, None if the data decide.
+    one series is at most, None if the data decide. ``is_sent``: it goes by remote write, with the times of the data and
+    without the labels of a scrape.
     """
 
     name: str
@@ -45,6 +46,7 @@ class MetricFacts:
     samples: int | None
     zero_first: int
     label_length: int
+    is_sent: bool = False
 
     @property
     def stem(self) -> str:
@@ -82,6 +84,15 @@ class JobFacts:
         """How often its data move: with each run, or with each step if that is longer."""
         return max(self.period, self.step)
 
+    def pace(self, metric: MetricFacts) -> int:
+        """How far apart the samples of a metric that tell something new are: one that is sent has each timepoint."""
+        return (self.step or self.period) if metric.is_sent else self.cadence
+
+    @property
+    def lag(self) -> int:
+        """How old data are at most when they are there, if all is well."""
+        return self.delay + self.cadence + self.timeout
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
@@ -94,11 +105,12 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """All of a config that is watched. ``title`` names it."""
+    """All of a config that is watched. ``title`` names it; ``receivers`` are those that some metric is sent to."""
 
     title: str
     jobs: tuple[JobFacts, ...]
     sources: tuple[SourceFacts, ...]
+    receivers: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> list[MetricFacts]:
@@ -107,7 +119,11 @@ class Watched:
 
     def cadence(self, metric: str) -> int:
         """How often a metric moves: as often as the slowest job that has it."""
-        return max(job.cadence for job in self.jobs if any(known.name == metric for known in job.metrics))
+        return max(job.pace(known) for job in self.jobs for known in job.metrics if known.name == metric)
+
+    def lag(self, metric: str) -> int:
+        """How old the newest data of a metric are at most, of the slowest job that has it."""
+        return max(job.lag for job in self.jobs if any(known.name == metric for known in job.metrics))
 
     def label_names(self) -> list[str]:
         """The labels that vary, of all metrics, in the order in which they are met."""
@@ -118,7 +134,9 @@ def watch(title: str, jobs: Sequence[Job]) -> Watched:
     """The facts of a config."""
     sources = {job.polling.source.name: job.polling.source for job in jobs if isinstance(job.polling, HttpPolling)}
     sources |= {source.name: source for job in jobs for source in _asked_for_lists(job.each)}
-    return Watched(title, tuple(map(_job, jobs)), tuple(_source(source) for _, source in sorted(sources.items())))
+    receivers = {receiver.name for job in jobs for spec in job.metrics.values() for receiver in spec.receivers}
+    known = tuple(_source(source) for _, source in sorted(sources.items()))
+    return Watched(title, tuple(map(_job, jobs)), known, tuple(sorted(receivers)))
 
 
 def _asked_for_lists(each: EachSpec | None) -> Iterator[SourceSpec]:
@@ -223,8 +241,9 @@ def _metric(spec: MetricSpec, plan: MetricPlan | None, lanes: Iterable[str]) -> 
         constants=tuple(constants),
         knows_labels=plan is not None and plan.spread is None and not plan.relabels,
         samples=_samples(spec, plan),
-        zero_first=spec.zero_first if spec.family.type is MetricType.COUNTER else 0,
+        zero_first=spec.zero_first if spec.family.type is MetricType.COUNTER and not spec.receivers else 0,
         label_length=plan.label_length if plan is not None else 0,
+        is_sent=bool(spec.receivers),
     )
 
 

@@ -24,10 +24,18 @@ _FRESHNESS = (
 _RUNNING = (State(0, "down", _WORST), State(1, "up", _GOOD))
 _LEDGER = (State(0, "unusable", _WORST), State(1, "ok", _GOOD))
 _TROUBLE = ((1.0, _WORST),)
+_SENDING = (
+    State(1, "idle", _GOOD),
+    State(2, "sending", _GOOD),
+    State(3, "retrying", _BAD),
+    State(4, "held", _WORST),
+    State(5, "clock", _WORST),
+    State(6, "ledger", _WORST),
+)
 
 
 def health_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
-    """The rows about the exporter: at a glance, data and runs, lanes if there are any, sources, processes."""
+    """The rows about the exporter: a glance, data and runs, sources, processes; lanes and receivers if there are."""
     # Runs of several jobs are shown together, so the shortest period decides how fine the picture is.
     step = max(scrape_interval, min(job.period for job in watched.jobs))
     yield Row("Exporter at a glance", tuple(_glance()))
@@ -36,6 +44,8 @@ def health_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
         yield Row("Fan-out", tuple(_lanes()))
     if watched.sources:
         yield Row("Sources", tuple(_sources(watched, step)))
+    if watched.receivers:
+        yield Row("Remote write", tuple(_receivers(step)))
     yield Row("Processes", tuple(_processes(scrape_interval)))
 
 
@@ -242,6 +252,57 @@ def _sources(watched: Watched, step: int) -> Iterator[Panel]:
             unit="percentunit",
             is_from_zero=True,
         )
+
+
+def _receivers(step: int) -> Iterator[Panel]:
+    words = (
+        f"{state.value} * max by (remote_name) ({_own('timepoint_remote_write_state', _state(state))})"
+        for state in _SENDING
+    )
+    yield Panel(
+        "What each sender does",
+        "retrying: the receiver fails; held: somebody must mend something; clock: the clocks differ; ledger: it cannot "
+        "be used.",
+        Kind.TIMELINE,
+        (Query("\n+ ".join(words), "{{remote_name}}"),),
+        width=24,
+        states=(State(0, "unknown", "gray"), *_SENDING),
+    )
+    pending = _own("prometheus_remote_storage_samples_pending")
+    yield _lines("Samples that wait", "For each receiver.", f"max by (remote_name) ({pending})", "{{remote_name}}")
+    oldest, window = "timepoint_remote_write_oldest_pending_timestamp_seconds", "timepoint_remote_write_receiver_window"
+    yield Panel(
+        "Age of the oldest sample that waits",
+        "And from when on it becomes a dead letter.",
+        Kind.TIMESERIES,
+        (
+            Query(f"time() - min by (remote_name) ({_own(oldest)})", "{{remote_name}}"),
+            Query(f"max by (remote_name) ({_own(f'{window}_seconds')}) > 0", "{{remote_name}} at most"),
+        ),
+        unit="s",
+        is_from_zero=True,
+    )
+    yield _per_hour(
+        "Samples sent per hour",
+        "Acknowledged by each receiver.",
+        "timepoint_remote_write_acknowledged_total",
+        "remote_name",
+        step,
+    )
+    yield _per_hour(
+        "Samples given up per hour",
+        "Before they were sent, by reason.",
+        "prometheus_remote_storage_samples_dropped_total",
+        "remote_name, reason",
+        step,
+    )
+    yield _per_hour(
+        "Samples refused per hour",
+        "And given up, since the receiver will not take them.",
+        "prometheus_remote_storage_samples_failed_total",
+        "remote_name",
+        step,
+    )
 
 
 def _processes(scrape_interval: int) -> Iterator[Panel]:

@@ -6,6 +6,9 @@ exporter's own metrics.
 Counters move once per run, so the least step of their panels is the cadence of the metric: Grafana then makes
 ``$__rate_interval`` at least four cadences long, and longer than the distance of two points, so that no step is lost
 between them (``max($__interval + step, 4 * step)``). An amount over the time range is one query over ``$__range``.
+
+A metric that is sent stands at the times of its data, and has no labels of a scrape. Its samples may be hours apart, so
+each look at one of them looks back over two.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from timepoint.clock import format_duration
 from timepoint.model import MetricType
 from timepoint.observe.board import Kind, Panel, Query, Row
 from timepoint.observe.facts import JobFacts, MetricFacts, Watched
-from timepoint.observe.promql import selector
+from timepoint.observe.promql import selector, single_unit
 from timepoint.observe.units import rate_unit, value_unit, words_of
 
 OWN_VARIABLES = ("datasource", "job", "instance", "by", "aggregation", "job_name")
@@ -45,7 +48,14 @@ class _Metric:
 
     def select(self, suffix: str = "", *more: str) -> str:
         chosen = (f'{name}=~"${variable_of(name)}"' for name in self.facts.labels)
-        return selector(self.facts.name + suffix, *SCRAPED, *chosen, *more)
+        return selector(self.facts.name + suffix, *(() if self.facts.is_sent else SCRAPED), *chosen, *more)
+
+    def newest(self, suffix: str = "", *more: str, is_now: bool = False) -> str:
+        """The newest samples at a moment; ``is_now``: at the end of the time range, whose data are on their way."""
+        if not self.facts.is_sent:
+            return self.select(suffix, *more)
+        back = 2 * self.job.pace(self.facts) + (self.job.lag if is_now else 0)
+        return f"last_over_time({self.select(suffix, *more)}[{single_unit(back)}])"
 
     def by(self, *more: str) -> str:
         """The grouping: what is chosen at the top, if the metric has labels, and labels that must stay."""
@@ -80,10 +90,10 @@ def _panels(metric: _Metric) -> Iterator[Panel]:
         case MetricType.SUMMARY:
             yield from _summary(metric)
         case MetricType.INFO:
-            yield metric.panel(_title(metric), Kind.TABLE, Query(metric.select(), is_instant=True))
+            yield metric.panel(_title(metric), Kind.TABLE, Query(metric.newest(is_now=True), is_instant=True))
         case MetricType.STATESET:
             name = metric.facts.name
-            counted = f"sum {metric.by(name)} ({metric.select()})"
+            counted = f"sum {metric.by(name)} ({metric.newest()})"
             yield metric.panel(
                 f"{_title(metric)}: how many in each state", Kind.TIMESERIES, Query(counted), is_stacked=True
             )
@@ -120,7 +130,7 @@ def _counter(metric: _Metric) -> Iterator[Panel]:
 
 def _gauge(metric: _Metric) -> Panel:
     kept = ("horizon",) if "horizon" in metric.facts.labels else ()
-    query = Query(f"$aggregation {metric.by(*kept)} ({metric.select()})")
+    query = Query(f"$aggregation {metric.by(*kept)} ({metric.newest()})")
     return metric.panel(_title(metric), Kind.TIMESERIES, query, unit=value_unit(metric.unit), width=24)
 
 
@@ -145,7 +155,7 @@ def _histogram(metric: _Metric) -> Iterator[Panel]:
 
 def _summary(metric: _Metric) -> Iterator[Panel]:
     has_quantile = 'quantile!=""'
-    quantiles = f"avg {metric.by('quantile')} ({metric.select('', has_quantile)})"
+    quantiles = f"avg {metric.by('quantile')} ({metric.newest('', has_quantile)})"
     yield metric.panel(f"{_title(metric)}: quantiles", Kind.TIMESERIES, Query(quantiles), unit=value_unit(metric.unit))
     count, total = metric.select("_count"), metric.select("_sum")
     mean = (

@@ -7,6 +7,11 @@ A counter of timepoint stands still between two runs. A range that is a whole nu
 interval holds a whole number of steps at any moment, and ``rate`` over it extrapolates by exactly that interval, which
 leaves ``steps / cadence``. So an amount is written ``rate(x[1d30s]) * 86400`` and not ``increase(x[1d])``: no
 extrapolation is left in it. That holds while no scrape fails and the interval is the one that is said.
+
+A metric that is sent by remote write has its samples at the times of its data, and the newest of them come when the run
+is over. Its ranges therefore end as long ago as data take to be there (``offset``): what they hold is complete, and is
+written at the time of the evaluation, as that of a scrape is. They hold four samples at least, and ``rate``
+extrapolates over up to one step of the data: nothing to speak of in a day of 5-minute values.
 """
 
 from __future__ import annotations
@@ -46,18 +51,21 @@ def records(watched: Watched, scrape_job: str, scrape_interval: int, by: Sequenc
             continue
         kept = [name for name in by if name in (*metric.labels, *metric.constants) or not metric.knows_labels]
         level = "_".join(["job", *kept])
-        rate, amount = ranges(watched.cadence(metric.name), scrape_interval)
+        least = 0 if metric.is_sent else scrape_interval
+        rate, amount = ranges(watched.cadence(metric.name) * (2 if metric.is_sent else 1), least)
         for series, suffix, more in _parts(metric):
-            name = selector(series, f"job={quoted(scrape_job)}")
+            name = selector(series, "" if metric.is_sent else f"job={quoted(scrape_job)}")
+            more_time, late = (0, watched.lag(metric.name)) if metric.is_sent else (scrape_interval, 0)
+            ago = f" offset {duration(-(-late // MINUTE) * MINUTE)}" if late else ""
             grouping = ", ".join(["job", *kept, *more])
             yield Record(
                 f"{level}:{metric.stem}{suffix}:rate{single_unit(rate)}",
-                f"sum by ({grouping}) (rate({name}[{duration(rate + scrape_interval)}]))",
+                f"sum by ({grouping}) (rate({name}[{duration(rate + more_time)}]{ago}))",
             )
             if not more:
                 yield Record(
                     f"{level}:{metric.stem}{suffix}:increase{single_unit(amount)}",
-                    f"sum by ({grouping}) (rate({name}[{duration(amount + scrape_interval)}])) * {amount // 1000}",
+                    f"sum by ({grouping}) (rate({name}[{duration(amount + more_time)}]{ago})) * {amount // 1000}",
                 )
 
 

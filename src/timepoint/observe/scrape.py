@@ -18,6 +18,7 @@ _OF_PAGE = 100
 _OF_JOB = 150
 _OF_METRIC = 10
 _OF_SOURCE = 200
+_OF_RECEIVER = 40
 _OWN_LABELS = 5  # of python_info, the most of any metric about the exporter
 _UTF8 = 4  # bytes of a character; Prometheus counts bytes, label_length counts characters
 
@@ -84,7 +85,7 @@ def _limits(watched: Watched) -> Iterator[str]:
         yield "# no sample_limit: how many buckets or quantiles a series has is up to the API"
     else:
         yield f"sample_limit: {samples} # what max_series allows, and the exporter's own metrics"
-    metrics = watched.metrics
+    metrics = [metric for metric in watched.metrics if not metric.is_sent]
     if all(metric.knows_labels for metric in metrics):
         most = max((_labels(len(metric.labels) + len(metric.constants)) for metric in metrics), default=0)
         limit = max(most, _labels(_OWN_LABELS)) + _TARGET_LABELS
@@ -104,7 +105,7 @@ def _labels(mapped: int) -> int:
 
 def most_samples(watched: Watched) -> int | None:
     """How many samples a page can have, rounded up; None if the data decide."""
-    total = _OF_PAGE + sum(_OF_SOURCE for _ in watched.sources)
+    total = _OF_PAGE + _OF_SOURCE * len(watched.sources) + _OF_RECEIVER * len(watched.receivers)
     for job in watched.jobs:
         shown = _samples(job)
         if shown is None:
@@ -114,7 +115,9 @@ def most_samples(watched: Watched) -> int | None:
 
 
 def _samples(job: JobFacts) -> int | None:
-    each = [metric.samples for metric in job.metrics]
+    each = [metric.samples for metric in job.metrics if not metric.is_sent]
+    if not each:
+        return 0
     known = [samples for samples in each if samples is not None]
     return job.series * max(known, default=1) if len(known) == len(each) else None
 
