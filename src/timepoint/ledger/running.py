@@ -54,8 +54,9 @@ def leave_totals(  # noqa: PLR0913 - what there is to know of a series in a run
     begins; at an instant a millisecond before it.
     """
     behind = plan.behind
-    for i, amount in zip(plan.fresh[:behind], fresh[:behind], strict=True):
-        outgoing.late.append(Late(text, state.id, plan.offered.ends[i], amount, is_amount=True))
+    if behind:
+        for i, amount in zip(plan.fresh[:behind], fresh[:behind], strict=True):
+            outgoing.late.append(Late(text, state.id, plan.offered.ends[i], amount, is_amount=True))
     if len(fresh) == behind:
         return
     owed = add_up([-state.debt, *changed, *fresh[:behind]]) if state.debt or changed or behind else 0.0
@@ -69,6 +70,8 @@ def leave_totals(  # noqa: PLR0913 - what there is to know of a series in a run
 
 def _running_totals(state: SeriesState, owed: float, amounts: Sequence[float], last: float) -> array[float]:
     """The total after each amount, never falling, the last one being the one that is committed."""
+    if len(amounts) == 1:
+        return array("d", (last,))
     total, carry = state.value, state.carry
     if owed > 0.0:
         total, carry = add_amount(total, carry, owed)
@@ -89,7 +92,7 @@ def _running_totals(state: SeriesState, owed: float, amounts: Sequence[float], l
 
 def _once(ats: tuple[int, ...], values: array[float]) -> tuple[tuple[int, ...], array[float]]:
     """One sample for each instant: where an interval ends at one that is counted itself, the later total stands."""
-    if len(set(ats)) == len(ats):
+    if len(ats) == 1 or len(set(ats)) == len(ats):
         return ats, values
     by_at = dict(zip(ats, values, strict=True))
     return tuple(by_at), array("d", by_at.values())

@@ -4,7 +4,8 @@ Owns: an ``Outbox`` on the tables of ``schema``. Must not know: which samples le
 
 A queue is clustered by (at, number), so what leaves next is read from its head, and what was sent is taken from there.
 There is no index by number: where a sample stands is remembered from when it was read, and sought in the whole queue
-if somebody settles one that he has not read here. 10 million rows so take 320 MB; with an index beside a table by number they would take 463 MB.
+if somebody settles one that he has not read here. 10 million rows so take 320 MB; with an index beside a table by
+number they would take 463 MB.
 """
 
 from __future__ import annotations
