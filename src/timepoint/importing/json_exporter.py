@@ -58,8 +58,7 @@ class Imported:
     def drop_metric(self, job: str, metric: str, reason: str) -> None:
         """Leaves out a metric that cannot stand in the new config."""
         mapping = self.jobs[job].mapping
-        node = mapping.places[metric]
-        node.note(Kind.LOST, f"{metric}: {reason}")
+        mapping.places[metric].note(Kind.LOST, f"{metric}: {reason}")
         del mapping.metrics[metric]
         mapping.old_names.pop(metric, None)
         self.tidy()

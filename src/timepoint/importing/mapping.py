@@ -16,7 +16,7 @@ from typing import Any
 
 from timepoint.importing.cel import parse_cel
 from timepoint.importing.kubectl import parse_template
-from timepoint.importing.names import new_label, new_name, type_of
+from timepoint.importing.names import Place, new_label, new_name, type_of
 from timepoint.importing.notes import Kind
 from timepoint.importing.query import EVERYTHING, Query, Template, UntranslatableError
 from timepoint.importing.reading import Node
@@ -43,7 +43,7 @@ class JobMapping:
     rows: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     old_names: dict[str, str] = field(default_factory=dict)
-    places: dict[str, Node] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
 
     def walk(self, path: str) -> str:
         """The name of the walk along a path: the one that is there, or a new one by the last word of the path."""
@@ -67,6 +67,7 @@ class Sample:
     name: str
     type: MetricType
     value: float | Query
+    place: Place
 
 
 class MetricReader:
@@ -85,7 +86,7 @@ class MetricReader:
         walk = job.walk(self.path.text()) if self.path is not None and self.path.steps else ""
         for sample in self.samples:
             job.metrics[sample.name] = self._entry(sample, job, walk)
-            job.places[sample.name] = self.metric
+            job.places[sample.name] = sample.place
             if sample.name != sample.old_name:
                 job.old_names[sample.name] = sample.old_name
 
@@ -125,10 +126,11 @@ class MetricReader:
             shown = "is a text" if template.literal is not None else "joins texts and paths"
             node.note(Kind.LOST, f"{node.text(key)!r} {shown}, so json_exporter gave nothing", key)
             return
-        kind = type_of(old_name, self.metric.text("valuetype"), self.metric, is_one=value == 1)
-        name = new_name(old_name, kind, self.module, self.metric)
+        place = Place(node, key)
+        kind = type_of(old_name, self.metric, place, is_one=value == 1)
+        name = new_name(old_name, kind, self.module, place)
         if name is not None:
-            yield Sample(old_name, name, kind, value)
+            yield Sample(old_name, name, kind, value, place)
 
     def _read(self, node: Node, key: str, otherwise: str) -> Template | None:
         text = node.text(key)
@@ -195,7 +197,7 @@ class MetricReader:
             elif template.query is not None:
                 labels[name] = template.query.text(base)
             else:
-                labels |= {f"__{name}_{at}": query.text(base) for at, query in enumerate(template.queries)}
+                labels |= {f"__{name}{at or ''}": query.text(base) for at, query in enumerate(template.queries)}
                 relabel.append(_joined(name, template))
         return labels, relabel
 
@@ -207,7 +209,7 @@ def _literal(text: str) -> str:
 def _joined(name: str, template: Template) -> dict[str, Any]:
     """The rule that writes a label of texts and values; it is left out where one of the values is not there."""
     count = len(template.queries)
-    rule: dict[str, Any] = {"source_labels": [f"__{name}_{at}" for at in range(count)]}
+    rule: dict[str, Any] = {"source_labels": [f"__{name}{at or ''}" for at in range(count)]}
     if count > 1:
         rule["separator"] = _GLUE
     groups = iter(range(1, count + 1))

@@ -6,6 +6,7 @@ Owns: the new names, and the type of a metric where its name tells it. Must not 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from timepoint.config.names import (
     LABELS_OF_PROMETHEUS,
@@ -21,8 +22,25 @@ from timepoint.model import LABEL_NAME, MetricType
 _OTHERS = re.compile(r"[^a-zA-Z0-9_]")
 
 
-def type_of(name: str, valuetype: str, node: Node, *, is_one: bool) -> MetricType:
-    """What a metric is. ``is_one`` says that its value is the number 1 in every row."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the value of a family stands: a key of a mapping of the old file."""
+
+    node: Node
+    key: str
+
+    def note(self, kind: Kind, text: str) -> None:
+        """Adds a note about it."""
+        self.node.note(kind, text, self.key)
+
+    @property
+    def where(self) -> tuple[str | int, ...]:
+        return (*self.node.where, self.key)
+
+
+def type_of(name: str, metric: Node, place: Place, *, is_one: bool) -> MetricType:
+    """What a family of ``metric`` is. ``is_one`` says that its value is the number 1 in every row."""
+    valuetype = metric.text("valuetype")
     if valuetype == "counter":
         return MetricType.COUNTER
     if name.endswith("_info") and is_one:
@@ -30,19 +48,19 @@ def type_of(name: str, valuetype: str, node: Node, *, is_one: bool) -> MetricTyp
     if valuetype == "gauge":
         return MetricType.GAUGE
     if valuetype not in ("", "untyped"):
-        node.note(Kind.CHANGED, f"{valuetype!r} is no valuetype: json_exporter takes it for untyped", "valuetype")
+        metric.note(Kind.CHANGED, f"{valuetype!r} is no valuetype: json_exporter takes it for untyped", "valuetype")
     if name.endswith("_total"):
         text = f"{name} was untyped; by its name it is a counter, and its values are taken for running readings"
-        node.note(Kind.DECIDE, text)
+        place.note(Kind.DECIDE, text)
         return MetricType.COUNTER
     return MetricType.UNKNOWN
 
 
-def new_name(name: str, kind: MetricType, module: str, node: Node) -> str | None:
+def new_name(name: str, kind: MetricType, module: str, place: Place) -> str | None:
     """The name under which a metric goes on; None if it never was one."""
     chosen = name.replace(":", "_")
     if grammar_complaint(chosen):
-        node.note(Kind.LOST, f"{name!r} is no name of a metric, and stopped json_exporter's answer")
+        place.note(Kind.LOST, f"{name!r} is no name of a metric, and stopped json_exporter's answer")
         return None
     if reserved_complaint(chosen):
         chosen = f"{_OTHERS.sub('_', module)}_{chosen}"
@@ -52,7 +70,7 @@ def new_name(name: str, kind: MetricType, module: str, node: Node) -> str | None
         base = chosen.removesuffix("_total") if kind is MetricType.COUNTER else chosen
         chosen = f"{base}_value_total" if kind is MetricType.COUNTER else f"{base}_value"
     if chosen != name:
-        node.note(Kind.CHANGED, f"{name} is now {chosen}: the old name would say what the metric is not")
+        place.note(Kind.CHANGED, f"{name} is now {chosen}: the old name would say what the metric is not")
     return chosen
 
 

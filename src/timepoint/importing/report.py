@@ -14,7 +14,7 @@ from typing import Any
 
 from timepoint.config.load import examine
 from timepoint.config.places import Findings
-from timepoint.importing.json_exporter import Imported, relabel_rules, size_of
+from timepoint.importing.json_exporter import Imported, ImportedJob, relabel_rules, size_of
 from timepoint.importing.notes import Kind, Note
 from timepoint.importing.secrets import Reference
 from timepoint.importing.writing import Alias, Anchored, Commented, comment, yaml_text
@@ -91,10 +91,16 @@ def config_text(imported: Imported, name: str) -> str:
     return "\n".join(lines) + "\n" + body
 
 
-def _near(imported: Imported, job: Any, metric: str) -> list[Note]:
-    """The notes that stand beside a metric."""
-    where = ".".join(map(str, job.mapping.places[metric].where))
-    return [note for note in imported.notes.all if note.where == where or note.where.startswith(f"{where}.")]
+def _near(imported: Imported, job: ImportedJob, metric: str) -> list[Note]:
+    """The notes that stand beside a metric: those of the old one, but for those of its other values."""
+    own = ".".join(map(str, job.mapping.places[metric].where))
+    whole = own.partition(".values.")[0] if ".values." in own else own.rpartition(".")[0]
+    return [
+        note
+        for note in imported.notes.all
+        if note.where == whole
+        or (note.where.startswith(f"{whole}.") and (not note.where.startswith(f"{whole}.values.") or note.where == own))
+    ]
 
 
 def _told(note: Note) -> str:
@@ -162,7 +168,7 @@ def _all_texts(data: Any) -> list[str]:
     return []
 
 
-def _with_notes(imported: Imported, job: Any, metric: str, told: set[Note]) -> Any:
+def _with_notes(imported: Imported, job: ImportedJob, metric: str, told: set[Note]) -> Any:
     notes = [note for note in _near(imported, job, metric) if note not in told]
     told |= set(notes)
     data = job.mapping.metrics[metric]
@@ -181,7 +187,8 @@ def _escaped(data: Any) -> Any:
 def report(imported: Imported, name: str) -> str:
     """What changed, what is to be decided and what is lost, for a person at a terminal."""
     metrics = {metric for job in imported.jobs.values() for metric in job.mapping.metrics}
-    lines = [f"{name}: {len(metrics)} metrics in {len(imported.jobs)} jobs from {len(imported.sources)} sources"]
+    counts = ((len(metrics), "metric"), (len(imported.jobs), "job"), (len(imported.sources), "source"))
+    lines = [f"{name}: " + ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)]
     for kind, title in _TITLES.items():
         notes = imported.notes.of(kind)
         if notes:
