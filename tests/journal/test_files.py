@@ -13,7 +13,9 @@ from timepoint.journal.told import ConfigTold, GridTold, JobTold, RecentTold, Re
 
 RUN = RunTold(fire_time=2, began=3, outcome="ok", rejects=[RejectTold("no_value", 1, ["$.a"])], stages={"map": 0.5})
 JOB = JobTold("pods", 1, runs=[RUN])
-RECENT = RecentTold("pods", 1, [GridTold(b"x" * 8, b"y" * 8)], {"m": [SeriesTold('{a="1"}', 0, b"z" * 8)]}, 2)
+RECENT = RecentTold(
+    "pods", 1, [GridTold(b"x" * 8, b"y" * 8)], {"m": SeriesTold('{a="1"}', b"0000", b"00000000", b"z" * 8)}, 2
+)
 
 
 @pytest.mark.parametrize("told", [JOB, RECENT, ConfigTold(5, "a: 1\n")])

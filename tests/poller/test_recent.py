@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from timepoint.journal.told import RecentTold
 from timepoint.model import SeriesPoints, Times
 from timepoint.poller.recent import Recent
+from timepoint.server.pages.library import Recent as LibraryRecent
 
 Known = dict[tuple[int, int], float]
 
@@ -32,14 +33,11 @@ def take(recent: Recent, known: Known, text: str = "{}", run: int = 0) -> None:
 
 
 def read(told: RecentTold, text: str = "{}") -> Known:
-    """The timepoints of a series as they are told."""
-    one = next((one for one in told.series["m"] if one.text == text), None)
-    if one is None:
+    """The timepoints of a series as the pages read them."""
+    found = LibraryRecent(told, told.series["m"]).points(text)
+    if found is None:
         return {}
-    grid = told.grids[one.grid]
-    return dict(
-        zip(zip(array("q", grid.ends), array("q", grid.starts), strict=True), array("d", one.values), strict=True)
-    )
+    return dict(zip(zip(found.ends, found.starts, strict=True), found.values, strict=True))
 
 
 ANSWERS = st.dictionaries(
@@ -77,7 +75,7 @@ def test_series_on_one_grid_share_it() -> None:
         recent.take({"m": series}, {"m": everything}, run)
     told = recent.told("job", 1)
     assert len(told.grids) == 1
-    assert len(told.series["m"]) == 50
+    assert len(told.series["m"].texts.split("\n")) == 50
 
 
 def test_what_is_beyond_the_limit_is_counted() -> None:
@@ -87,7 +85,7 @@ def test_what_is_beyond_the_limit_is_counted() -> None:
         for text in ("{a}", "{b}", "{c}", "{d}"):
             take(recent, {(5, 0): 1.0}, text, run)
     told = recent.told("job", 1)
-    assert [one.text for one in told.series["m"]] == ["{a}", "{b}"]
+    assert told.series["m"].texts == "{a}\n{b}"
     assert told.left_out == 2
 
 
@@ -97,7 +95,7 @@ def test_series_that_are_gone_make_room() -> None:
     take(recent, {(5, 0): 1.0}, "{old}", run=1)
     recent.drop(2, ("m",))
     take(recent, {(5, 0): 1.0}, "{new}", run=2)
-    assert [one.text for one in recent.told("job", 1).series["m"]] == ["{new}"]
+    assert recent.told("job", 1).series["m"].texts == "{new}"
 
 
 def test_a_metric_that_left_the_config_goes() -> None:

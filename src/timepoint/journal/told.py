@@ -160,10 +160,18 @@ class GridTold(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SeriesTold(msgspec.Struct, frozen=True, array_like=True):
-    """The recent timepoints of one series: its text, the number of its grid, packed float64."""
+    """The recent timepoints of the series of one metric, in few large pieces.
 
-    text: str
-    grid: int
+    ``texts`` are the series' texts, a line each. Of series i, ``grids[i]`` (packed int32) is the number of its grid,
+    and ``begins[i]`` (packed int64) where its values begin in ``values`` (packed float64), as many as its grid has
+    intervals.
+
+    In one object per series, a page of 30,000 series kept the interpreter for 90 ms, and a scrape waiting.
+    """
+
+    texts: str
+    grids: bytes
+    begins: bytes
     values: bytes
 
 
@@ -173,7 +181,7 @@ class RecentTold(msgspec.Struct, frozen=True, omit_defaults=True):
     job_name: str
     told_at: int
     grids: list[GridTold] = []
-    series: dict[str, list[SeriesTold]] = {}
+    series: dict[str, SeriesTold] = {}
     left_out: int = 0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 
 from timepoint.journal.told import POINTS, GridTold, RecentTold, SeriesTold
 from timepoint.model import SeriesPoints, Times
@@ -89,25 +90,33 @@ class Recent:
     def told(self, job_name: str, now: int) -> RecentTold:
         """All of it, as it is written."""
         numbers: dict[Times, int] = {}
-        series = {
-            name: [
-                SeriesTold(text, numbers.setdefault(one.times, len(numbers)), one.values) for text, one in known.items()
-            ]
-            for name, known in self._series.items()
-        }
+        series = {name: _told(known, numbers) for name, known in self._series.items()}
         grids = [GridTold(_packed(times.starts), _packed(times.ends)) for times in numbers]
         return RecentTold(job_name, now, grids, series, self.left_out)
 
     def restore(self, told: RecentTold, fire_time: int) -> None:
         """Goes on with what was written before a restart. Raises ValueError or IndexError if it is none."""
         grids = [Times(_unpacked(grid.starts), _unpacked(grid.ends)) for grid in told.grids]
-        for name, known in told.series.items():
-            for one in known[: max(0, self.limit - self._count)]:
-                times = grids[one.grid]
-                if len(one.values) != _SIZE * len(times):
-                    raise ValueError("a series has more or fewer values than timepoints")
-                self._series.setdefault(name, {})[one.text] = Followed(times, one.values, fire_time)
-                self._count += 1
+        for name, one in told.series.items():
+            numbers: array[int] = array("i", one.grids)
+            begins = _unpacked(one.begins)
+            texts = one.texts.split("\n") if numbers else []
+            for text, number, begin in zip(texts, numbers, begins, strict=True):
+                times = grids[number]
+                values = one.values[_SIZE * begin : _SIZE * (begin + len(times))]
+                if len(values) != _SIZE * len(times):
+                    raise ValueError("a series has fewer values than timepoints")
+                if self._count < self.limit:
+                    self._series.setdefault(name, {})[text] = Followed(times, values, fire_time)
+                    self._count += 1
+
+
+def _told(known: Mapping[str, Followed], numbers: dict[Times, int]) -> SeriesTold:
+    """The series of one metric; ``numbers`` grows by the grids that are new."""
+    grids = array("i", [numbers.setdefault(one.times, len(numbers)) for one in known.values()])
+    begins = accumulate((len(one.times) for one in known.values()), initial=0)
+    packed = array("q", islice(begins, len(known))).tobytes()
+    return SeriesTold("\n".join(known), grids.tobytes(), packed, b"".join(one.values for one in known.values()))
 
 
 def _plan(before: Times | None, new: Times, usable: Usable, most: int) -> tuple[Times, _Join] | None:

@@ -152,10 +152,9 @@ def _job(series: int, attack: str) -> JobTold:
 def _recent(texts: Sequence[str]) -> RecentTold:
     ends = [NOW - 10 * MINUTE - STEP * number for number in range(48)][::-1]
     grid = GridTold(array("q", [end - STEP for end in ends]).tobytes(), array("q", ends).tobytes())
-    told = [
-        SeriesTold(text, 0, array("d", [12 + math.sin(number + place / 5) for place in range(48)]).tobytes())
-        for number, text in enumerate(texts)
-    ]
+    values = [12 + math.sin(number + place / 5) for number in range(len(texts)) for place in range(48)]
+    begins = array("q", range(0, 48 * len(texts), 48)).tobytes()
+    told = SeriesTold("\n".join(texts), array("i", [0] * len(texts)).tobytes(), begins, array("d", values).tobytes())
     return RecentTold(JOB, NOW, [grid], {COUNTER: told, GAUGE: told, SENT: told}, 7)
 
 

@@ -5,7 +5,7 @@ Read in this order:
     words, charts       instants and amounts in words; timepoints as lines and bars
     library, scan       what the journal tells; lines of a published snapshot
     views               what every page has: where it stands, whether the poller lives
-    overview            the jobs, at ``/``
+    overview, config    the jobs, at ``/``; the config that runs
     job, run            one job; one run of it, stage by stage
     series              metrics, their series, one series with its timepoints
     receivers           who gets timepoints by remote write

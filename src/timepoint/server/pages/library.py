@@ -7,7 +7,7 @@ nobody looks. Must not know: HTML, HTTP.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,25 +16,44 @@ from timepoint.journal.told import ConfigTold, JobTold, RecentTold, SeriesTold
 from timepoint.server.pages.charts import Points
 
 _SIZE = 8
+_NONE = SeriesTold("", b"", b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The recent timepoints of one metric of a job, by series text."""
+    """The recent timepoints of one metric of a job."""
 
     told: RecentTold
-    series: Mapping[str, SeriesTold]
+    series: SeriesTold
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all series that are followed."""
+        return self.series.texts.split("\n") if self.series.grids else []
 
     def points(self, text: str) -> Points | None:
         """Those of one series; None if none are told, or what is told makes no sense."""
-        one = self.series.get(text)
-        if one is None or not 0 <= one.grid < len(self.told.grids):
+        place = _line(self.series.texts, text)
+        numbers, begins = array("i", self.series.grids), array("q", self.series.begins)
+        if place is None or not place < len(numbers) == len(begins) or not 0 <= numbers[place] < len(self.told.grids):
             return None
-        grid = self.told.grids[one.grid]
-        if not len(grid.starts) == len(grid.ends) == len(one.values) or len(one.values) % _SIZE or not one.values:
+        grid = self.told.grids[numbers[place]]
+        begin = _SIZE * begins[place]
+        values = self.series.values[begin : begin + len(grid.ends)] if begin >= 0 else b""
+        if not len(grid.starts) == len(grid.ends) == len(values) or len(values) % _SIZE or not values:
             return None
-        starts, ends, values = array("q", grid.starts), array("q", grid.ends), array("d", one.values)
-        return Points(starts, ends, values)
+        return Points(array("q", grid.starts), array("q", grid.ends), array("d", values))
+
+
+def _line(lines: str, wanted: str) -> int | None:
+    """The number of the line that is ``wanted``, from 0; None if there is none."""
+    begin = lines.find(wanted)
+    while begin >= 0:
+        end = begin + len(wanted)
+        if (not begin or lines[begin - 1] == "\n") and (end == len(lines) or lines[end] == "\n"):
+            return lines.count("\n", 0, begin)
+        begin = lines.find(f"\n{wanted}", begin) + 1 or -1
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +70,13 @@ class Library:
         told = read_told(recent_path(self.directory, job_name), RecentTold)
         if told is None or told.job_name != job_name:
             return None
-        return Recent(told, {one.text: one for one in told.series.get(metric, ())})
+        return Recent(told, told.series.get(metric, _NONE))
 
     def config(self) -> ConfigTold | None:
         return read_told(config_path(self.directory), ConfigTold)
 
 
-def matching(texts: Iterator[str] | Mapping[str, object], words: tuple[str, ...]) -> Iterator[str]:
+def matching(texts: Iterable[str], words: tuple[str, ...]) -> Iterator[str]:
     """The texts that hold every word, whatever the case of ASCII letters."""
     for text in texts:
         small = text.lower() if words else text

@@ -126,7 +126,7 @@ def _found(
     """The series that are shown: those on the page, or those that are sent, of which the journal alone knows."""
     first = (asked.page - 1) * SERIES
     if metric.receivers:
-        texts = list(matching(recent.series if recent is not None else {}, asked.words))
+        texts = list(matching(recent.texts if recent is not None else (), asked.words))
         return Found([(text, "") for text in texts[first : first + SERIES]], len(texts))
     family = family_of(published, metric.name) if published is not None else None
     return search(family, site.now, asked.words, first, SERIES) if family is not None else Found()
