@@ -15,7 +15,13 @@ from tests.docs.pages import PAGES, ROOT, USER_PAGES, Block, anchors, blocks, co
 from timepoint.cli.main import main
 from timepoint.config import load_config
 
-ENVIRON = {"ENERGY_TOKEN": "t", "ENERGY_PASSWORD": "p", "ENERGY_KEY": "k", "AWS_ACCESS_KEY_ID": "a"}
+ENVIRON = {
+    "ENERGY_TOKEN": "t",
+    "DEFAULT_BEARER_TOKEN": "b",
+    "ENERGY_PASSWORD": "p",
+    "ENERGY_KEY": "k",
+    "AWS_ACCESS_KEY_ID": "a",
+}
 OWN_TESTS = {*(ROOT / "docs" / name for name in ("reference/mapping.md", "shapes.md"))}
 OWN_TESTS |= {*(ROOT / "docs" / "gallery").glob("*.md")}
 YAML = [block for block in blocks("yaml") if block.page not in OWN_TESTS]
