@@ -9,10 +9,11 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from tests.proof.campaign import YOUNG, Campaign
@@ -26,7 +27,8 @@ from tests.remote_write.servers import Server
 
 CONFIG = """
 remote_write:
-  - {name: central, url: "RECEIVER", remote_timeout: 1s, external_labels: {cluster: proof}WINDOW}
+  - {name: central, url: "RECEIVER", remote_timeout: 500ms, external_labels: {cluster: proof}WINDOW}
+MORE
 sources:
   api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 400ms}
 jobs:
@@ -78,6 +80,8 @@ UNIT = 4
 LIVENESS = 30.0  # seconds: O9
 RECEIVER_EVERY = 12  # kills of the poller
 ASK_EVERY = 40  # kills of the poller
+MOST_BEHIND = 10.0  # seconds that the receiver may be behind before a poller lives until it is not
+BEHIND = 3.0
 
 MUST_HAPPEN = (*sorted(set(FAULTS)), "cursed", "asked_again")
 
@@ -121,13 +125,25 @@ class Report:
 
 
 class RemoteCampaign(Campaign):
-    """A directory, an API, a receiver behind a proxy, a nursery and an oracle; ``with`` ends them."""
+    """A directory, an API, a receiver behind a proxy, a nursery and an oracle; ``with`` ends them.
+
+    ``more`` are lines of the config beneath ``remote_write``: other receivers.
+    """
 
     unit = UNIT
     oracle: RemoteOracle
 
-    def __init__(self, directory: Path, seed: int, kind: Kind, *, mutant: str = "") -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        directory: Path,
+        seed: int,
+        kind: Kind,
+        *,
+        mutant: str = "",
+        environ: Mapping[str, str] = MappingProxyType({}),
+        more: str = "",
+    ) -> None:
+        directory.parent.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self.server: Server = kind.server(directory.with_name("receiver"))
         self.proxy = Proxy(seed, lambda: self.server.url, kind.is_strict)
@@ -136,13 +152,14 @@ class RemoteCampaign(Campaign):
         self._starting: threading.Thread | None = None
         self._running = ExitStack()
         self._running.enter_context(self.proxy.running())
-        self.server.start()
+        self.start_receiver()
         self._running.callback(self.server.stop)
-        super().__init__(directory, seed, mutant=f"{REMOTE}{mutant}" if mutant else "")
+        self._more = more
+        super().__init__(directory, seed, mutant=f"{REMOTE}{mutant}" if mutant else "", environ=environ)
 
     def config(self) -> str:
         window = f", out_of_order: {self.kind.window}" if self.kind.window else ""
-        return CONFIG.replace("RECEIVER", self.proxy.url).replace("WINDOW", window)
+        return CONFIG.replace("RECEIVER", self.proxy.url).replace("WINDOW", window).replace("MORE", self._more)
 
     def make_oracle(self) -> RemoteOracle:
         return RemoteOracle(self.api.world, self.layout, proxy=self.proxy)
@@ -173,6 +190,21 @@ class RemoteCampaign(Campaign):
         if self._starting is not None:
             self._starting.join()
             self._starting = None
+
+    def catch_up(self) -> None:
+        """If the receiver is far behind, a life that lasts until it is not: kills cost more than they bring then."""
+        if self.behind() < MOST_BEHIND:
+            return
+        self._join()
+        give_up = time.monotonic() + 2 * LIVENESS
+        with self.life():
+            while self.behind() > BEHIND and time.monotonic() < give_up:
+                time.sleep(0.05)
+
+    def behind(self) -> float:
+        """How old the newest sample of a pod is that the receiver has, in seconds; 0 before the first."""
+        newest = self.proxy.newest.get(labels(TOTAL, STEADY[0]))
+        return time.time_ns() / 1e9 - newest / 1000 if newest else 0.0
 
     def ask_receiver(self) -> dict[Any, float]:
         """What the receiver holds, held beside the last look at the ledger."""
@@ -270,6 +302,7 @@ def run(  # noqa: PLR0913 - what a person may choose, by name
                 campaign.start_receiver()
             if not kill % ASK_EVERY:
                 campaign.ask_receiver()
+            campaign.catch_up()
             if campaign.oracle.findings:
                 break
             if not kill % 500:
