@@ -337,7 +337,7 @@ def _found(job: Job, metric: str, named: Sequence[str], known: Mapping[str, Rece
         parts = age_parts(job.window, job.schedule.every, job.timeout)
         if job.window.longest_step and (complaint := age_complaint(known[name], parts)):  # else points are about now
             raise ValueError(f"job {job.name!r}: {complaint}")
-        found.append(Receiver(name, known[name].is_strict))
+        found.append(Receiver(name, known[name].is_strict, known[name].oldest))
     if not found:
         raise ValueError(f"{metric} goes by remote write, and there is no receiver: Exporter(remote_write=[...])")
     return tuple(found)

@@ -91,10 +91,12 @@ class Receiver:
     """A receiver of remote write, as far as counting must know it.
 
     ``is_strict``: it has no out-of-order window, so a sample older than the newest of its series is never sent there.
+    ``oldest`` is the greatest age at which a sample is sent there, in ms; 0 for what is usual.
     """
 
     name: str
     is_strict: bool = True
+    oldest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,19 +62,22 @@ def test_scrape_unless_said(tmp_path: Path) -> None:
 def test_all_receivers_unless_said(tmp_path: Path) -> None:
     """A metric that goes by remote write goes to each receiver, and knows which are strict."""
     config = load(tmp_path, _config(metric="time: $r.at\n        deliver: remote_write"))
-    assert _received(config) == [Receiver("central", is_strict=True), Receiver("history", is_strict=False)]
+    assert _received(config) == [
+        Receiver("central", is_strict=True, oldest=55 * MINUTE),
+        Receiver("history", is_strict=False, oldest=6 * HOUR - 5 * MINUTE),
+    ]
 
 
 def test_named_receivers(tmp_path: Path) -> None:
     """A metric goes to the receivers that it names."""
     config = load(tmp_path, _config(metric="time: $r.at\n        deliver: remote_write\n        receivers: [history]"))
-    assert _received(config) == [Receiver("history", is_strict=False)]
+    assert _received(config) == [Receiver("history", is_strict=False, oldest=6 * HOUR - 5 * MINUTE)]
 
 
 def test_job_says_it_for_its_metrics(tmp_path: Path) -> None:
     """What a job says of delivery is the default of its metrics."""
     config = load(tmp_path, _config(job="deliver: remote_write\n    receivers: [central]"))
-    assert _received(config) == [Receiver("central", is_strict=True)]
+    assert _received(config) == [Receiver("central", is_strict=True, oldest=55 * MINUTE)]
 
 
 def test_metric_wins_over_its_job(tmp_path: Path) -> None:
@@ -157,13 +160,13 @@ def test_age_at_the_first_request(tmp_path: Path, every: str, *, is_refused: boo
 def test_window_of_a_receiver_lets_timepoints_be_older(tmp_path: Path) -> None:
     """A receiver with an out-of-order window gets timepoints of a job that a strict one could not take."""
     text = _config(every="4h", job="deliver: remote_write\n    receivers: [history]")
-    assert _received(load(tmp_path, text)) == [Receiver("history", is_strict=False)]
+    assert _received(load(tmp_path, text)) == [Receiver("history", is_strict=False, oldest=6 * HOUR - 5 * MINUTE)]
 
 
 def test_metric_without_time_is_young(tmp_path: Path) -> None:
     """A metric that is about the run itself goes to a strict receiver however seldom its job runs."""
     text = _config(every="6h", job="deliver: remote_write\n    receivers: [central]", metric="max_age: 1d")
-    assert _received(load(tmp_path, text)) == [Receiver("central", is_strict=True)]
+    assert _received(load(tmp_path, text)) == [Receiver("central", is_strict=True, oldest=55 * MINUTE)]
 
 
 def test_words_of_prometheus_are_answered() -> None:

@@ -16,7 +16,7 @@ from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.shown import shown
 from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.ledger.store import Store, open_store
-from timepoint.model import MetricSpec
+from timepoint.model import MetricSpec, Receiver
 from timepoint.remote_write.outbox import Settlement
 
 # Series that leave, come back, begin anew
@@ -58,6 +58,15 @@ def test_an_end_that_is_long_past_is_told_where_there_is_a_window(store: Store) 
     ledger.run(facts(60, 65), {})
     assert queue(store)[""] == [(5, 1)]
     assert queue(store, "lenient")[""] == [(5, 1), (5 + 1 / MINUTE, GONE)]
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(85, False), (95, True)])
+def test_an_end_is_told_while_the_receiver_takes_it(store: Store, minutes: int, *, is_told: bool) -> None:
+    """By the greatest age at which samples go to it, less five minutes for the way."""
+    ledger = Ledger(store, [to(gauge(), Receiver("lenient", is_strict=False, oldest=minutes * MINUTE))])
+    ledger.run(facts(0, 5), {"": fives(0, 1)})
+    ledger.run(facts(75, 80), {})
+    assert len(queue(store, "lenient")[""]) == 1 + is_told
 
 
 def test_a_series_that_was_forgotten_begins_another_count(store: Store) -> None:

@@ -137,7 +137,8 @@ class Receivers:
             return ()
         named = metric.receivers or job.receivers or list(self.specs)
         self._used.update(named)
-        return tuple(Receiver(name, self.specs[name].is_strict) for name in named if name in self.specs)
+        specs = (self.specs[name] for name in named if name in self.specs)
+        return tuple(Receiver(spec.name, spec.is_strict, spec.oldest) for spec in specs)
 
     def check_ages(self, where: Path, job: JobShape, plan: Plan, metrics: list[MetricSpec]) -> None:
         """Adds receivers that would refuse timepoints since they are too old when they first leave."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-from timepoint.clock import MINUTE, format_instant
+from timepoint.clock import format_instant
 from timepoint.ledger.change import Counts, MetricChanges, RunFacts
 from timepoint.ledger.interval_plan import Memory, Reach
 from timepoint.ledger.outgoing import Ended, Outgoing
@@ -18,9 +18,6 @@ from timepoint.model import MetricSpec, Rejects, Times
 UNKNOWN = SeriesState(0.0, times=Times((), ()))
 """Stands for a series that was never seen. Never changed; its ``times`` is an object of its own, not ``NO_TIMES``."""
 
-
-_END_IS_TOO_OLD = 50 * MINUTE
-"""A strict receiver takes what is up to an hour older than its newest; some minutes are for sending."""
 
 _FAR = 2**62
 """Beyond what a store keeps. No clock says that; an API may."""
@@ -78,7 +75,7 @@ class MetricRun:
         )
         self.outgoing: Outgoing | None = None
         if spec.receivers:
-            self.outgoing = Outgoing(spec.family, spec.receivers, lane.facts.now - _END_IS_TOO_OLD)
+            self.outgoing = Outgoing(spec.family, spec.receivers, lane.facts.now)
             self.changes.outgoing = self.outgoing
         self._find_expired()
 

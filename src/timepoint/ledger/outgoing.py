@@ -12,12 +12,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
+from timepoint.clock import MINUTE
 from timepoint.model import FamilySpec, Receiver
 
 (ENDED,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
 """The value that says that a series has ended. Source: Remote Write 1.0, "Stale Markers"."""
+
+_STRICT = (
+    55 * MINUTE
+)  # a strict receiver takes what is up to an hour older than its newest, and is sent nothing near it
+_ON_THE_WAY = 5 * MINUTE
 
 LATE = "late"
 LATE_AMOUNT = "late_amount"
@@ -63,12 +70,12 @@ class Ended(NamedTuple):
 class Outgoing:
     """What of one metric goes out, to each of ``receivers``.
 
-    ``too_old_to_end`` is the instant before which no strict receiver is told of an end.
+    ``now`` is when that was decided: an end that a receiver would refuse for its age is not told.
     """
 
     family: FamilySpec
     receivers: tuple[Receiver, ...]
-    too_old_to_end: int
+    now: int
     series: list[Leaving] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
@@ -79,8 +86,9 @@ class Outgoing:
         for late in self.late:
             if not (late.is_amount or receiver.is_strict):
                 yield Leaving(late.text, late.id, (late.at,), (late.value,))
+        oldest = receiver.oldest or (_STRICT if receiver.is_strict else inf)
         for ended in self.ended:
-            if not receiver.is_strict or ended.at >= self.too_old_to_end:
+            if self.now - ended.at <= oldest - _ON_THE_WAY:
                 yield Leaving(ended.text, ended.id, (ended.at,), (ENDED,))
 
     def lost(self, receiver: Receiver) -> Iterator[tuple[Late, str]]:
