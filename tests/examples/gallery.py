@@ -63,7 +63,8 @@ TOPICS = {
     "workloads": (
         "Cost, energy and carbon of workloads",
         """
-        boavizta climatiq cloud_carbon_footprint green_metrics_tool opencost pod_energy scaphandre""",
+        boavizta climatiq cloud_carbon_footprint green_metrics_tool opencost pod_energy
+        pod_energy_remote_write scaphandre""",
     ),
     "grids": (
         "Grids and markets",

@@ -43,7 +43,9 @@ ENVIRON = {
     "TWILIO_ACCOUNT": "AC1",
 }
 
-IMPLIED = {"pod_energy": Window(FIRE_TIME - 40 * MINUTE, FIRE_TIME - 10 * MINUTE)}
+IMPLIED = dict.fromkeys(
+    ("pod_energy", "pod_energy_remote_write"), Window(FIRE_TIME - 40 * MINUTE, FIRE_TIME - 10 * MINUTE)
+)
 """The windows that the values of a body without times fill."""
 
 PAYLOADS = {
