@@ -19,11 +19,12 @@ from timepoint.exposition.formats import TEXT
 from timepoint.exposition.render import render_families
 from timepoint.job import Job
 from timepoint.model import Outcome, Window, split_series_text
+from timepoint.poller.cost_metrics import ProcessCost
 from timepoint.poller.freshness import Rhythm
 from timepoint.poller.points import Point
 from timepoint.poller.report import LanesStanding, MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT
-from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.selfmetrics import PollerFacts, families
 from timepoint.poller.sending import ReceiverStanding
 from timepoint.poller.tally import JobTally
 from timepoint.remote_write.facts import SenderFacts
@@ -181,7 +182,7 @@ def test_promtool_finds_nothing_to_say(promtool: str) -> None:
     gate = GateFacts(asked, 1, 0, 4, 2.5, State.CLOSED, 1, (quota,), told_remaining=7, told_reset=1)
     sent = SenderFacts(newest_sent=1, last_success=1, skew=1, counts=Counts(oldest=1))
     receiver = ReceiverStanding(ReceiverSpec("central", SourceSpec("central", "http://central.example/")), sent, {})
-    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1), 1, 1, sources=[gate], receivers=[receiver])
+    facts = PollerFacts([tally], ProcessCost(1.0, 1, 1, 0.1, 1, 1), 1, 1, sources=[gate], receivers=[receiver])
     page = render_families(families(facts), TEXT)
     assert all(len(family.batches[0].texts) for family in families(facts))
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)

@@ -3,8 +3,9 @@ from __future__ import annotations
 from timepoint.exposition.formats import TEXT
 from timepoint.exposition.render import render_families
 from timepoint.model import Outcome
+from timepoint.poller.cost_metrics import ProcessCost
 from timepoint.poller.report import NOTHING_NEW, MetricStanding, RunReport, skipped
-from timepoint.poller.selfmetrics import ALL, FAILURES, PollerFacts, ProcessCost, families
+from timepoint.poller.selfmetrics import ALL, FAILURES, PollerFacts, families
 from timepoint.poller.tally import JobTally
 from timepoint.testing import read_samples
 

@@ -6,7 +6,7 @@ Must not know: how points were got, when a job runs, which lanes a job should ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from timepoint.clock import BELIEVED_AHEAD, Clock
@@ -21,7 +21,7 @@ from timepoint.ledger.rewind import is_ahead, rewind
 from timepoint.ledger.state import LaneState, metric_key
 from timepoint.ledger.store import KeptList, Store
 from timepoint.model import MappedRun, Window
-from timepoint.poller.owners import Owners
+from timepoint.poller.owners import Owners, screen_sent
 from timepoint.poller.page import LANE, behind_text, fingerprint, metric_standing, render, version_of
 from timepoint.poller.report import MetricStanding
 from timepoint.poller.settled import settled_instant
@@ -33,8 +33,11 @@ __all__ = ["LANE", "JobDesk"]
 class JobDesk:
     """``page_is_old`` says that the last attempt to publish failed, or that the list of lanes has changed since."""
 
-    def __init__(self, job: Job, store: Store, published: Path, clock: Clock) -> None:
+    def __init__(
+        self, job: Job, store: Store, published: Path, clock: Clock, others: Callable[[], Iterable[JobDesk]] = tuple
+    ) -> None:
         self._job = job
+        self._others = others
         self._store = store
         self._published = published
         self._clock = clock
@@ -45,6 +48,15 @@ class JobDesk:
         self._shown_version: int | None = None
         self._found: tuple[int, str] | None = None
         self.page_is_old = False
+
+    @property
+    def job(self) -> Job:
+        return self._job
+
+    @property
+    def loaded(self) -> list[LaneState]:
+        """The lanes that are in memory."""
+        return [state for state in self._lanes.values() if state is not None]
 
     @property
     def lanes(self) -> tuple[str, ...]:
@@ -171,9 +183,16 @@ class JobDesk:
         return Budget(state, self._job.metrics, self._job.max_series, elsewhere)
 
     def screen(self, mapped: MappedRun, lane: str) -> None:
-        """Rejects what belongs to other lanes."""
+        """Rejects what belongs to other lanes, and what another job sends to a receiver.
+
+        On a page the server shows such a series of one job alone. A receiver would store a mixture of both.
+        """
         if self._owners is not None:
             self._owners.screen(mapped, lane)
+        sent = {name for name, spec in self._job.metrics.items() if spec.receivers and mapped.series.get(name)}
+        for other in self._others() if sent else ():
+            if other is not self:
+                screen_sent(mapped, sent, other.job, other.loaded)
 
     def decide(
         self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LANE

@@ -1,6 +1,7 @@
-"""Which lane of a job a series belongs to.
+"""Which lane of a job a series belongs to, and which job, if it goes to a receiver.
 
-Owns: what becomes of points whose series another lane shows. Must not know: runs, pages, the store.
+Owns: what becomes of points whose series another lane shows, or another job sends.
+Must not know: runs, pages, the store.
 
 A value of the fan-out is a label, so the series of two lanes differ by themselves. Where its label is turned off, or
 rules take it away, two lanes may come to one series. Each would count its own total, and a page may hold a series only
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.state import LaneState, MetricState, metric_key
 from timepoint.model import MappedRun, MetricSpec
@@ -84,6 +86,22 @@ def part(metrics: Mapping[str, MetricSpec], lanes: Sequence[LaneState]) -> None:
     owners, by_name = Owners(metrics), {lane.lane: lane for lane in lanes}
     for lane in lanes:
         owners.take(lane, by_name)
+
+
+def screen_sent(mapped: MappedRun, names: Iterable[str], other: Job, lanes: Sequence[LaneState]) -> None:
+    """Takes series that another job sends to a receiver out of an answer, and counts their points as rejects.
+
+    ``lanes`` are what the other job has in memory; a series that left them is free.
+    """
+    for name in names:
+        spec = other.metrics.get(name)
+        if spec is None or not spec.receivers:
+            continue
+        held = [metric.series for lane in lanes if (metric := lane.metric(spec)) is not None]
+        offered = mapped.series[name]
+        for text in [text for text in offered if any(text in series for series in held)]:
+            points = offered.pop(text)
+            mapped.rejects.add("other_job", f"{name}{text}: job {other.name} sends it", len(points.times) or 1)
 
 
 def _shown_by(lane: LaneState | None, spec: MetricSpec, text: str) -> MetricState | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from timepoint.poller.selfmetrics import ProcessCost
+from timepoint.poller.cost_metrics import ProcessCost
 
 _PROC = Path("/proc/self")
 

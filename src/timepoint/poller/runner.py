@@ -36,6 +36,7 @@ from timepoint.job import Job, Workload
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
 from timepoint.poller import restoring
+from timepoint.poller.cost_metrics import ProcessCost
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.errands import DIRECTORY
 from timepoint.poller.freshness import Rhythm
@@ -46,7 +47,7 @@ from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import give_back_memory, read_process
 from timepoint.poller.reloads import Reloading, Reloads
-from timepoint.poller.selfmetrics import PollerFacts, ProcessCost, families
+from timepoint.poller.selfmetrics import PollerFacts, families
 from timepoint.poller.sending import OpenPost, Sending
 from timepoint.poller.sources import OpenFetcher, Sources, open_http
 from timepoint.poller.switch import Change, compare
@@ -317,7 +318,7 @@ class Runner:
 
     def _make_loop(self, job: Job, store: Store, sources: Sources, tally: JobTally, jobs: int) -> JobLoop:
         clock, published = self._timing.clock, self._around.published
-        desk = JobDesk(job, store, published, clock)
+        desk = JobDesk(job, store, published, clock, lambda: (loop.desk for loop in self._loops))
         fetchers, gate = sources.fetchers, sources.gate_of(job)
         listing = Listing(job, desk, self._worker, clock, fetchers)
         journal = JobJournal(job, published, clock, series_limit(jobs))

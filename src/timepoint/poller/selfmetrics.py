@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, Outcome, series_text
+from timepoint.poller.cost_metrics import OF_PROCESS, ProcessCost
 from timepoint.poller.freshness import Freshness
 from timepoint.poller.report import LanesStanding
 from timepoint.poller.sending import ReceiverStanding
@@ -46,21 +47,6 @@ class Sample(NamedTuple):
     value: float
     visible_from: int | None = None
     visible_until: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessCost:
-    """What the poller's process costs: seconds of CPU, bytes, counts; None for what the system does not tell.
-
-    ``longest_stall`` is how many seconds its event loop came late at worst, ``ledger_size`` and ``log_size`` are bytes.
-    """
-
-    cpu_seconds: float
-    resident_memory: int | None = None
-    open_fds: int | None = None
-    longest_stall: float | None = None
-    ledger_size: int | None = None
-    log_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +91,10 @@ def _of_poller(value: Callable[[PollerFacts], float | None]) -> Callable[[Poller
             yield Sample((), found)
 
     return read
+
+
+def _of_process(value: Callable[[ProcessCost], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
+    return _of_poller(lambda facts: value(facts.process))
 
 
 def _of_jobs(value: Callable[[JobTally], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
@@ -211,48 +201,7 @@ DECLARED: tuple[SelfMetric, ...] = (
         (),
         _of_poller(lambda facts: facts.started / 1000),
     ),
-    SelfMetric(
-        FamilySpec("timepoint_poller_cpu_seconds_total", _COUNTER, "CPU time of the poller's process.", unit="seconds"),
-        (),
-        _of_poller(lambda facts: facts.process.cpu_seconds),
-    ),
-    SelfMetric(
-        FamilySpec(
-            "timepoint_poller_resident_memory_bytes", _GAUGE, "Resident memory of the poller's process.", unit="bytes"
-        ),
-        (),
-        _of_poller(lambda facts: facts.process.resident_memory),
-    ),
-    SelfMetric(
-        FamilySpec("timepoint_poller_open_fds", _GAUGE, "Open file descriptors of the poller's process."),
-        (),
-        _of_poller(lambda facts: facts.process.open_fds),
-    ),
-    SelfMetric(
-        FamilySpec(
-            "timepoint_poller_longest_stall_seconds",
-            _GAUGE,
-            "How late the poller's event loop came at worst since the process started. Beyond 5 s the log says where.",
-            unit="seconds",
-        ),
-        (),
-        _of_poller(lambda facts: facts.process.longest_stall),
-    ),
-    SelfMetric(
-        FamilySpec("timepoint_ledger_size_bytes", _GAUGE, "Size of the ledger's file.", unit="bytes"),
-        (),
-        _of_poller(lambda facts: facts.process.ledger_size),
-    ),
-    SelfMetric(
-        FamilySpec(
-            "timepoint_ledger_log_size_bytes",
-            _GAUGE,
-            "Size of the ledger's log (-wal). It is emptied at 64 MiB, unless somebody reads the ledger for long.",
-            unit="bytes",
-        ),
-        (),
-        _of_poller(lambda facts: facts.process.log_size),
-    ),
+    *(SelfMetric(spec, (), _of_process(read)) for spec, read in OF_PROCESS),
     SelfMetric(
         FamilySpec("timepoint_job_runs_total", _COUNTER, "Runs of the job that ended or were skipped."),
         _JOB,
