@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from tests.remote_write.wire_format import read_v1
-from tests.system.hostile import Asked, HostileApi, Pieces, good, http
+from tests.system.hostile import Answer, Asked, HostileApi, Pieces, good, http
 from tests.system.support import Exporter, get, milliseconds, wait_for
 from tests.system.test_delays import JOB, Scrapes, shown
 
@@ -21,7 +21,7 @@ STORM = 150
 HEAD = """
 remote_write:
   - name: central
-    url: {url}/write
+    url: "{url}{receiver}"
     protocol: "1.0"
 sources:
   api: {{url: "{url}", attempts: 1, timeout: 1h}}
@@ -63,10 +63,10 @@ class Scene:
                 if self.exporter.process.poll() is None:
                     self.exporter.kill()
 
-    def write(self, *jobs: str) -> None:
+    def write(self, *jobs: str, receiver: str = "/write") -> None:
         """Puts a config in the place of the one that is there."""
         beside = self.directory / "config.new"
-        beside.write_text(HEAD.format(url=self.api.url) + "".join(jobs))
+        beside.write_text(HEAD.format(url=self.api.url, receiver=receiver) + "".join(jobs))
         beside.replace(self.exporter.config)
 
     def hang_up(self) -> None:
@@ -89,7 +89,7 @@ class Scene:
     def received(self) -> dict[int, set[float]]:
         """The samples of the counter that goes out: by instant, each value that came for it."""
         found: dict[int, set[float]] = {}
-        for asked in self.api.asked.get("/write", []):
+        for asked in (*self.api.asked.get("/write", []), *self.api.asked.get("/moved", [])):
             for labels, at, value in read_v1(asked.body).samples if asked.body else []:
                 if dict(labels)["__name__"] == "sent_joules_total":
                     found.setdefault(at, set()).add(value)
@@ -131,6 +131,24 @@ def test_c10_a_storm_of_reloads_loses_and_doubles_nothing(scene: Scene) -> None:
         assert exporter.stop() == 0
     assert scrapes.statuses == {200}
     assert 2 < reloads < STORM, "signals that come close together are one reload"
+
+
+def test_c7_a_receiver_that_moves_loses_nothing(scene: Scene) -> None:
+    """C7: what waits belongs to the receiver's name: at another path and query it is delivered from where it was."""
+    away: list[Answer] = [lambda _: http(b"", status="503 Service Unavailable")]
+    scene.api.answers |= {"/gone": away, "/moved": [stored]}
+    with scene.running() as exporter:
+        wait_for("a delivery", lambda: len(scene.received()) > 2)
+        scene.write(STAYS, SENT, receiver="/gone")
+        scene.hang_up()
+        wait_for("requests at the dead place", lambda: len(scene.api.asked.get("/gone", [])) > 1)
+        so_far = scene.asked_for("sent")[1]
+        wait_for("samples that wait", lambda: scene.asked_for("sent")[1] > so_far + 2000)
+        scene.write(STAYS, SENT, receiver="/moved?tenant=1&b=2")
+        scene.hang_up()
+        wait_for("every second to be delivered", scene.is_delivered)
+        assert scene.api.asked["/moved"]
+        assert not exporter.log("given_up")
 
 
 BROKEN = ("jobs: [", "jobs: {}\n", "a: &a [*a, *a]\n", "\0", "")
