@@ -120,6 +120,18 @@ def test_queues_are_explained(scene: Scene) -> None:
     assert (central["receiver"], central["reasons"], old["pending"]) == ("central", {"conflict": 1}, 2)
 
 
+def test_a_queue_that_nothing_joins_any_more_is_told(scene: Scene) -> None:
+    """With what it holds, and how it is forgotten; that is no finding."""
+    send(scene)
+    steps = [step for step in scene.report()["next_steps"] if "receiver" in step]
+    assert [step.partition(",")[0] for step in steps] == [
+        "no metric of the config goes to receiver central",
+        "no metric of the config goes to receiver old",
+    ]
+    assert steps[1].endswith(f"timepoint doctor {scene.path} --forget-receiver old")
+    assert "its queue holds 2 waiting and 1 dead samples" in steps[0]
+
+
 def test_a_queue_is_forgotten_by_name(scene: Scene) -> None:
     """What waits is gone and said; the other queue stays."""
     send(scene)

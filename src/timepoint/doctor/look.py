@@ -60,7 +60,7 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
     report.checks = [_check_directory(layout.path), *examination.checks, *pages_checks]
     report.jobs = _jobs(examination, pages, by_name)
     report.queues = examination.queues
-    report.next_steps = list(_next_steps(report))
+    report.next_steps = [*_next_steps(report), *_forsaken(report, jobs)]
     return report
 
 
@@ -170,3 +170,15 @@ def _next_steps(report: Report) -> Iterator[str]:
         if job.configured is False and job.lanes:
             until = readable(max(lane.forget_at for lane in job.lanes))
             yield f"job {job.name} left the config and is kept until {until}; or now: {command} --forget {job.name}"
+
+
+def _forsaken(report: Report, jobs: Sequence[Job] | None) -> Iterator[str]:
+    """What to do about queues that nothing joins any more, and that hold something."""
+    named = {receiver.name for job in jobs or () for spec in job.metrics.values() for receiver in spec.receivers}
+    for queue in report.queues if jobs is not None else ():
+        if queue.receiver not in named and (queue.pending or queue.letters):
+            yield (
+                f"no metric of the config goes to receiver {queue.receiver}, and its queue holds {queue.pending} waiting "
+                f"and {queue.letters} dead samples: name it again, or let it be forgotten: "
+                f"timepoint doctor {report.data_dir} --forget-receiver {queue.receiver}"
+            )
