@@ -12,7 +12,8 @@ from tests.fuzz.targets import TARGETS, Target
 from timepoint.mapping.engine import Mapping, compile_mapping
 from timepoint.mapping.expect import Expectation
 from timepoint.mapping.paths import PathError, Wild, parse_path
-from timepoint.mapping.spec import MappingSpec, MetricMapping, Rules, SpecError, WalkSpec
+from timepoint.mapping.relabel import RelabelError, compile_relabel
+from timepoint.mapping.spec import MappingSpec, MetricMapping, RelabelRule, Rules, SpecError, WalkSpec
 from timepoint.mapping.spine import find_spine
 from timepoint.mapping.walks import build_walks
 from timepoint.model import FamilySpec, MetricSpec, MetricType
@@ -86,10 +87,17 @@ def test_a_path_of_many_names_is_refused_with_words() -> None:
         compiled("$" + ".a" * 120)
 
 
-def test_a_bracket_is_no_address() -> None:
-    """It was read as a host that only the start could refuse."""
+@pytest.mark.parametrize("text", ["[[]:8080", "unix:/.", "unix:///run/.."])
+def test_what_names_nothing_is_no_address(text: str) -> None:
+    """It was read as a host or a file that only the start could refuse."""
     with pytest.raises(ValueError, match="is not an address"):
-        parse_listen_address("[[]:8080")
+        parse_listen_address(text)
+
+
+def test_a_label_of_many_references_is_read_in_one_way() -> None:
+    """Each doubled the ways to read it, so that this many were not read to their end."""
+    with pytest.raises(RelabelError):
+        compile_relabel((RelabelRule(target_label="$_y" * 200 + "{1}", replacement="$1"),))
 
 
 def test_a_template_is_not_moved_out_of_the_calendar() -> None:

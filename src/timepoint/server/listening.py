@@ -79,7 +79,7 @@ def parse_listen_address(text: str) -> Address:
 
 def _parse_unix(text: str) -> UnixAddress:
     match = _UNIX.fullmatch(text)
-    if match is None:
+    if match is None or Path(match["path"]).name in ("", ".."):
         raise ValueError(f"{text!r} is not an address: write it like unix:///run/timepoint.sock?mode=0660")
     if len(os.fsencode(match["path"])) > _UNIX_PATH:
         raise ValueError(f"{text!r}: the path of a socket has at most {_UNIX_PATH} bytes")
