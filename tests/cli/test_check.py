@@ -28,6 +28,18 @@ def test_a_good_config_is_summed_up(tmp_path: Path) -> None:
     ]
 
 
+def test_receivers_are_summed_up(tmp_path: Path) -> None:
+    """Each receiver with its window, and who gets which metric."""
+    receivers = "remote_write:\n  - {name: central, url: 'https://central.example/'}\n"
+    config = write_config(tmp_path, receivers + CONFIG + "        deliver: remote_write\n")
+
+    lines = call("check", config).output.splitlines()
+
+    lines = lines[next(number for number, line in enumerate(lines) if "1 job, 1 source, 1 receiver" in line) :]
+    assert lines[1] == "central: remote write, strict; what is older than 55m is given up"
+    assert lines[-1].split() == ["pod_power_watts", "gauge,", "sent", "to", "central"]
+
+
 def test_all_problems_are_told_with_their_place(tmp_path: Path) -> None:
     """One line each, as file:line:column, then how many; exit code 2."""
     config = write_config(tmp_path, CONFIG.replace("every: 30m", "evry: 30m").replace("type: gauge", "type: gage"))

@@ -72,8 +72,14 @@ def _check_web(path: Path | None) -> tuple[list[str], list[Problem]]:
 
 def summary(config: Config) -> Iterator[str]:
     """The lines that tell what the config means: per job its schedule, its window and its metrics."""
-    warnings = f", {_count(len(config.warnings), 'warning')}" if config.warnings else ""
-    yield f"{config.path}: {_count(len(config.jobs), 'job')}, {_count(len(config.sources), 'source')}{warnings}"
+    counts = [_count(len(config.jobs), "job"), _count(len(config.sources), "source")]
+    more = {"receiver": config.receivers, "warning": config.warnings}
+    counts += [_count(len(things), word) for word, things in more.items() if things]
+    yield f"{config.path}: {', '.join(counts)}"
+    for receiver in config.receivers:
+        kind = "strict" if receiver.is_strict else f"out-of-order window {format_duration(receiver.window)}"
+        oldest = f"what is older than {format_duration(receiver.oldest)} is given up" if receiver.oldest else "any age"
+        yield f"{receiver.name}: remote write, {kind}; {oldest}"
     for job in config.jobs:
         yield f"{job.name}: {_schedule(job.schedule)}{_source(job)}; {_window(job.window)}"
         if job.each is not None:
