@@ -433,7 +433,7 @@ def test_a_directory_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_everybody_can_write_to_is_found(scene: Scene) -> None:
-    """Whoever may write there may hand the exporter a file of his choice."""
+    """Whoever may write there may hand the exporter a file of his choice (A33)."""
     scene.path.chmod(0o777)
     assert "chmod o-w" in scene.found()["directory"]
 

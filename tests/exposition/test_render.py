@@ -48,7 +48,7 @@ def test_golden_files_hold_the_state_they_are_named_after(name: str) -> None:
 @settings(max_examples=60)
 @given(states())
 def test_both_formats_hold_the_same_samples(snapshots: list[FamilySnapshot]) -> None:
-    """Independent parsers read from either format exactly the samples of the state, to the bit of each value."""
+    """Independent parsers read from either format exactly the samples of the state, to the bit of each value (P9)."""
     expected = samples_in(snapshots)
     assert samples_of(parse_text(render_families(snapshots, TEXT))) == expected
     assert samples_of(parse_openmetrics(render_families(snapshots, OPENMETRICS))) == expected

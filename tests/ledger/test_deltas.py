@@ -34,7 +34,7 @@ def test_whole_run_repeated_changes_nothing(ledger: Ledger) -> None:
 
 
 def test_late_interval_is_counted_when_it_comes(ledger: Ledger) -> None:
-    """An interval that was missing is counted by a later overlap, and called late."""
+    """An interval that was missing is counted by a later overlap, and called late (U8)."""
     ledger.run(facts(0, 30, overlap=30), {"": series((0, 5, 1), (5, 10, 2), (20, 25, 5))})
     change_set = ledger.run(facts(0, 40, overlap=30), {"": fives(0, 1, 2, 3, 4, 5, 6, 7, 8)})
     assert ledger.value() == 36
@@ -42,7 +42,7 @@ def test_late_interval_is_counted_when_it_comes(ledger: Ledger) -> None:
 
 
 def test_rise_of_a_counted_value_is_added(ledger: Ledger) -> None:
-    """A revision upwards adds the difference."""
+    """A revision upwards adds the difference (U9)."""
     ledger.run(facts(0, 10, overlap=10), {"": fives(0, 1, 2)})
     change_set = ledger.run(facts(0, 10, overlap=10), {"": fives(0, 1, 5)})
     assert ledger.value() == 6
@@ -50,7 +50,7 @@ def test_rise_of_a_counted_value_is_added(ledger: Ledger) -> None:
 
 
 def test_fall_of_a_counted_value_becomes_a_debt_that_increments_pay(ledger: Ledger) -> None:
-    """A revision downwards never lowers the total; later increments pay it back."""
+    """A revision downwards never lowers the total; later increments pay it back (U9)."""
     ledger.run(facts(0, 10, overlap=10), {"": fives(0, 10, 10)})
     ledger.run(facts(0, 10, overlap=10), {"": fives(0, 10, 4)})
     assert (ledger.value(), ledger.debt()) == (20, 6)

@@ -33,7 +33,7 @@ def test_total_follows_the_readings_to_the_last_bit(meter: Ledger) -> None:
 
 
 def test_fall_of_a_reading_is_a_new_start_of_the_source(meter: Ledger) -> None:
-    """After a reset the new reading counts from 0 on top of the last one before."""
+    """After a reset the new reading counts from 0 on top of the last one before (U10)."""
     meter.run(facts(0, 10), {"": instants((0, 100), (5, 110))})
     change_set = meter.run(facts(10, 20), {"": instants((10, 4), (15, 6))})
     assert meter.value() == 116

@@ -117,7 +117,7 @@ def test_keys_become_names(key: Any, expected: Any) -> None:
 @settings(max_examples=100)
 @given(st.text(max_size=20))
 def test_any_key_becomes_a_name(key: Any) -> None:
-    """Every key of a JSON object has a label name."""
+    """Every key of a JSON object has a label name (P9)."""
     assert LABEL_NAME.fullmatch(sanitised_name(key))
 
 

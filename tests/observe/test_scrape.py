@@ -71,7 +71,7 @@ def test_the_interval_is_half_of_the_shortest_zero(tmp_path: Path) -> None:
 
 
 def test_limits_are_what_the_config_can_come_to(tmp_path: Path) -> None:
-    """Samples by ``max_series``, labels by the mapping with room for those of the target, values by their cut."""
+    """Samples by ``max_series``, labels by the mapping with room for those of the target, values by their cut (S6)."""
     text = BODY.replace("LABELS", "a: $r.a, b: $r.b").replace("MORE", "")
     limits = job(watched(tmp_path, text))
     assert limits["sample_limit"] == 1000
@@ -80,7 +80,7 @@ def test_limits_are_what_the_config_can_come_to(tmp_path: Path) -> None:
 
 
 def test_a_histogram_counts_with_all_its_buckets(tmp_path: Path) -> None:
-    """Two bounds are five samples of each series."""
+    """Two bounds are five samples of each series (S6)."""
     metric = "wait_seconds: {type: histogram, temporality: delta, help: Waits., value: $r.w, bounds: [1, 60]}"
     text = BODY.replace("LABELS", "").replace("MORE", metric)
     assert job(watched(tmp_path, text))["sample_limit"] == 3000

@@ -138,7 +138,10 @@ class Hostile:
 async def test_what_is_counted_is_what_was_answered_last(
     tmp_path_factory: pytest.TempPathFactory, window: str, lengths: list[int], story: list[Moment]
 ) -> None:
-    """Total less debt is the sum of the newest values of all intervals that ended in a window that was committed."""
+    """Total less debt is the sum of the newest values of all intervals that ended in a window that was committed.
+
+    Faults: U7, U8, U9, U14.
+    """
     b = make(tmp_path_factory.mktemp("hostile"), window)
     b.clock.jump(87 * 24 * 3600)  # the clocks of Berlin are moved in these days
     b.source.answer = api = Hostile(lengths)

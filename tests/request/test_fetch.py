@@ -252,7 +252,7 @@ async def test_types_that_may_be_json(content_type: str | None) -> None:
 
 
 async def test_an_html_page_is_refused() -> None:
-    """An HTML page with status 200 is refused without a further attempt, and the error thinks of a login page."""
+    """An HTML page with status 200 is refused without a further attempt, and the error thinks of a login page (U4)."""
     async with serving(reply(body=b"<html>", content_type="text/html; charset=utf-8")) as wire:
         error = await Client(SourceSpec("s", wire.url)).fail()
     assert isinstance(error, ContentError)

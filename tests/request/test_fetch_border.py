@@ -170,7 +170,7 @@ async def test_a_proxy_that_asks_for_credentials(scheme: str) -> None:
 
 
 async def test_a_proxy_that_is_not_there() -> None:
-    """A proxy without an answer is named as such."""
+    """A proxy without an answer is named as such (N12)."""
     port = free_port()
     error = await Client(SourceSpec("s", "http://api.invalid", proxy_url=f"http://127.0.0.1:{port}")).fail()
     assert error.reason == "connect"
@@ -178,7 +178,7 @@ async def test_a_proxy_that_is_not_there() -> None:
 
 
 async def test_tls_through_a_proxy() -> None:
-    """An https API behind a proxy is reached by a tunnel, and the proxy's credentials stay with the proxy."""
+    """An https API behind a proxy is reached by a tunnel, and the proxy's credentials stay with the proxy (N12)."""
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", wire.port)

@@ -177,7 +177,7 @@ async def test_secret_files_are_read_for_every_attempt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refused_credentials_are_not_tried_again(status: int) -> None:
-    """Refused credentials are no reason for a storm of attempts."""
+    """Refused credentials are no reason for a storm of attempts (U3)."""
     async with serving(reply(status)) as wire:
         await client(wire).fail()
     assert len(wire.received) == 1

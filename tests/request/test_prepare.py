@@ -136,7 +136,10 @@ def test_text_may_name_the_window() -> None:
 
 @pytest.mark.parametrize("value", ["..", ".", "../admin", "a/../../b", "a/.."])
 def test_a_value_does_not_lead_out_of_the_path(value: str) -> None:
-    """A list of values may come from anybody; the slashes of owner/repository are meant, the steps of .. never are."""
+    """A list of values may come from anybody; the slashes of owner/repository are meant, the steps of .. never are.
+
+    Faults: A20.
+    """
     source = SourceSpec("api", "https://api.example/v1")
     request = RequestSpec(path="/repos/{each.name}/stats")
     with pytest.raises(SourceError, match="would lead out of the path"):

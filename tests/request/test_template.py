@@ -115,7 +115,7 @@ def test_only_instants_are_encoded() -> None:
 
 @given(text=st.text(max_size=40))
 def test_query_encoding_leaves_only_unreserved_characters(text: str) -> None:
-    """An encoded query value holds unreserved characters and percent signs alone, and decodes to what it was."""
+    """An encoded query value holds unreserved characters and percent signs alone, and decodes to what it was (A20)."""
     encoded = encode_query(text.encode("utf-8", "replace").decode())
     assert not set(encoded) - set("%-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     assert unquote(encoded) == text.encode("utf-8", "replace").decode()
@@ -139,7 +139,7 @@ def test_other_braces_are_literal(text: str) -> None:
 
 
 def test_a_value_in_a_path_cannot_end_it() -> None:
-    """A value of the fan-out keeps its slashes in a path, and what would end the path is encoded."""
+    """A value of the fan-out keeps its slashes in a path, and what would end the path is encoded (A20)."""
     assert compile_template("/x/{each.path}/y").render(MOMENT, encode_path) == "/x/a/b%3Fc/y"
 
 

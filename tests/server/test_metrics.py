@@ -58,7 +58,7 @@ async def test_prometheus_gets_openmetrics(tmp_path: Path) -> None:
 
 
 async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
-    """The headers are those of GET, the length included."""
+    """The headers are those of GET, the length included (S8)."""
     publish_job(tmp_path, "a")
     async with staged(tmp_path, "a") as stage:
         answer = await stage.ask("/metrics", "HEAD")
@@ -70,7 +70,7 @@ async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
 async def test_other_methods_are_refused_with_what_is_allowed(tmp_path: Path, method: str) -> None:
-    """The page can only be read."""
+    """The page can only be read (S8)."""
     async with staged(tmp_path) as stage:
         answer = await stage.ask("/metrics", method)
 

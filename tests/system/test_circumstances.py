@@ -137,7 +137,7 @@ def directory_of_nobody() -> Iterator[Path]:
 
 
 def test_x11_nothing_but_the_data_directory_can_be_written() -> None:
-    """X11, A39: on a read-only root, as uid 65534, without HOME, /tmp or a capability to write, it polls and ends well."""
+    """X11, A39: on a read-only root, as uid 65534, without HOME, /tmp or a right to write, it polls and ends well."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("mounting a small disk needs root")
     with directory_of_nobody() as directory:

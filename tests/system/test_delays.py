@@ -270,7 +270,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_a_job_that_hangs_delays_no_other(story: Story) -> None:
-    """Other jobs run ten times beside a source that never answers and functions that never return."""
+    """Other jobs run ten times beside a source that never answers and functions that never return (U13)."""
     assert min(runs(story.exporter, "quick"), runs(story.exporter, "punctual")) >= 10
     assert not [line for line in story.exporter.log("run") if line["job"] == "hanging" and line["outcome"] == "ok"]
 

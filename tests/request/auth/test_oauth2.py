@@ -212,7 +212,7 @@ async def test_other_statuses_say_nothing_of_the_token(status: int) -> None:
 
 
 async def test_a_rotated_client_secret(tmp_path: Path) -> None:
-    """A secret in a file is read for each token, so a new one needs no restart."""
+    """A secret in a file is read for each token, so a new one needs no restart (U3)."""
     file = tmp_path / "secret"
     file.write_text("old")
     authority = Authority()
@@ -228,7 +228,7 @@ async def test_a_rotated_client_secret(tmp_path: Path) -> None:
 
 
 async def test_a_refused_client_is_not_asked_for_in_a_storm() -> None:
-    """After a flat refusal the token endpoint is left alone for half a minute, and all who wait are told why."""
+    """After a flat refusal the token endpoint is left alone for half a minute, and all who wait are told why (U3)."""
     authority = Authority()
     async with answering(authority.answer) as wire, session(authority, wire, client_secret=secret("wrong")) as client:
         errors = [await client.fail() for _ in range(5)]

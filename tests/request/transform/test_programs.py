@@ -76,14 +76,14 @@ def test_a_body_that_is_no_document(body: bytes) -> None:
 
 
 def test_a_program_without_end(process: JqProcess) -> None:
-    """A program that takes too long is ended, and the next document is worked on."""
+    """A program that takes too long is ended, and the next document is worked on (X7)."""
     with pytest.raises(MappingError, match="the program takes longer than 50ms"):
         process.run("def f: f; f", b"1", timeout=50)
     assert process.run(". + 1", b"1", timeout=10_000) == b"2"
 
 
 def test_a_program_that_takes_all_memory(process: JqProcess) -> None:
-    """A program that asks for more memory than it may have is ended alone."""
+    """A program that asks for more memory than it may have is ended alone (X5)."""
     with pytest.raises(MappingError, match="it may have 100 MB of memory"):
         process.run("[range(1e9)]", b"1", timeout=30_000, memory=100 << 20)
     assert process.run(".", b"1", timeout=10_000) == b"1"
