@@ -22,7 +22,7 @@ from timepoint.errors import DataDirectoryError
 from timepoint.ledger.packed_points import Packer, Unpacker
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.state import LaneState
-from timepoint.ledger.store import open_store
+from timepoint.ledger.store import KeptList, open_store
 from timepoint.ledger.transfer import Counted, _points_in, _points_out, export_lines, import_lines
 from timepoint.model import Temporality, Times
 
@@ -257,3 +257,18 @@ def test_every_history_comes_back_the_same(tmp_path_factory: pytest.TempPathFact
     import_lines(lines, directory / "b")
     assert exported(directory / "b") == lines
     assert repr(states(directory / "a")) == repr(states(directory / "b"))
+
+
+def test_lists_of_a_fan_out_are_exported_and_imported(tmp_path: Path) -> None:
+    """The lanes of a job are known where the ledger was moved to, before anybody is asked for them."""
+    kept = {"zone": KeptList(asked_at=T0, listed_at=T0 - 1, empty=1, text='["DE", "Zürich"]'), "tariff": KeptList()}
+    store = open_store(tmp_path / "a")
+    store.keep_lists("prices", kept)
+    store.note_attempt("prices", "zone=DE", T0)
+    store.close()
+    lines = exported(tmp_path / "a")
+    import_lines(lines, tmp_path / "b")
+    assert exported(tmp_path / "b") == lines
+    store = open_store(tmp_path / "b")
+    assert store.kept_lists("prices") == kept
+    store.close()

@@ -178,7 +178,7 @@ def _forsaken(report: Report, jobs: Sequence[Job] | None) -> Iterator[str]:
     for queue in report.queues if jobs is not None else ():
         if queue.receiver not in named and (queue.pending or queue.letters):
             yield (
-                f"no metric of the config goes to receiver {queue.receiver}, and its queue holds {queue.pending} waiting "
-                f"and {queue.letters} dead samples: name it again, or let it be forgotten: "
+                f"no metric of the config goes to receiver {queue.receiver}, and its queue holds {queue.pending} "
+                f"waiting and {queue.letters} dead samples: name it again, or let it be forgotten: "
                 f"timepoint doctor {report.data_dir} --forget-receiver {queue.receiver}"
             )

@@ -94,8 +94,7 @@ _VERSION_1 = (
 _VERSION_2 = ("ALTER TABLE lane ADD COLUMN asked_from INTEGER",)
 
 _VERSION_3 = (
-    # What a fan-out was last told to ask for, so that a restart needs nobody who tells it again. A cache: an export
-    # leaves it out.
+    # What a fan-out was last told to ask for, so that a restart needs nobody who tells it again.
     """CREATE TABLE kept_list (
         job TEXT NOT NULL,
         name TEXT NOT NULL,

@@ -9,6 +9,7 @@ files beside the ledger.
     {"series":{"text":"{pod_name=\"cart-1\"}","value":"0x1.9p+3",...,"recent":{...}}}      of the metric before it
     {"source":{"name":"energy","last_request":1767261000000}}                              after all lanes
     {"quota":{"source":"energy","period":"day UTC","start":1767225600000,"used":17}}
+    {"kept_list":{"job":"prices","name":"zone","asked_at":...,"text":"..."}}                as a fan-out was last listed
     {"receiver":{"id":1,"name":"central","enqueued":9,"acknowledged":8,"dead":0,"pending":1,...}}
     {"out_family":{"id":1,"name":"pod_energy_joules_total","type":"counter",...}}
     {"out_series":{"id":1,"family_id":1,"text":"pod_energy_joules_total{pod_name=\"cart-1\"}"}}
@@ -52,12 +53,12 @@ FORMAT = "timepoint-ledger"
 FORMAT_VERSION = 1
 
 _VALUE = 8
-_OF_SOURCES = ("source", "quota")
+_OF_SOURCES = ("source", "quota", "kept_list")
 _FIRST_WITH_SOURCES = 3  # the version of the ledger
 _OF_QUEUES = ("receiver", "out_family", "out_series", "life", "pending", "parked", "dead_letter", "buried", "sent")
 _FIRST_WITH_QUEUES = 4
 _KINDS = {
-    **{kind: f"{kind}s" for kind in ("lane", "metric", "source", "quota", "receiver", "dead_letter")},
+    **{kind: f"{kind}s" for kind in ("lane", "metric", "source", "quota", "kept_list", "receiver", "dead_letter")},
     **{kind: kind for kind in ("series", "out_series", "pending", "parked", "buried", "sent")},
     "out_family": "out_families",
     "life": "lives",
