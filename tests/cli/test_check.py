@@ -40,6 +40,19 @@ def test_receivers_are_summed_up(tmp_path: Path) -> None:
     assert lines[-1].split() == ["pod_power_watts", "gauge,", "sent", "to", "central"]
 
 
+def test_what_is_not_asked_for_is_not_caught_up(tmp_path: Path) -> None:
+    """A request that does not name its window has none to tell of, but for its delay."""
+    start, end = "{window.start}", "{window.end}"
+    config = write_config(tmp_path)
+    text = config.read_text()
+    assert start in text
+    config.write_text(text.replace(start, "2026-01-01").replace(end, "2026-01-02"))
+
+    line = next(line for line in call("check", config).output.splitlines() if line.startswith("pods: "))
+
+    assert line == "pods: every 30m from energy; window step 5m, delay 10m"
+
+
 def test_all_problems_are_told_with_their_place(tmp_path: Path) -> None:
     """One line each, as file:line:column, then how many; exit code 2."""
     config = write_config(tmp_path, CONFIG.replace("every: 30m", "evry: 30m").replace("type: gauge", "type: gage"))

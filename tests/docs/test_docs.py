@@ -149,19 +149,20 @@ def test_every_command_line_can_be_typed(page: Path) -> None:
 
 def is_known(line: list[str]) -> bool:
     """Whether the words after ``timepoint`` are a command with options it has."""
-    context = click.Context(main, info_name="timepoint")
+    context = click.Context(main, info_name="timepoint", **main.context_settings)
     if not line or line[0].startswith("-"):
         return set(line) <= {"--help", "--version", "-h"}
     command = main.get_command(context, line[0])
     if command is None:
         return False
     try:
-        given, _, _ = command.make_parser(click.Context(command)).parse_args(list(line[1:]))
+        inner = click.Context(command, context)  # a command keeps the --help that it was first asked for
+        given, _, _ = command.make_parser(inner).parse_args(list(line[1:]))
         for parameter in command.params:
             value = given.get(str(parameter.name))
             is_file = isinstance(parameter.type, click.Path)  # the reader's, not ours
             if isinstance(parameter, click.Option) and isinstance(value, str) and not is_file:
-                parameter.type_cast_value(click.Context(command), value)
+                parameter.type_cast_value(inner, value)
     except click.UsageError:
         return False
     return True

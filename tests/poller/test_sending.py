@@ -15,6 +15,7 @@ from tests.poller.jobs import http_job
 from tests.poller.receiving import Wire
 from tests.poller.stage import Stage
 from tests.remote_write.building import spec
+from tests.remote_write.receiver import Receiver
 from timepoint.clock import HOUR, MINUTE, SECOND
 from timepoint.exposition.publish import POLLER, read_published, snapshot_path
 from timepoint.job import Workload
@@ -25,7 +26,7 @@ from timepoint.remote_write.outbox import OutSeries, Version
 from timepoint.remote_write.reply import Reply
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.spec import SourceSpec
-from timepoint.testing import MemoryStore, fake_surroundings
+from timepoint.testing import MemoryStore, fake_surroundings, settle
 
 
 class SendingStage(Stage):
@@ -289,3 +290,36 @@ async def finished(stage: SendingStage, work: Coroutine[Any, Any, int]) -> int:
         if task.done():
             return task.result()
     raise AssertionError("it does not end")
+
+
+async def test_a_reload_of_receivers_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    """A receiver that stays goes on in its queue and counts on; a new one begins; one that is gone is left alone."""
+    stage = SendingStage(tmp_path, _named("stays"), _named("goes"))
+    stage.wire.receivers["comes"] = Receiver()
+    stage.wire.fault = _down
+    stage.enqueue(3, names=("stays", "goes"))
+    async with stage.running() as runner:
+        await stage.clock.advance(seconds=5)
+        await runner.go_over(Workload((), (replace(_named("stays"), max_samples=50_000), _named("comes"))))
+        stage.wire.fault = lambda number: None
+        stage.enqueue(2, age=5 * MINUTE, names=("stays", "comes"))
+        await stage.clock.advance(minutes=2)
+        assert (stage.stored("stays"), stage.stored("goes"), stage.stored("comes")) == (5, 0, 2)
+        assert [told["name"] for told in stage.told()] == ["stays", "comes"]
+        assert stage.told()[0]["sent"] == 5
+        assert stage.wire.open == 2
+    assert stage.wire.open == 0
+
+
+async def test_a_reload_that_leaves_receivers_alone_leaves_their_senders_alone(tmp_path: Path) -> None:
+    """A job is added: no connection is closed for it, and a receiver that is down is not asked sooner."""
+    stage = SendingStage(tmp_path, _named("central"))
+    stage.wire.fault = _down
+    stage.enqueue(3)
+    async with stage.running() as runner:
+        await stage.clock.advance(minutes=5)
+        asked = stage.wire.count
+        for _ in range(5):
+            await runner.go_over(Workload((http_job(tmp_path),), stage.receivers))
+        await settle()
+        assert stage.wire.count == asked

@@ -15,6 +15,7 @@ from tests.poller.bench import Bench
 from timepoint.clock import HOUR, MINUTE
 from timepoint.config import load_config
 from timepoint.model import Outcome, Window
+from timepoint.poller.report import RunReport
 from timepoint.poller.tally import JobTally
 from timepoint.request.answer import Answer
 from timepoint.testing import FakeClock
@@ -130,6 +131,16 @@ async def test_a_person_sees_why_nothing_comes(tmp_path: Path) -> None:
     b.source.answer = Api(b.clock)
     tally.add(await b.run())
     assert (tally.status()["outcome"], tally.status()["reason"]) == ("ok", "")
+
+
+async def test_the_run_tells_up_to_when_data_are_final(tmp_path: Path) -> None:
+    """As the answers say it, the earliest if they differ; an answer that names no instant tells none."""
+    b = bench(tmp_path)
+    assert (await b.run()).settled_until == b.clock.now() - 20 * MINUTE
+    report = RunReport("pods", 0, 0)
+    for boundary in (float("-inf"), 2000.7, 1000.2, None, 3000.0):
+        report.note_settled(boundary)
+    assert report.settled_until == 1000
 
 
 async def test_a_boundary_between_two_steps_is_floored(tmp_path: Path) -> None:

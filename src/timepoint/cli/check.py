@@ -20,7 +20,6 @@ from timepoint.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from timepoint.config import Config
     from timepoint.job import Job, ScheduleSpec
-    from timepoint.request.spec import WindowSpec
 
 
 @click.command()
@@ -81,7 +80,7 @@ def summary(config: Config) -> Iterator[str]:
         oldest = f"what is older than {format_duration(receiver.oldest)} is given up" if receiver.oldest else "any age"
         yield f"{receiver.name}: remote write, {kind}; {oldest}"
     for job in config.jobs:
-        yield f"{job.name}: {_schedule(job.schedule)}{_source(job)}; {_window(job.window)}"
+        yield f"{job.name}: {_schedule(job.schedule)}{_source(job)}{_window(job)}"
         if job.each is not None:
             yield f"  {each_text(job)}"
         width = max((len(name) for name in job.metrics), default=0)
@@ -104,9 +103,11 @@ def _source(job: Job) -> str:
     return f" from {job.polling.source.name}" if isinstance(job.polling, HttpPolling) else ""
 
 
-def _window(spec: WindowSpec) -> str:
+def _window(job: Job) -> str:
+    """What there is to say of the window; nothing is caught up where the request does not name it."""
     from timepoint.mapping.stamps import Length
 
+    spec = job.window
     facts = {
         "step": spec.step,
         "align": spec.align,
@@ -121,7 +122,9 @@ def _window(spec: WindowSpec) -> str:
     ]
     if isinstance(spec.step, Length) or isinstance(spec.max_span, Length):
         said.append(f"in {spec.timezone}")
-    return "window " + ", ".join([*said, f"catch_up {format_duration(spec.catch_up)}"])
+    if job.window_is_asked:
+        said.append(f"catch_up {format_duration(spec.catch_up)}")
+    return f"; window {', '.join(said)}" if said else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -111,6 +111,7 @@ class Check(StrEnum):
     NO_EFFECT = "no_effect"
     QUOTA = "quota"
     UNUSED_RECEIVER = "unused_receiver"
+    ZONE_DOUBT = "zone_doubt"
 
     @property
     def is_warning(self) -> bool:
@@ -134,5 +135,6 @@ _WARNINGS = frozenset(
         Check.NO_EFFECT,
         Check.QUOTA,
         Check.UNUSED_RECEIVER,
+        Check.ZONE_DOUBT,
     )
 )

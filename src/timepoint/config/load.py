@@ -43,6 +43,7 @@ from timepoint.config.window_checks import (
     check_max_age,
     check_once,
     check_times,
+    check_zones,
 )
 from timepoint.config.yaml import MAX_BYTES, Written, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
@@ -285,6 +286,7 @@ class _Loader:
         if not plan.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
         check_times(parts.where, shape, shapes, self.findings)
+        check_zones(parts.where, shape, shapes, self.findings)
         check_expect(parts.where, shape, self.findings)
         if shape.overflow == "aggregate" and not any(builder.can_sum(shape) for builder in parts.metrics.values()):
             message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"

@@ -14,6 +14,7 @@ from timepoint.config.checks import Check
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_shape import MetricShape, TimeShape
 from timepoint.config.places import Findings, Path
+from timepoint.config.zones import zone_doubt
 from timepoint.mapping.stamps import Length, parse_length
 from timepoint.mapping.unusable import Unusable
 from timepoint.request.spec import WindowSpec
@@ -99,6 +100,21 @@ def check_times(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], 
         if time is not None and time.labelled is not None and time.interval is None:
             message = "has no effect without interval: an instant has one time only"
             findings.add(Check.NO_EFFECT, (*at, "labelled"), message)
+
+
+def check_zones(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], findings: Findings) -> None:
+    """Warns of zones that mostly are others than was meant."""
+    named = {
+        (*where, "timezone"): job.timezone,
+        (*where, "request", "timezone"): job.request.timezone,
+        (*where, "window", "timezone"): job.window.timezone if job.window is not None else None,
+        (*where, "time", "timezone"): job.time.timezone if job.time is not None else None,
+    }
+    for name, shape in metrics.items():
+        named[*where, "metrics", name, "time", "timezone"] = shape.time.timezone if shape.time is not None else None
+    for at, zone in named.items():
+        if zone is not None and (doubt := zone_doubt(zone)):
+            findings.add(Check.ZONE_DOUBT, at, doubt)
 
 
 def check_expect(where: Path, job: JobShape, findings: Findings) -> None:

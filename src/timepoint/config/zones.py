@@ -1,6 +1,7 @@
 """Names of time zones.
 
-Owns: whether there is such a zone, and what is said if not. Must not know: which key names it.
+Owns: whether there is such a zone, what is said if not, and what is said of one that mostly is not what was meant.
+Must not know: which key names it.
 """
 
 from __future__ import annotations
@@ -32,4 +33,18 @@ def zone_complaint(name: str) -> str | None:
         close = get_close_matches(name, available_timezones(), 1)
         hint = f"did you mean {close[0]}?" if close else "write a name such as UTC or Europe/Berlin"
         return f"{name!r} is not a time zone, {hint}" if close else f"{name!r} is not a time zone: {hint}"
+    return None
+
+
+_FIXED = {"EST": ("-5", "America/New_York"), "MST": ("-7", "America/Denver"), "HST": ("-10", "Pacific/Honolulu")}
+_POSIX = regex(r"Etc/GMT([+-])([1-9][0-9]?)")
+
+
+def zone_doubt(name: str) -> str | None:
+    """What is surprising about a zone that there is. A zone that is named after a place says what is meant."""
+    if name in _FIXED:
+        hours, place = _FIXED[name]
+        return f"{name!r} is UTC{hours} all year: its clocks are never moved. Name a place, such as {place}"
+    if (found := _POSIX.fullmatch(name)) and found[1] == "+":
+        return f"{name!r} is {found[2]} h behind UTC: its sign is turned round, as in POSIX. Name a place in that zone"
     return None

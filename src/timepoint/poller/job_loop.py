@@ -168,6 +168,7 @@ def log_run(report: RunReport) -> None:
         fire_time=format_instant(report.fire_time),
         window_start=format_instant(report.windows[0].start) if report.windows else None,
         window_end=format_instant(report.windows[-1].end) if report.windows else None,
+        settled_until=None if report.settled_until is None else format_instant(report.settled_until),
         lanes=lanes.listed if lanes is not None else None,
         lanes_failed=lanes.failed if lanes is not None else None,
         lanes_unreached=(lanes.unreached or None) if lanes is not None else None,

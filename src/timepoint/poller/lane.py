@@ -218,6 +218,7 @@ class LaneStages:
         """What of the answer is final, and of its window. Raises Failed if nothing is, or was committed before it."""
         turn, window, mapped = answered.turn, answered.window, answered.mapped
         assert mapped is not None, "BUG: an answer is decided that was not read"
+        self.report.note_settled(mapped.settled_until)
         watermark = self.desk.load(turn.lane.name).watermark
         part = settled_window(self.job, window, mapped.settled_until, watermark)
         if part is not None:

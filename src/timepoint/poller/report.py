@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects, Window
@@ -125,7 +126,8 @@ class RunReport:
     had not come, empty if it was not. ``begun_anew`` names counters whose labels have changed altogether. ``lanes``
     and ``lanes_standing`` tell of a fan-out, None without one; its windows
     are shown as one, from the oldest start to the newest end. ``requests`` are some of the ``request_count`` requests,
-    the failed ones before others.
+    the failed ones before others. ``settled_until`` is up to when its answers said that their data are final, the
+    earliest of them (ms), None if none said it.
     """
 
     job_name: str
@@ -135,6 +137,7 @@ class RunReport:
     reason: str = ""
     error: str = ""
     windows: list[Window] = field(default_factory=list)
+    settled_until: int | None = None
     committed: int = 0
     attempts: int = 0
     rows: int = 0
@@ -168,6 +171,12 @@ class RunReport:
         else:
             [hull] = self.windows
             self.windows = [Window(min(hull.start, window.start), max(hull.end, window.end))]
+
+    def note_settled(self, boundary: float | None) -> None:
+        """Takes what an answer said of its data; one that says that nothing is final names no instant."""
+        if boundary is not None and isfinite(boundary):
+            known = self.settled_until
+            self.settled_until = int(boundary) if known is None else min(known, int(boundary))
 
     def note_request(self, request: RequestReport) -> None:
         """Keeps a request, or a failed one in the place of one that went well."""

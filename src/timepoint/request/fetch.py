@@ -185,7 +185,9 @@ class HttpFetcher:
         redactor = Redactor(secret.reveal() for secret in (*prepared.hidden, *credentials.hidden))
         try:
             async with asyncio.timeout(budget):
-                return await self._follow(prepared, request, credentials, redactor, ticket)
+                answer = await self._follow(prepared, request, credentials, redactor, ticket)
+                self._auth.accepted(credentials)
+                return answer
         except TimeoutError as error:
             failure = self._too_slow(error, at_deadline=budget == left)
         except (ClientError, OSError, SourceError) as error:

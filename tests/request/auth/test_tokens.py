@@ -45,6 +45,19 @@ class Giver:
         return TokenKeeper("s", self.clock, self.ask)
 
 
+async def test_a_token_that_worked_may_be_refused_soon_after_another_was() -> None:
+    """A new token is asked for at once, though one was just before; without the good answer it would not be."""
+    for works in (True, False):
+        giver = Giver()
+        keeper = giver.keeper()
+        deadline = giver.clock.seconds + 60
+        assert keeper.refused(await keeper.current(deadline))
+        second = await keeper.current(deadline)
+        if works:
+            keeper.accepted(second)
+        assert keeper.refused(second) is works
+
+
 async def test_one_who_gives_up_costs_nobody_else() -> None:
     """A run that is cancelled while it waits leaves the request to those who wait, too."""
     giver = Giver(gate=asyncio.Event())

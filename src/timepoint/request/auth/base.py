@@ -83,6 +83,9 @@ class Scheme:
         """Whether the request may succeed with what ``add`` would give now, though it was refused with a status."""
         return False
 
+    def accepted(self, added: Added) -> None:
+        """A request that carried this was answered as it should be."""
+
     async def close(self) -> None:
         """Ends what is under way."""
 

@@ -42,6 +42,10 @@ class BearerScheme(Scheme):
     def refused(self, added: Added, status: int) -> bool:
         return status == _UNAUTHORIZED and isinstance(added.token, Token) and self._keeper.refused(added.token)
 
+    def accepted(self, added: Added) -> None:
+        if isinstance(added.token, Token):
+            self._keeper.accepted(added.token)
+
     async def close(self) -> None:
         await self._keeper.close(self.patience)
         await self.endpoint.close()

@@ -95,6 +95,10 @@ class Login(Scheme):
     def refused(self, added: Added, status: int) -> bool:
         return status in self._spec.renew_on and isinstance(added.token, Token) and self._keeper.refused(added.token)
 
+    def accepted(self, added: Added) -> None:
+        if isinstance(added.token, Token):
+            self._keeper.accepted(added.token)
+
     async def close(self) -> None:
         await self._keeper.close()
         await self._endpoint.close()

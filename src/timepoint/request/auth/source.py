@@ -70,6 +70,10 @@ class SourceAuthenticator:
         """Whether another attempt would have other credentials than those that the API refused with a status."""
         return self._scheme.refused(credentials.added, status)
 
+    def accepted(self, credentials: Credentials) -> None:
+        """The API has answered a request with these credentials as it should."""
+        self._scheme.accepted(credentials.added)
+
     async def close(self) -> None:
         """Ends what is under way."""
         await self._scheme.close()

@@ -78,6 +78,11 @@ class TokenKeeper:
         self._token = None
         return True
 
+    def accepted(self, token: Token) -> None:
+        """The API took this token: if it refuses it later, that is another story than the refusal before it."""
+        if token is self._token:
+            self._refused_at = float("-inf")
+
     async def close(self, patience: float = 0.0) -> None:
         """Ends a request that is under way, after it had so many seconds to end well."""
         if self._asking is not None and not self._asking.done():
