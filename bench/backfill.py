@@ -3,10 +3,11 @@
     python -m bench.backfill                        90 days of 1,000 series each 5 min: files, promtool blocks, a
                                                     Prometheus on them, and VictoriaMetrics
     python -m bench.backfill --days 7 --receiver    the same history by remote write into VictoriaMetrics
+    python -m bench.backfill --growth               1 to 90 days, and 1,000 to 100,000 series, into files
 
 An API of this benchmark's own answers with whole numbers that are a function of series and time, so what each sample
 must be is known. Memory is the peak of the process; every sample of some series is compared, and of all the others
-their number and their last total. Ends with figures as JSON, and with ``--svg FILE`` draws them.
+their number and their last total. Prints figures as JSON, of which ``scripts/backfill_chart.py`` makes a picture.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,7 +25,6 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import accumulate
 from pathlib import Path
@@ -33,7 +32,7 @@ from typing import Any
 
 from tests.remote_write.servers import Server, prometheus_server, running, victoria_server
 
-from timepoint.clock import DAY, MINUTE, format_instant
+from timepoint.clock import DAY, MINUTE, SystemClock, format_instant
 
 STEP = 5 * MINUTE
 COMPARED = 25  # series of which every sample is compared
@@ -88,7 +87,7 @@ def serve_api(series: int, port: Any) -> None:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_GET(self) -> None:
             query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
             body = _answer(series, int(query["start"][0]), int(query["end"][0]))
             self.send_response(200)
@@ -188,6 +187,19 @@ def compare(server: Server, truth: Truth) -> dict[str, int]:
     return {"samples": sum(counts.values()), "expected": truth.count, "wrong": wrong}
 
 
+def growth(options: argparse.Namespace) -> dict[str, Any]:
+    """Time and memory over the length of history, and over the number of series."""
+    end = SystemClock().now() // DAY * DAY - DAY
+    rows = []
+    for days, series in ((1, 1000), (7, 1000), (30, 1000), (90, 1000), (1, 10_000), (1, 100_000)):
+        truth = Truth(series, end - days * DAY, end)
+        with tempfile.TemporaryDirectory(dir=options.directory) as name, api(series) as port:
+            figures = into_files(truth, port, "openmetrics", Path(name))
+        rows.append({"days": days, "series": series, "samples": truth.count, **figures})
+        print(json.dumps(rows[-1]), file=sys.stderr)
+    return {"growth": rows}
+
+
 def into_files(truth: Truth, port: int, shape: str, directory: Path) -> dict[str, float]:
     """Loads history into files; what it cost."""
     config = directory / "config.yaml"
@@ -264,7 +276,7 @@ def victoria(directory: Path) -> Server:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    end = int(datetime.now(UTC).timestamp() * 1000) // DAY * DAY - DAY
+    end = SystemClock().now() // DAY * DAY - DAY
     truth = Truth(options.series, end - options.days * DAY, end)
     figures: dict[str, Any] = {"days": options.days, "series": options.series, "samples": truth.count}
     with tempfile.TemporaryDirectory(dir=options.directory) as name, api(options.series) as port:
@@ -287,10 +299,10 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--series", type=int, default=1000)
     parser.add_argument("--receiver", action="store_true", help="by remote write into VictoriaMetrics")
+    parser.add_argument("--growth", action="store_true", help="over days and over series")
     parser.add_argument("--directory", help="where temporary files are made; some GB")
-    figures = measure(parser.parse_args())
-    print(json.dumps(figures, indent=2))
-    print(f"peak of this process's children: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB")
+    options = parser.parse_args()
+    print(json.dumps(growth(options) if options.growth else measure(options), indent=2))
 
 
 if __name__ == "__main__":

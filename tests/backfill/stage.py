@@ -10,9 +10,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
-
 from tests.config.building import load
+from tests.exposition.oracle import parse_openmetrics
 from tests.remote_write.building import WaitingClock
 from tests.remote_write.receiver import Receiver
 from timepoint.backfill.load import Asked, Loading, opened
@@ -161,9 +160,10 @@ class Stage:
         """Per name and pod the samples of all OpenMetrics files, read by another parser, each stored once."""
         stored: dict[tuple[str, str], dict[int, float]] = {}
         for text in self.files().values():
-            for family in text_string_to_metric_families(text):
+            for family in parse_openmetrics(text.encode()):
                 for sample in family.samples:
                     series = stored.setdefault((sample.name, sample.labels.get("pod", "")), {})
+                    assert sample.timestamp is not None, f"{sample} has no timestamp"
                     at = round(float(sample.timestamp) * 1000)
                     assert at not in series, f"{sample} stands twice"
                     series[at] = sample.value

@@ -133,7 +133,7 @@ class Replay:
             if report.reason in _HELD:
                 await self._around.timing.sleep(_HELD_PAUSE if report.reason != "rate" else _FIRST_PAUSE)
                 continue
-            failures = 0 if report.committed and job.plan.job.each is None else failures + 1
+            failures = 0 if report.committed else failures + 1
             if failures >= self._around.tries:
                 await self._give_up(job, piece, report)
                 break

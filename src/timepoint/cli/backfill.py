@@ -5,7 +5,6 @@ Owns: the options of the command, the line that shows how far it is, the summary
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shutil
 import signal
@@ -194,6 +193,8 @@ def _receiver(config: Config, name: str) -> Any:
 
 
 def _run(asked: Asked, *, is_dry: bool) -> None:
+    import asyncio
+
     from timepoint.backfill.load import opened
     from timepoint.backfill.plan import estimate_text
 
@@ -233,6 +234,8 @@ def _tell_sharing(loading: Loading) -> None:
 
 async def _watched(loading: Loading, began: float) -> bool:
     """Runs it and shows how far it is; False if somebody ended it. Raises BackfillError and others."""
+    import asyncio
+
     work = asyncio.create_task(loading.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -251,6 +254,8 @@ async def _watched(loading: Loading, began: float) -> bool:
 
 
 async def _show(loading: Loading, began: float) -> None:
+    import asyncio
+
     is_terminal = sys.stderr.isatty()
     try:
         while True:
