@@ -64,6 +64,7 @@ HEARTBEAT = 3.0
 _SOONEST_BEAT = 0.25
 _END = 2.5
 _DRAIN = 30.0  # seconds in which a single call sends what waits
+_AFTER_BUG = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0  # until a ledger that cannot be used is tried again
 _PRUNE_EVERY = 3600.0
 _BAD = frozenset({Outcome.PARTIAL, Outcome.SOURCE_ERROR, Outcome.MAPPING_ERROR, Outcome.STORE_ERROR})
@@ -164,10 +165,15 @@ class Runner:
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
             asyncio.create_task(self._prune_forever(), name="prune"),
         ]
-        await stop.wait()
-        log.event(LOGGER, logging.DEBUG, "poller_stopping")
-        await self._end_reloads()  # first: it starts jobs
-        await _end([*self._tasks.values(), *self._senders, *others])
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait((stopped, *others), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # one that ended by itself raises: the parent starts a whole poller in its place
+        finally:
+            log.event(LOGGER, logging.DEBUG, "poller_stopping")
+            await self._end_reloads()  # first: it starts jobs
+            await _end([*self._tasks.values(), *self._senders, *others, stopped])
 
     def _start(self, loop: JobLoop) -> None:
         self._tasks[loop] = asyncio.create_task(self._guarded(loop), name=f"job {loop.job.name}")
@@ -351,11 +357,13 @@ class Runner:
             await self._worker.do(give_back_memory)
 
     async def _guarded(self, loop: JobLoop) -> None:
-        """One bad job costs one job."""
-        try:
-            await loop.run_forever()
-        except Exception:
-            LOGGER.exception("BUG: job %s runs no more", loop.job.name)
+        """One bad job costs one job, and that for a minute."""
+        while True:
+            try:
+                await loop.run_forever()
+            except Exception:
+                LOGGER.exception("BUG: job %s begins again in a minute", loop.job.name)
+            await self._timing.sleep(_AFTER_BUG)
 
     async def _beat_forever(self) -> None:
         while True:
@@ -459,7 +467,7 @@ def _awaited_by_nobody(job: Job) -> JobTally:
     return JobTally(job.name, is_awaited=False)
 
 
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
