@@ -55,6 +55,8 @@ STORIES = [
     Story("TimepointPollerDown", 0, "8m", {own("timepoint_poller_up"): "1 1 0 1x60"}),
     Story("TimepointPollerRestarts", 1, "30m", {own("timepoint_poller_start_time_seconds"): "1x5 2x5 3x5 4x60"}),
     Story("TimepointPollerRestarts", 0, "30m", {own("timepoint_poller_start_time_seconds"): "1x5 2x5 3x60"}),
+    Story("TimepointReloadFailed", 1, "16m", {own("timepoint_config_last_reload_successful"): "1 0x60"}),
+    Story("TimepointReloadFailed", 0, "16m", {own("timepoint_config_last_reload_successful"): "1 0 1x60"}),
     Story("TimepointPageIncomplete", 1, "9m", {own("timepoint_page_problems"): "0x5 1x60"}),
     Story("TimepointPageIncomplete", 1, "9m", {own("timepoint_snapshot_read_failures_total"): "0x5 1x60"}),
     Story("TimepointPageIncomplete", 0, "9m", {own("timepoint_page_problems"): "0x60"}),

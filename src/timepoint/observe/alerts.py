@@ -89,6 +89,7 @@ def _exporter(scope: _Scope) -> Iterator[Alert]:
     unread = scope.select("timepoint_snapshot_read_failures_total")
     started = scope.select("timepoint_poller_start_time_seconds")
     alive = scope.select("timepoint_poller_up")
+    reloaded = scope.select("timepoint_config_last_reload_successful")
     yield Alert(
         "TimepointDown",
         f"{up} == 0",
@@ -125,6 +126,15 @@ def _exporter(scope: _Scope) -> Iterator[Alert]:
         "It dies again and again at {{ $labels.instance }}. child_died in the log says how: signal SIGKILL is mostly "
         "the kernel out of memory.",
         "the-log",
+    )
+    yield Alert(
+        "TimepointReloadFailed",
+        f"max_over_time({reloaded}[{STEADY}]) == 0",
+        "warning",
+        "The config of timepoint was changed and cannot be used; the one before is in force.",
+        "config_unusable in the log of {{ $labels.instance }} names every problem. It ends with a good reload.",
+        "reload-the-config",
+        5 * MINUTE,
     )
     yield Alert(
         "TimepointPageIncomplete",
