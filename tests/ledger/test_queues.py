@@ -76,7 +76,7 @@ def test_each_promise_of_the_queues_that_is_broken_is_found(path: Path, check: s
         (
             "INSERT INTO parked SELECT receiver_id, number, at, life_id, value, 0, 0, 0 FROM pending",
             "queue_numbers",
-            "2",
+            "is in two places",
         ),
         ("DELETE FROM out_series", "samples", "nobody knows which series"),
         ("DELETE FROM out_family", "samples", "nobody knows which series"),

@@ -21,6 +21,7 @@ from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.sqlite import Database, FileFormat
 from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.ledger.store import open_store
+from timepoint.remote_write.outbox import Settlement, Version
 
 
 @pytest.fixture
@@ -31,8 +32,9 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def filled(path: Path) -> Iterator[Ledger]:
-    """An open ledger with one committed run, and a source that was asked."""
+    """An open ledger with one committed run, a source that was asked, and a receiver that is known."""
     store = open_store(path, busy_timeout=0)
+    store.outbox.remember("a", Version.V1)
     store.note_request("asked", T0)
     ledger = Ledger(store, [counter()])
     ledger.run(facts(0, 5), {"": fives(0, 1)})
@@ -288,6 +290,9 @@ WRITING: dict[str, Method] = {
     "note_attempt": lambda ledger: ledger.store.note_attempt("job", "", T0 + MINUTE),
     "note_request": lambda ledger: ledger.store.note_request("api", T0),
     "spend": lambda ledger: ledger.store.spend("api", "day UTC", T0, 1),
+    "settle": lambda ledger: ledger.store.outbox.settle("a", Settlement((1,)), T0),
+    "remember": lambda ledger: ledger.store.outbox.remember("a", Version.V2),
+    "revive": lambda ledger: ledger.store.outbox.revive("a", [1]),
     "close": lambda ledger: ledger.store.close(),
 }
 READING: dict[str, Method] = {
@@ -295,6 +300,8 @@ READING: dict[str, Method] = {
     "lanes": lambda ledger: ledger.store.lanes("job"),
     "newest_commit": lambda ledger: ledger.store.newest_commit(),
     "last_request": lambda ledger: ledger.store.last_request("asked"),
+    "counts": lambda ledger: ledger.store.outbox.counts("a"),
+    "version": lambda ledger: ledger.store.outbox.version("a"),
 }
 
 

@@ -13,6 +13,7 @@ from timepoint.ledger.outbox_rows import restored
 from timepoint.model import METRIC_NAME, MetricType, series_text, split_series_text
 
 _FIRST_VERSION = 4  # of the ledger
+_MOST_BITS = 2**30
 _WAITING = ("pending", "parked", "dead_letter")
 
 
@@ -104,16 +105,28 @@ def _counts(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _numbers(connection: sqlite3.Connection) -> Iterator[str]:
-    for name, number, count, enqueued in connection.execute(
-        "SELECT name, number, count(*), enqueued FROM ("
-        "SELECT receiver_id, number FROM pending UNION ALL SELECT receiver_id, number FROM parked "
-        "UNION ALL SELECT receiver_id, number FROM dead_letter) JOIN receiver ON receiver.id = receiver_id "
-        "GROUP BY receiver_id, number HAVING count(*) > 1 OR number > enqueued OR number < 1"
-    ):
-        if count > 1:
-            yield f"receiver {name}: sample {number} is in {count} places"
-        else:
-            yield f"receiver {name}: sample {number} is there, and {enqueued} were enqueued"
+    """A bit for each number, since SQLite would hold all rows of a queue to group them: 10 million take 1.3 MB."""
+    for queue, name, enqueued in connection.execute("SELECT id, name, enqueued FROM receiver").fetchall():
+        first, last = connection.execute(
+            "SELECT min(number), max(number) FROM pending WHERE receiver_id = ?", (queue,)
+        ).fetchone()
+        first = max(0, first or 0)
+        last = max(first, min(last or 0, enqueued, first + _MOST_BITS))  # a damaged number must not take all memory
+        seen = bytearray((last - first) // 8 + 1)
+        beside: set[int] = set()
+        for table in _WAITING:
+            for (number,) in connection.execute(f"SELECT number FROM {table} WHERE receiver_id = ?", (queue,)):  # noqa: S608 - our own
+                if not 0 < number <= enqueued:
+                    yield f"receiver {name}: sample {number} is there, and {enqueued} were enqueued"
+                elif first <= number <= last:
+                    place, bit = divmod(number - first, 8)
+                    if seen[place] >> bit & 1:
+                        yield f"receiver {name}: sample {number} is in two places"
+                    seen[place] |= 1 << bit
+                elif number in beside:
+                    yield f"receiver {name}: sample {number} is in two places"
+                else:
+                    beside.add(number)
 
 
 def _samples(connection: sqlite3.Connection) -> Iterator[str]:
