@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.backfill.stage import (
     Crash,
     Stage,
     body,
+    powers,
     readings,
     stored_by,
     totals,
@@ -23,6 +25,7 @@ from timepoint.backfill.plan import Range
 from timepoint.backfill.receiving import check_reach
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.errors import BackfillError
+from timepoint.job import ScheduleSpec
 from timepoint.model import Window
 from timepoint.remote_write.reply import Reply
 from timepoint.remote_write.spec import ReceiverSpec
@@ -76,6 +79,21 @@ def test_a_strict_receiver_gets_the_order_of_time(tmp_path: Path) -> None:
     spec = ReceiverSpec("old", SourceSpec("old", "http://127.0.0.1:9/"), max_age=0)
     stage.run(stage.asked(stage.job(), receiver=spec, end=BEGIN + 6 * HOUR), open_post=stage.post())
     assert stored_by(stage.receiver, "x_total", "p0") == totals(0, BEGIN, BEGIN + 6 * HOUR)
+    assert set(stage.receiver.statuses()) == {204}
+
+
+def test_jobs_of_other_pieces_keep_the_order(tmp_path: Path) -> None:
+    """A strict receiver gets what two jobs have in the order of time, though one is asked for longer pieces."""
+    stage = Stage(tmp_path)
+    spec = ReceiverSpec("old", SourceSpec("old", "http://127.0.0.1:9/"), max_age=0)
+    second = stage.second()
+    second = replace(
+        second, window=replace(second.window, step=HOUR, asks_once=True), schedule=ScheduleSpec(every=HOUR)
+    )
+    asked = stage.asked(stage.job(), second, receiver=spec, span=3 * HOUR, end=BEGIN + 9 * HOUR)
+    stage.run(asked, open_post=stage.post())
+    assert stored_by(stage.receiver, "x_total", "p0") == totals(0, BEGIN, BEGIN + 9 * HOUR)
+    assert stored_by(stage.receiver, "z_watts", "p0") == powers(0, BEGIN, BEGIN + 9 * HOUR)
     assert set(stage.receiver.statuses()) == {204}
 
 

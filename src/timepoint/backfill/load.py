@@ -17,7 +17,7 @@ from timepoint.backfill.files import DayFiles, Shape
 from timepoint.backfill.plan import JobPlan, Live, Range, plan_job
 from timepoint.backfill.progress import Progress
 from timepoint.backfill.receiving import Delivery, check_reach
-from timepoint.backfill.replay import TRIES, Around, Replay
+from timepoint.backfill.replay import TRIES, Around, Reached, Replay
 from timepoint.backfill.sharing import DEFAULT_SHARE, Exporter, SharedNotes, with_share
 from timepoint.backfill.spool import Spool
 from timepoint.backfill.state import Kept, Order, State
@@ -136,15 +136,16 @@ class Loading:
         if asked.receiver is None:
             files = self.files = await worker.do(lambda: self._open_files(store))
 
-            async def complete(reached: int, is_end: bool) -> None:  # noqa: FBT001 - the replay's words
-                await worker.do(lambda: files.complete(reached, is_end=is_end))
+            async def complete(reached: Reached) -> None:
+                await worker.do(lambda: files.complete(reached.all, is_end=reached.is_end))
 
             await Replay(self.plans, around, files.take, complete, self.progress).run()
             return
         async with self._opened_delivery(outbox, worker) as delivery:
 
-            async def send(reached: int, is_end: bool) -> None:  # noqa: ARG001, FBT001 - the replay's words
-                await delivery.send_all(is_end=is_end)
+            async def send(reached: Reached) -> None:
+                if reached.is_even or not delivery.is_strict:
+                    await delivery.send_all(is_end=reached.is_end)
 
             await Replay(self.plans, around, lambda _: None, send, self.progress).run()
 

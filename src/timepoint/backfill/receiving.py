@@ -61,6 +61,11 @@ class Delivery:
         self._sender = Sender(self._spec, outbox, worker, post, clock, sleep=sleep)
 
     @property
+    def is_strict(self) -> bool:
+        """Whether nothing may come behind what is sent."""
+        return self._spec.is_strict
+
+    @property
     def facts(self) -> SenderFacts:
         """What can be seen of the sender."""
         return self._sender.facts

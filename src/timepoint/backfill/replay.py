@@ -53,6 +53,20 @@ class Around:
     skips_failed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a replay has come: ``all`` lanes of all jobs up to an instant, the first of them to ``newest``."""
+
+    all: int
+    newest: int
+    is_end: bool
+
+    @property
+    def is_even(self) -> bool:
+        """Whether nothing older can come any more than what has come."""
+        return self.is_end or self.all >= self.newest
+
+
 @dataclass(slots=True)
 class _Replayed:
     """One job on its way."""
@@ -67,8 +81,8 @@ class _Replayed:
 class Replay:
     """Replays jobs for a target.
 
-    ``take`` keeps what leaves, in the worker, before the commit; ``turn`` is called with the instant up to which all
-    jobs have come, and whether that is the end. Both raise StoreError.
+    ``take`` keeps what leaves, in the worker, before the commit; ``turn`` is called with how far all have come. Both
+    raise StoreError.
     """
 
     def __init__(
@@ -76,7 +90,7 @@ class Replay:
         plans: Sequence[JobPlan],
         around: Around,
         take: Take,
-        turn: Callable[[int, bool], Awaitable[None]],
+        turn: Callable[[Reached], Awaitable[None]],
         progress: Progress,
     ) -> None:
         self._plans = plans
@@ -114,7 +128,7 @@ class Replay:
             is_last = index + 1 == len(ordered)
             if is_last or ordered[index + 1][0] != end:
                 reached = await self._around.worker.do(lambda: _reached(jobs))
-                await self._turn(reached, is_last)
+                await self._turn(Reached(reached, end, is_last))
 
     async def _piece(self, job: _Replayed, piece: Window) -> None:
         """Brings all lanes of a job to the end of a piece. Raises BackfillError."""
