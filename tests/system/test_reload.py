@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.support import Exporter, wait_for
+from tests.system.support import Exporter, milliseconds, wait_for
 
 HEAD = "sources:\n  api: {{url: 'http://127.0.0.1:{port}'}}\njobs:\n"
 JOB = """
@@ -219,6 +219,29 @@ def test_a_total_counts_each_second_once_over_a_storm_of_reloads(exporter: Reloa
     assert 1 <= len(exporter.log(GOOD)) < signals / 10
     assert not [line for line in exporter.log() if line["level"] == "error"]
     assert exporter.stop() == 0
+
+
+def test_a_poller_that_is_killed_in_reloads_counts_each_second_once(exporter: Reloaded) -> None:
+    """Kill -9 in a reload: the next poller has one config or the other, and no total is wrong (C10, X1)."""
+    exporter.write(one="1s", two="1s")
+    exporter.start()
+    for turn in range(4):
+        exporter.write(one="1s", two={"every": "1s", "initial": f"{10 + turn % 2}s"})
+        exporter.hang_up()
+        time.sleep(0.03 * turn)  # where in the reload it dies
+        os.kill(exporter.pid("poller"), signal.SIGKILL)
+        exporter.until_logged("child_started", 3 + turn)
+    exporter.write(one="1s", two="1s")
+    assert exporter.post()[0] == 200
+    wait_for("totals that are what the windows span", lambda: _spans(exporter, "one") and _spans(exporter, "two"))
+    assert exporter.stop() == 0
+
+
+def _spans(exporter: Reloaded, job: str) -> bool:
+    """Whether the total is one for each second between the first window's start and the newest one's end."""
+    runs = [run for run in exporter.accepted() if run["job"] == job]
+    span = milliseconds(runs[-1]["window_end"]) - milliseconds(runs[0]["window_start"])
+    return exporter.total(job) == span / 1000
 
 
 def test_a_removed_job_that_comes_back_counts_nothing_twice(exporter: Reloaded) -> None:
