@@ -6,7 +6,7 @@
     python -m tests.fuzz --replay tests/fuzz/found
 
 Each input that raises is written into the directory ``--found``, as ``TARGET-DIGEST``; the exit code is then 1. An
-input that takes longer than two seconds is a finding, too.
+input that takes more than two seconds of the processor is a finding, too.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def fuzz(chosen: list[Target], options: argparse.Namespace) -> int:
 
 def trial(target: Target, data: bytes) -> str:
     """One input; where it went wrong, or nothing."""
-    started = time.monotonic()
+    started = time.process_time()  # another program's turn is no fault of ours
     try:
         target.run(data)
     except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever is raised is what is looked for
         frames = traceback.extract_tb(error.__traceback__)
         last = next((frame for frame in reversed(frames) if "timepoint" in frame.filename), frames[-1])
         return f"{target.name}: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-    took = time.monotonic() - started
+    took = time.process_time() - started
     return f"{target.name}: slow" if took > SLOW else ""
 
 

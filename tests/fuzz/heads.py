@@ -19,7 +19,8 @@ from timepoint.server.connection import ScrapeServer
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.settings import ServerSettings
 
-_MOST_TURNS = 200
+_MOST_TURNS = 2000
+_QUIET = 8  # turns of the loop in which nothing came
 _ANSWER = re.compile(rb"HTTP/[0-9]\.[0-9] [1-5][0-9][0-9] ")
 
 
@@ -87,14 +88,20 @@ class Heads:
         logging.getLogger().addHandler(self.complaints)
         self.server: ScrapeServer = self.loop.run_until_complete(self._make())
 
+    def close(self) -> None:
+        """Ends the loop, and what waits in it."""
+        logging.getLogger().removeHandler(self.complaints)
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
     async def _make(self) -> ScrapeServer:
         return ScrapeServer(self.app.handle, self.app.settings.limits, self.app.client_sans)
 
-    def send(self, data: bytes) -> None:
-        """One connection that says this. Raises AssertionError for an answer that is none, or a failure of ours."""
-        self.loop.run_until_complete(self._send(data))
+    def send(self, data: bytes) -> bytes:
+        """What one connection that says this is told. Raises AssertionError for no HTTP, or a failure of ours."""
+        return self.loop.run_until_complete(self._send(data))
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes) -> bytes:
         pipe = Pipe()
         guest = Guest("127.0.0.1", 0.0, pipe.close)
         connection = self.server.connection(guest, lambda: None)
@@ -105,11 +112,11 @@ class Heads:
                 connection.data_received(part)
             await asyncio.sleep(0)
         quiet = 0
-        for _ in range(_MOST_TURNS):
+        for turn in range(_MOST_TURNS):
             before = len(pipe.written)
-            await asyncio.sleep(0)
-            quiet = 0 if len(pipe.written) != before else quiet + 1
-            if quiet > 8 or pipe.is_closed:
+            await asyncio.sleep(0.001 if connection.busy and turn > _QUIET else 0)  # a page is made in a thread
+            quiet = 0 if connection.busy or len(pipe.written) != before else quiet + 1
+            if quiet > _QUIET or pipe.is_closed:
                 break
         connection.connection_lost(None)
         await asyncio.sleep(0)
@@ -118,3 +125,4 @@ class Heads:
         assert not written or _ANSWER.match(written), written[:200]
         assert b"HTTP/1.1 500" not in written, written[:200]
         assert not heard, heard
+        return written
