@@ -22,7 +22,7 @@ from timepoint.failpoints import failpoint
 from timepoint.remote_write.clock_check import ClockCheck
 from timepoint.remote_write.encode import HEADERS, body
 from timepoint.remote_write.facts import SenderFacts, State
-from timepoint.remote_write.outbox import Letter, Outbox, Settlement, Version
+from timepoint.remote_write.outbox import Counts, Letter, Outbox, Settlement, Version
 from timepoint.remote_write.post import Post
 from timepoint.remote_write.reply import Meaning, Reply, meaning
 from timepoint.remote_write.rules import Courier, Learn, Seek, Send, Settle, Step, Steps, Told, Wait
@@ -240,7 +240,7 @@ class Sender:
     async def _settle(self, step: Settle) -> None:
         """Makes durable; only then anything else happens."""
         now, facts = self._clock.now(), self.facts
-        await self._worker.do(lambda: self._outbox.settle(self.spec.name, step.settlement, now))
+        await self._count(lambda: self._outbox.settle(self.spec.name, step.settlement, now))
         failpoint("after_settle")
         if step.sent:
             facts.sent += len(step.sent)
@@ -248,10 +248,15 @@ class Sender:
             facts.newest_sent = max(*(ready.row.at for ready in step.sent), facts.newest_sent or 0)
         for letter in step.settlement.buried:
             facts.drop(letter.reason)
-        await self._count()
 
-    async def _count(self) -> None:
-        self.facts.counts = await self._worker.do(lambda: self._outbox.counts(self.spec.name))
+    async def _count(self, before: Callable[[], object] = lambda: None) -> None:
+        """Looks how the queue stands, after some work in the same piece: each waits for those of the runs."""
+
+        def work() -> Counts:
+            before()
+            return self._outbox.counts(self.spec.name)
+
+        self.facts.counts = await self._worker.do(work)
         if self._courier is not None:
             self.facts.limit = self._courier.limit
 
