@@ -13,13 +13,15 @@ from tests.proof.oracle import FIRM
 from tests.proof.remote.campaign import RemoteCampaign
 from tests.proof.remote.receivers import KINDS
 from tests.proof.remote.truth import NAME
-from tests.system.support import wait_for
+from tests.system.support import PATIENCE, wait_for
 from timepoint.clock import DAY, HOUR, SECOND
 from timepoint.ledger.store import open_store
 
 pytestmark = pytest.mark.system
 
 STRICT = KINDS["strict"]
+SLOW = 14
+"""An interval is 700 ms long: a clock that is faked costs a file for each look at it."""
 
 
 def sends(loop: RemoteCampaign) -> int:
@@ -36,14 +38,15 @@ def wait_for_sends(loop: RemoteCampaign) -> None:
 def test_w16_q17_nothing_leaves_by_a_wrong_clock_and_nothing_is_given_up(tmp_path: Path) -> None:
     """Three hours and a day ahead, a day behind: requests stop, no sample is buried, and in the end all is there."""
     faketime = FakeTime(tmp_path)
-    with RemoteCampaign(tmp_path / "data", 12, STRICT, environ=faketime.environ) as loop:
+    with RemoteCampaign(tmp_path / "data", 12, STRICT, environ=faketime.environ, unit=SLOW) as loop:
+        loop.liveness = PATIENCE
         for jump in (3 * HOUR, DAY, -DAY):
             with loop.life():
                 wait_for_sends(loop)
                 faketime.set(jump // SECOND)
-                time.sleep(2)  # what was under way, and the pauses of a proxy that stalls
+                time.sleep(3)  # what was under way, and the pauses of a proxy that stalls
                 held = sends(loop)
-                time.sleep(1)
+                time.sleep(1.5)
                 assert sends(loop) == held, f"samples left by a clock that is {jump} ms wrong"
             faketime.set(0)
             loop.live_and_die(0.5)
@@ -55,7 +58,7 @@ def test_w16_q17_nothing_leaves_by_a_wrong_clock_and_nothing_is_given_up(tmp_pat
 def test_w13_a_dead_receiver_beside_a_live_one(tmp_path: Path) -> None:
     """The live one has all of it through kills; of the other nothing is lost and nothing is sent."""
     gone = '  - {name: gone, url: "http://127.0.0.1:1/api/v1/write", remote_timeout: 1s}'
-    with RemoteCampaign(tmp_path / "data", 13, STRICT, more=gone) as loop:
+    with RemoteCampaign(tmp_path / "data", 13, STRICT, more=gone, unit=SLOW) as loop:
         for _ in range(8):
             loop.live_and_die(0.5)
         loop.make_peace()
@@ -69,7 +72,7 @@ def test_w13_a_dead_receiver_beside_a_live_one(tmp_path: Path) -> None:
 
 def test_a_full_disk_loses_no_sample(tmp_path: Path) -> None:
     """While nothing can be written nothing is lost or given up; when there is room again all goes on."""
-    with small_disk(tmp_path / "data", 8192) as disk, RemoteCampaign(disk, 14, STRICT) as loop:
+    with small_disk(tmp_path / "data", 8192) as disk, RemoteCampaign(disk, 14, STRICT, unit=SLOW) as loop:
         with loop.life():
             assert goes_on(loop, FIRM)
             ballast = fill(disk)

@@ -22,28 +22,28 @@ from tests.proof.remote.oracle import RemoteOracle
 from tests.proof.remote.proxy import FAULTS, Proxy
 from tests.proof.remote.receivers import Kind
 from tests.proof.remote.truth import METRICS, TOTAL, labels
-from tests.proof.world import OVERLAP, STEADY, STEP
+from tests.proof.world import DELAY, OVERLAP, STEADY, STEP
 from tests.remote_write.servers import Server
 
 CONFIG = """
 remote_write:
-  - {name: central, url: "RECEIVER", remote_timeout: 500ms, external_labels: {cluster: proof}WINDOW}
+  - {name: central, url: "RECEIVER", remote_timeout: 1s, external_labels: {cluster: proof}WINDOW}
 MORE
 sources:
   api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 400ms}
 jobs:
   late_pods:
     source: api
-    every: 200ms
+    every: STEP
     jitter: 0s
     timeout: 2s
     max_age: 1h
     zero_first: 500ms
     request: {get: /late, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
-    window: {step: 200ms, delay: 800ms, overlap: 4s, initial: 1m, catch_up: 30m, max_span: 20s}
+    window: {step: STEP, delay: DELAY, overlap: OVERLAP, initial: 1m, catch_up: 30m, max_span: 1m}
     expect: {present: [$.pods], absent: [$.error]}
     rows: {p: "$.pods[*]", t: "$p.points[*]"}
-    time: {at: $t.t, format: unix_ms, interval: 200ms, labelled: start}
+    time: {at: $t.t, format: unix_ms, interval: STEP, labelled: start}
     labels: {pod: $p.pod}
     metrics:
       late_joules_total: {type: counter, temporality: delta, help: Amounts., value: $t.v}
@@ -53,16 +53,16 @@ jobs:
       late_sent_level_joules: {type: gauge, help: Amounts., value: $t.v, deliver: remote_write}
   firm_pods:
     source: api
-    every: 200ms
+    every: STEP
     jitter: 0s
     timeout: 2s
     max_age: 1h
     zero_first: 0s
     request: {get: /firm, params: {start: "{window.start:unix_ms}", end: "{window.end:unix_ms}"}}
-    window: {step: 200ms, delay: 800ms, initial: 1m, catch_up: 30m, max_span: 20s}
+    window: {step: STEP, delay: DELAY, initial: 1m, catch_up: 30m, max_span: 1m}
     expect: {present: [$.pods], absent: [$.error]}
     rows: {p: "$.pods[*]", t: "$p.points[*]"}
-    time: {at: $t.t, format: unix_ms, interval: 200ms, labelled: start}
+    time: {at: $t.t, format: unix_ms, interval: STEP, labelled: start}
     labels: {pod: $p.pod}
     metrics:
       firm_joules_total: {type: counter, temporality: delta, help: Amounts., value: $t.v}
@@ -74,8 +74,8 @@ jobs:
       firm_sent_level_joules: {type: gauge, help: Amounts., value: $t.v, deliver: remote_write}
 """
 
-UNIT = 4
-"""Milliseconds of the API's time for one of its world's: an interval is 200 ms long, so that a receiver keeps up."""
+UNIT = 8
+"""Milliseconds of the API's time for one of its world's: an interval is 400 ms long, so that a receiver keeps up."""
 
 LIVENESS = 30.0  # seconds: O9
 RECEIVER_EVERY = 12  # kills of the poller
@@ -127,13 +127,15 @@ class Report:
 class RemoteCampaign(Campaign):
     """A directory, an API, a receiver behind a proxy, a nursery and an oracle; ``with`` ends them.
 
-    ``more`` are lines of the config beneath ``remote_write``: other receivers.
+    ``more`` are lines of the config beneath ``remote_write``: other receivers. ``liveness`` is how many seconds after
+    peace something fresh must be with the receiver.
     """
 
-    unit = UNIT
+    liveness = LIVENESS
+
     oracle: RemoteOracle
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a story may differ in, by name
         self,
         directory: Path,
         seed: int,
@@ -142,6 +144,7 @@ class RemoteCampaign(Campaign):
         mutant: str = "",
         environ: Mapping[str, str] = MappingProxyType({}),
         more: str = "",
+        unit: int = UNIT,
     ) -> None:
         directory.parent.mkdir(parents=True, exist_ok=True)
         self.kind = kind
@@ -155,11 +158,16 @@ class RemoteCampaign(Campaign):
         self.start_receiver()
         self._running.callback(self.server.stop)
         self._more = more
+        self.unit = unit
         super().__init__(directory, seed, mutant=f"{REMOTE}{mutant}" if mutant else "", environ=environ)
 
     def config(self) -> str:
         window = f", out_of_order: {self.kind.window}" if self.kind.window else ""
-        return CONFIG.replace("RECEIVER", self.proxy.url).replace("WINDOW", window).replace("MORE", self._more)
+        lengths = {"STEP": STEP, "DELAY": DELAY, "OVERLAP": OVERLAP}
+        text = CONFIG.replace("RECEIVER", self.proxy.url).replace("WINDOW", window).replace("MORE", self._more)
+        for name, length in lengths.items():
+            text = text.replace(name, f"{length * self.unit}ms")
+        return text
 
     def make_oracle(self) -> RemoteOracle:
         return RemoteOracle(self.api.world, self.layout, proxy=self.proxy)
@@ -222,8 +230,8 @@ class RemoteCampaign(Campaign):
         waited = time.time_ns() // 1_000_000 - self.peace_at
         if has and not self.caught_up_in:
             self.caught_up_in = waited / 1000
-        if not has and waited > LIVENESS * 1000:
-            self.oracle.blame(f"O9: nothing fresh with the receiver {LIVENESS:.0f} s after peace")
+        if not has and waited > self.liveness * 1000:
+            self.oracle.blame(f"O9: nothing fresh with the receiver {self.liveness:.0f} s after peace")
             return True
         return has
 

@@ -47,7 +47,7 @@ FAULTS = (
 NO_400_BEFORE = 20
 """Requests. The very first ones are where a sender learns which version is spoken."""
 
-LATE = 0.8  # seconds, behind the timeout of the senders
+LATE = 1.3  # seconds, behind the timeout of the senders
 ENOUGH = 5
 _TIMEOUT = 20.0
 _PASSED_ON = ("Date", "Content-Type", "Retry-After")
