@@ -3,8 +3,8 @@
 Owns: which series are followed and for how long, how new timepoints join those of before. In memory, bounded, and no
 part of what counts: it may be lost at any time. Must not know: files, the ledger, pages.
 
-What joins is decided once for each pair of grids: a series then costs two slices of packed values. A steady run of
-10,000 series takes 10 ms here, and what is beyond the first 10,000 of a job costs one look-up each.
+What joins is decided once for each pair of grids: a series then costs two slices of packed values. A run of 100,000
+series, the first 10,000 of them followed, takes 15 to 40 ms of CPU here, and 8 more to write the file.
 """
 
 from __future__ import annotations
