@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,12 @@ def test_another_order_is_refused(stage: Stage) -> None:
     stage.run(stage.asked(stage.job()))
     with pytest.raises(BackfillError, match=r"holds another backfill \(start 1767225600000, not 1767312000000\)"):
         stage.run(stage.asked(stage.job(), start=BEGIN + DAY))
+
+
+def test_files_of_another_backfill_are_in_the_way(stage: Stage) -> None:
+    """A directory whose state is gone and whose files are not is not written into."""
+    asked = stage.asked(stage.job())
+    stage.run(asked)
+    shutil.rmtree(stage.path / "out" / ".backfill")
+    with pytest.raises(BackfillError, match="holds files of another backfill"):
+        stage.run(asked)

@@ -195,10 +195,19 @@ def opened(asked: Asked, timing: Timing | None = None, *, is_dry: bool = False) 
         share = asked.share if asked.share is not None else DEFAULT_SHARE if runs else 1.0
         plans = _plans(asked, state.kept, exporter, receiver, (share, now))
         if state.kept is None and not is_dry:
+            _refuse_strangers(asked)
             ends = {plan.job.name: plan.end for plan in plans}
             state.keep(Kept(asked.order(), ends, {plan.job.name: plan.meets_live for plan in plans}))
         total = sum(plan.end - plan.start for plan in plans)
         yield Loading(asked, state, plans, Progress(total), runs, share, timing)
+
+
+def _refuse_strangers(asked: Asked) -> None:
+    """Raises BackfillError if files stand where a new backfill would write: nobody could tell them apart."""
+    if asked.receiver is None and any(asked.directory.glob(f"*{SHAPES[asked.shape].suffix}")):
+        raise BackfillError(
+            f"{asked.directory} holds files of another backfill: choose another directory, or remove it"
+        )
 
 
 def _reached_receiver(asked: Asked, now: int) -> Receiver:

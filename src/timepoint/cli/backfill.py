@@ -207,7 +207,8 @@ def _run(asked: Asked, *, is_dry: bool) -> None:
         if is_dry:
             return
         if loading.is_done:
-            _tell(f"All of it was loaded before; remove {loading.state.path} to do it again.")
+            where = loading.state.path if asked.receiver is not None else asked.directory
+            _tell(f"All of it was loaded before; remove {where} to do it again.")
             return
         began = time.monotonic()
         is_whole = asyncio.run(_watched(loading, began))
