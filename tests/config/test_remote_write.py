@@ -190,3 +190,11 @@ def test_what_the_config_takes_can_be_served(tmp_path: Path) -> None:
     """A receiver that a config was loaded with is one that the sender takes."""
     for receiver in load(tmp_path, _config()).workload.receivers:
         check_receiver(receiver)
+
+
+def test_libraries_that_are_missing_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra a config with receivers is refused, with what to install."""
+    monkeypatch.setattr("timepoint.remote_write.spec.is_installed", lambda: False)
+    found = problems(tmp_path, _config(job="deliver: remote_write"))
+    assert [line.partition(":")[0] for line in found] == ["3", "5"]
+    assert all("pip install 'timepoint-exporter[remote-write]'" in line for line in found)
