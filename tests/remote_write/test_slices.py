@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.remote_write.building import NOW, series, spec
-from timepoint.clock import HOUR, MINUTE
+from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.remote_write.outbox import OutSeries, Pending
 from timepoint.remote_write.slices import MAX_VALUE, REASONS, Screen, series_reason
 
@@ -26,6 +26,14 @@ def test_a_strict_slice_ends_where_a_series_comes_again() -> None:
     """At most one sample of a series, and nothing newer than what stays."""
     rows = [row(1, 1, 50), row(2, 2, 50), row(3, 1, 40), row(4, 3, 30)]
     cut = Screen(spec()).cut(rows, NOW, 100)
+    assert [ready.row.number for ready in cut.rows] == [1, 2]
+
+
+@pytest.mark.parametrize(("window", "span"), [(0, 55 * MINUTE), (6 * HOUR, 6 * HOUR - 5 * MINUTE)])
+def test_a_slice_spans_less_than_the_window(window: int, span: int) -> None:
+    """If its answer is lost it is sent again, and its newest samples must not make its oldest too old (R9, R14)."""
+    rows = [row(1, 1, DAY), row(2, 2, DAY - span), row(3, 3, DAY - span - 1)]
+    cut = Screen(spec(out_of_order=window, max_age=0)).cut(rows, NOW, 100)
     assert [ready.row.number for ready in cut.rows] == [1, 2]
 
 
@@ -164,6 +172,13 @@ ROWS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 20)), max_size=40)
 
 @given(drawn=ROWS, limit=st.integers(1, 10), window=st.sampled_from([0, HOUR]))
 @settings(max_examples=100)
+def test_a_witness_lies_no_further_away_than_a_slice_spans() -> None:
+    """Stored, a newer one would make the samples in doubt too old."""
+    screen = Screen(spec(max_age=0))
+    rows = [row(1, 1, DAY), row(2, 2, DAY - 55 * MINUTE), row(3, 3, DAY - HOUR)]
+    assert [ready.row.number for ready in screen.witnesses(rows, [screen.ready(rows[0])], NOW)] == [2]
+
+
 def test_a_slice_is_the_beginning_of_the_order(drawn: list[tuple[int, int]], limit: int, window: int) -> None:
     """W18: of any queue, what leaves is no newer than what stays; strictly, no series comes twice."""
     ordered = sorted(drawn, key=lambda pair: -pair[1])

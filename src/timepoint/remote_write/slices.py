@@ -6,7 +6,8 @@ know: HTTP, the outbox beyond its words, what a receiver answers.
 The order is by timestamp over all series of the receiver: a Prometheus without an out-of-order window refuses whatever
 is an hour older than the newest that it has, of any series. For a strict receiver a slice is the longest beginning of
 that order in which no series comes twice; such a request may be repeated, and nothing newer overtakes what stays. Where
-the receiver has a window, a slice is the beginning of the order, and a series may come several times.
+the receiver has a window, a slice is the beginning of the order, and a series may come several times. No slice spans
+more time than the window: its newest samples, stored and not heard of, would make the repeated older ones too old.
 
 A sample that lies in the future waits for its time: an old Prometheus takes it and then refuses everything else. It is
 not given up, since it is this machine's clock that may be wrong.
@@ -95,7 +96,7 @@ class Screen:
                     break
                 letters.append(Letter(row.number, "duplicate"))
                 continue
-            if len(taken) >= limit:
+            if len(taken) >= limit or (taken and row.at - taken[0].row.at > self._spec.span):
                 break
             seen.add(key)
             taken.append(Ready(row, known.labels))
@@ -125,10 +126,12 @@ class Screen:
 
     def witnesses(self, rows: Iterable[Pending], beside: Iterable[Ready], now: int) -> tuple[Ready, ...]:
         """The first sample of each of some other series: the receiver may take them, and so show that it is well."""
-        seen = {ready.labels for ready in beside}
+        held = tuple(beside)
+        seen = {ready.labels for ready in held}
+        latest = min(now, min((ready.row.at for ready in held), default=now) + self._spec.span)
         found: list[Ready] = []
         for row in rows:
-            if row.at > now or len(found) == _WITNESSES:
+            if row.at > latest or len(found) == _WITNESSES:
                 break
             ready = self.ready(row)
             if ready.labels not in seen and not self.reason(row, now):

@@ -77,9 +77,14 @@ class ReceiverSpec:
         return self.out_of_order or STRICT_WINDOW
 
     @property
+    def span(self) -> int:
+        """How far apart samples of a request may lie, in ms: repeated, the newest must not refuse the oldest."""
+        return max(self.window - _MARGIN, self.window // 2)
+
+    @property
     def oldest(self) -> int:
         """The greatest age at which a sample may leave, in ms; 0 for any."""
-        return max(self.window - _MARGIN, self.window // 2) if self.max_age is None else self.max_age
+        return self.span if self.max_age is None else self.max_age
 
 
 def check_receiver(spec: ReceiverSpec) -> None:
