@@ -209,10 +209,13 @@ class RemoteCampaign(Campaign):
             while self.behind() > BEHIND and time.monotonic() < give_up:
                 time.sleep(0.05)
 
+    def newest(self) -> int:
+        """The newest instant of a pod that the receiver has; 0 before the first."""
+        return self.proxy.newest.get(labels(TOTAL, STEADY[0]), 0)
+
     def behind(self) -> float:
-        """How old the newest sample of a pod is that the receiver has, in seconds; 0 before the first."""
-        newest = self.proxy.newest.get(labels(TOTAL, STEADY[0]))
-        return time.time_ns() / 1e9 - newest / 1000 if newest else 0.0
+        """How old that is, in seconds; 0 before the first."""
+        return time.time_ns() / 1e9 - self.newest() / 1000 if self.newest() else 0.0
 
     def ask_receiver(self) -> dict[Any, float]:
         """What the receiver holds, held beside the last look at the ledger."""
@@ -226,7 +229,7 @@ class RemoteCampaign(Campaign):
     def has_caught_up(self) -> bool:
         """Whether the receiver has something of after the peace (O9)."""
         assert self.peace_at is not None
-        has = self.proxy.newest.get(labels(TOTAL, STEADY[0]), 0) > self.peace_at
+        has = self.newest() > self.peace_at
         waited = time.time_ns() // 1_000_000 - self.peace_at
         if has and not self.caught_up_in:
             self.caught_up_in = waited / 1000

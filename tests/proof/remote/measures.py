@@ -71,7 +71,7 @@ def _labels(number: int) -> dict[str, str]:
 def enqueue(store: Store, first: int, intervals: int, per_run: int) -> list[float]:
     """Commits runs of a delta counter of 1,000 series, a minute per interval; how long each commit took, in seconds."""
     metrics = _spec(Receiver(NAME, is_strict=True))
-    texts = [series_text(_labels(number), METRIC) for number in range(SERIES)]
+    texts = [series_text(_labels(number)) for number in range(SERIES)]
     lane, took = store.load("job", ""), []
     for number in range(0, intervals, per_run):
         starts = [first + (number + step) * MINUTE for step in range(per_run)]
@@ -151,7 +151,7 @@ async def q6(directory: Path, say: Say, points: int = 1440) -> None:
             cpu, counts = time.process_time() - cpu, store.outbox.counts(NAME)
         assert (counts.pending, counts.dead) == (0, 0), counts
         stored = server.prometheus_samples(METRIC, "pod", first, clock.now())
-        assert len(stored) == counts.acknowledged == SERIES * (points + 1)
+        assert len(stored) == counts.acknowledged == SERIES * (points + 1), (len(stored), counts)
     finally:
         server.stop()
         worker.close()

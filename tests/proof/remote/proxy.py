@@ -77,7 +77,7 @@ class Proxy:
     seed: int
     upstream: Callable[[], str]
     is_strict: bool
-    curses: int = 1500  # one of so many samples; 0 for none
+    curses: int = 4000  # one of so many samples; 0 for none
     peace: bool = False
     stats: Counter[str] = field(default_factory=Counter)
     passed: list[Passed] = field(default_factory=list)
