@@ -167,11 +167,6 @@ def test_a_witness_is_of_another_series() -> None:
     assert [ready.row.number for ready in found] == [4]
 
 
-ROWS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 20)), max_size=40)
-
-
-@given(drawn=ROWS, limit=st.integers(1, 10), window=st.sampled_from([0, HOUR]))
-@settings(max_examples=100)
 def test_a_witness_lies_no_further_away_than_a_slice_spans() -> None:
     """Stored, a newer one would make the samples in doubt too old."""
     screen = Screen(spec(max_age=0))
@@ -179,6 +174,11 @@ def test_a_witness_lies_no_further_away_than_a_slice_spans() -> None:
     assert [ready.row.number for ready in screen.witnesses(rows, [screen.ready(rows[0])], NOW)] == [2]
 
 
+ROWS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 20)), max_size=40)
+
+
+@given(drawn=ROWS, limit=st.integers(1, 10), window=st.sampled_from([0, HOUR]))
+@settings(max_examples=100)
 def test_a_slice_is_the_beginning_of_the_order(drawn: list[tuple[int, int]], limit: int, window: int) -> None:
     """W18: of any queue, what leaves is no newer than what stays; strictly, no series comes twice."""
     ordered = sorted(drawn, key=lambda pair: -pair[1])
