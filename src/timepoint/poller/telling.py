@@ -214,9 +214,13 @@ def _window(window: WindowSpec) -> Iterator[tuple[str, str]]:
 def _length(length: int | Length) -> str:
     if not isinstance(length, Length):
         return format_duration(length) if length else ""
-    parts = [f"{length.months} months" if length.months else "", f"{length.days} days" if length.days else ""]
+    parts = [_many(length.months, "month"), _many(length.days, "day")]
     parts.append(format_duration(length.milliseconds) if length.milliseconds else "")
     return ", ".join(part for part in parts if part)
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'s' if count != 1 else ''}" if count else ""
 
 
 def _source(source: SourceSpec) -> Iterator[tuple[str, str]]:

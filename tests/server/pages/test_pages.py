@@ -149,7 +149,7 @@ async def test_a_run_is_explained_stage_by_stage(tmp_path: Path) -> None:
     for expected in (
         "GET https://energy.internal/pods?start=2026-01-01T00:00:00Z&key=***",
         "Authorization: Bearer <secret>",
-        "and 1 more requests",
+        "and 1 more request.",
         "$.a[0].v: null",
         "18 new: counted now",
         "1 of 2 windows durable",
