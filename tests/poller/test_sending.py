@@ -32,8 +32,9 @@ from timepoint.testing import MemoryStore, fake_surroundings, settle
 class SendingStage(Stage):
     """A runner with receivers. Samples are put into the queues as a run would."""
 
-    def __init__(self, directory: Path, *receivers: ReceiverSpec) -> None:
+    def __init__(self, directory: Path, *receivers: ReceiverSpec, heartbeat: float = 10.0) -> None:
         super().__init__(directory)
+        self.heartbeat = heartbeat
         self.memory = MemoryStore()
         self.store = self.memory
         self.receivers = receivers or (spec(protocol=Version.V1),)
@@ -41,7 +42,7 @@ class SendingStage(Stage):
 
     def make(self, *jobs: Any) -> Runner:
         around = fake_surroundings(self.published, self.clock, self.source, self.store)
-        around = replace(around, heartbeat=10.0, open_post=self.wire)
+        around = replace(around, heartbeat=self.heartbeat, open_post=self.wire)
         return Runner(Workload(jobs, self.receivers), around)
 
     def enqueue(self, count: int = 3, *, age: int = 10 * MINUTE, names: tuple[str, ...] = ("central",)) -> None:
@@ -202,6 +203,17 @@ async def test_status_tells_of_trouble(sending: SendingStage) -> None:
     assert (told["name"], told["state"], told["pending"], told["why"]) == ("central", "retrying", 3, "status 503: no")
     assert 15 * MINUTE - 15 * SECOND <= told["oldest_age"] <= 15 * MINUTE + SECOND
     assert (told["window"], told["last_success"]) == (55 * MINUTE, None)
+
+
+async def test_trouble_is_shown_at_once(tmp_path: Path) -> None:
+    """The status tells of trouble when it begins, and not with the next sign of life."""
+    stage = SendingStage(tmp_path, heartbeat=120.0)
+    stage.wire.fault = lambda number: Reply(404, "not here")
+    stage.enqueue(3)
+    async with stage.running():
+        await stage.clock.advance(seconds=1)
+        [told] = stage.told()
+    assert (told["state"], told["why"]) == ("held", "status 404: not here")
 
 
 async def test_dead_are_told_by_reason(sending: SendingStage) -> None:

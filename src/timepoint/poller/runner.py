@@ -105,13 +105,13 @@ class Runner:
         self._sources = Sources(work.jobs, around.timing)
         self._switching = asyncio.Lock()  # between workloads, and between having no ledger and having one
         self._is_open = False
-        self._sending = Sending(work.receivers, around.timing, around.open_post)
+        self._changed = asyncio.Event()
+        self._sending = Sending(work.receivers, around.timing, around.open_post, self._changed.set)
         self._senders: list[asyncio.Task[None]] = []
         self._posts = AsyncExitStack()
         self._store: Store
         self._trouble = ""  # why the ledger cannot be used
         self._pause = _FIRST_PAUSE
-        self._changed = asyncio.Event()
         self._beat_fails = False
         self._reloading: Reloading | None = None
         if around.reloads is not None:

@@ -66,9 +66,15 @@ class _Told:
 
 
 class Sending:
-    """The senders of a runner."""
+    """The senders of a runner. ``changed`` is called when trouble with a receiver begins or ends."""
 
-    def __init__(self, receivers: Sequence[ReceiverSpec], timing: Timing, opening: OpenPost = open_post) -> None:
+    def __init__(
+        self,
+        receivers: Sequence[ReceiverSpec],
+        timing: Timing,
+        opening: OpenPost = open_post,
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
         now = timing.clock.now()
         self.receivers = tuple(receivers)
         self.standing = [
@@ -76,6 +82,7 @@ class Sending:
         ]
         self._timing = timing
         self._opening = opening
+        self._changed = changed
         self._told = {spec.name: _Told(set()) for spec in receivers}
         self._senders: dict[str, Sender] = {}
         self._make: dict[str, Callable[[], Sender]] = {}
@@ -84,7 +91,7 @@ class Sending:
 
     def successor(self, receivers: Sequence[ReceiverSpec]) -> Sending:
         """Those of another config. What was counted of a receiver, and what the log was told of it, goes on."""
-        other = Sending(receivers, self._timing, self._opening)
+        other = Sending(receivers, self._timing, self._opening, self._changed)
         before = {spec.name: facts for spec, facts, _ in self.standing}
         for place, (spec, new, dead) in enumerate(other.standing):
             facts = before.get(spec.name, new)
@@ -227,6 +234,7 @@ class Sending:
                 after = format_duration(round(now - told.since) * 1000)
                 log.event(LOGGER, logging.INFO, "receiver_well", receiver=name, after=after)
                 told.states.clear()
+                self._changed()
         elif state not in told.states:
             told.since = told.since if told.states else now
             told.states.add(state)
@@ -239,6 +247,7 @@ class Sending:
                 pending=facts.counts.pending,
                 error=why,
             )
+            self._changed()
 
     def status(self) -> list[dict[str, Any]]:
         """The entries of the receivers in the status of the poller. Instants and durations in milliseconds."""
