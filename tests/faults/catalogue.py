@@ -42,8 +42,8 @@ _HEAD = """\
 # Abuse and faults, by their ids
 
 What may be done to an exporter and what may happen to it: {rows} rows, what must hold in each, and the tests that hold
-it to that. `python -m tests.faults` writes this page from `tests/faults/catalogue.txt` and from the tests; a test compares,
-in both directions: no row without a test or a reason, no id on a test that the list does not know.
+it to that. `python -m tests.faults` writes this page from `tests/faults/catalogue.txt` and from the tests. A test
+compares, in both directions: no row without a test or a reason, no id on a test that the list does not know.
 
 Where a row says "as", the tests of the other row are its tests, too. A name without a file is in the file before it.
 Beside these, [the proof](proof.md) runs kill loops, power cuts and soaks against an oracle.
