@@ -220,14 +220,15 @@ def _length(length: int | Length) -> str:
 
 
 def _many(count: int, word: str) -> str:
-    return f"{count} {word}{'s' if count != 1 else ''}" if count else ""
+    many = f"{word[:-1]}ies" if word.endswith("try") else f"{word}s"
+    return f"{count} {word if count == 1 else many}" if count else ""
 
 
 def _source(source: SourceSpec) -> Iterator[tuple[str, str]]:
     yield "source", source.name
     yield "URL", shown_url(source)
     yield "authentication", _authentication(source)
-    yield "one try", f"at most {format_duration(source.timeout)}; {source.attempts} tries of each request"
+    yield "one try", f"at most {format_duration(source.timeout)}; {_many(source.attempts, 'try')} of each request"
     if source.min_interval:
         yield "min_interval", format_duration(source.min_interval)
     if source.rate is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -14,7 +15,9 @@ from tests.server.pages.scene import ATTACK, COUNTER, GAUGE, JOB, SENT, Elements
 from tests.server.support import NOW, Stage, publish_job, staged
 from timepoint.clock import MINUTE
 from timepoint.journal.files import config_path, recent_path, runs_path
+from timepoint.ledger.change import Counts
 from timepoint.server.pages.router import WAITING
+from timepoint.server.pages.run import COUNT_WORDS
 from timepoint.server.settings import ServerSettings
 
 RUN = f"/jobs/{JOB}/runs/{NOW - MINUTE}"
@@ -156,6 +159,11 @@ async def test_a_run_is_explained_stage_by_stage(tmp_path: Path) -> None:
         "3 series on the page",
     ):
         assert expected in page.words
+
+
+def test_every_count_of_a_run_has_words() -> None:
+    """What the ledger counts is told in a sentence, and no more than that."""
+    assert set(COUNT_WORDS) == {part.name for part in fields(Counts)}
 
 
 async def test_series_are_found_by_words_of_their_labels(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ _STAGES = (
     ("publish", "Publish"),
 )
 
-_COUNTS = {
+COUNT_WORDS = {
     "new": "new: counted now",
     "late": "of them late: older than the watermark",
     "seen": "seen before, with the same value",
@@ -34,6 +34,7 @@ _COUNTS = {
     "left": "series that left the page",
     "forgotten": "series forgotten, with their totals",
     "given_up": "milliseconds of data time passed over",
+    "enqueued": "samples enqueued for receivers",
 }
 
 
@@ -62,7 +63,7 @@ def run_page(site: Site, status: JobStatus, library: Library, began: int) -> str
         job=status,
         run=run,
         stages=stages(run),
-        counts=[(_COUNTS.get(name, name), count) for name, count in _ordered(run.counts)],
+        counts=[(COUNT_WORDS.get(name, name), count) for name, count in _ordered(run.counts)],
         newer=runs[place - 1] if place else None,
         older=runs[place + 1] if place + 1 < len(runs) else None,
     )
@@ -82,5 +83,5 @@ def stages(run: RunTold) -> list[Stage]:
 
 
 def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
-    order = list(_COUNTS)
+    order = list(COUNT_WORDS)
     return sorted(counts.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
