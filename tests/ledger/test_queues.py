@@ -164,3 +164,15 @@ def test_an_export_whose_queues_were_changed_is_refused(
     with pytest.raises(DataDirectoryError, match=f"line [0-9]+ of the export: .*{said}"):
         import_lines(lines, tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_a_sample_that_was_not_read_here_is_settled_too(path: Path) -> None:
+    """Where it lies is sought: after a restart, or once more is remembered than may be."""
+    store = open_store(path)
+    number = store.outbox.oldest("b", 9)[-1].number
+    store.close()
+    store = open_store(path)
+    store.outbox.settle("b", Settlement((number,)), T0)
+    assert store.outbox.counts("b").acknowledged == 1
+    assert number not in {row.number for row in store.outbox.oldest("b", 9)}
+    store.close()

@@ -35,7 +35,7 @@ from timepoint.remote_write.outbox import (
 
 ROW_SIZE = 32  # bytes that a sample is reckoned with, as measured
 MAX_LETTERS = 100_000  # dead letters of a receiver that are kept; of older ones the number stays
-_MAX_PLACES = 50_000  # samples whose place is remembered: 5 MB
+_MAX_PLACES = 30_000  # samples of a receiver whose place is remembered: 3 MB; a sender looks at 20,000 at most
 _MAX_SERIES = 10_000  # series whose labels are remembered: 10 MB
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -72,7 +72,7 @@ class SqliteOutbox:
         self._reading = reading
         self._writing = writing
         self._max_letters = max_letters
-        self._places: dict[tuple[str, int], int] = {}
+        self._places: dict[str, dict[int, int]] = {}
         self._series: dict[int, OutSeries] = {}
 
     def oldest(self, receiver: str, limit: int, after: Pending | None = None) -> list[Pending]:
@@ -81,9 +81,10 @@ class SqliteOutbox:
             number = _known(connection, receiver)
             rows = connection.execute(_OLDEST, (number, *behind, limit)).fetchall()
             found = self._rows(connection, rows)
-        if len(self._places) + len(found) > _MAX_PLACES:
-            self._places.clear()
-        self._places.update(((receiver, row.number), row.at) for row in found)
+        places = self._places.setdefault(receiver, {})
+        if len(places) + len(found) > _MAX_PLACES:
+            places.clear()
+        places.update((row.number, row.at) for row in found)
         return found
 
     def settle(self, receiver: str, settlement: Settlement, now: int) -> None:
@@ -103,14 +104,16 @@ class SqliteOutbox:
             self._bury(connection, queue, settlement.buried, places, now)
             _park(connection, queue, settlement.parked, places, now)
             failpoint("in_settle")
+        known = self._places.get(receiver, {})
         for number in numbers:
-            self._places.pop((receiver, number), None)
+            known.pop(number, None)
 
     def _find(
         self, connection: sqlite3.Connection, receiver: str, queue: int, numbers: Sequence[int]
     ) -> dict[int, int]:
         """Where samples stand: at by number. Those that were not read here are sought in the whole queue."""
-        places = {number: at for number in numbers if (at := self._places.get((receiver, number))) is not None}
+        known = self._places.get(receiver, {})
+        places = {number: known[number] for number in numbers if number in known}
         missing = [number for number in numbers if number not in places]
         if missing:
             places.update(
@@ -237,7 +240,7 @@ class SqliteOutbox:
         held = self.counts(receiver)
         with self._writing() as connection:
             connection.execute("DELETE FROM receiver WHERE name = ?", (receiver,))
-        self._places.clear()
+        self._places.pop(receiver, None)
         return held
 
     def _rows(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> list[Pending]:
