@@ -12,11 +12,14 @@ import pytest
 
 from tests.poller.receiving import Wire
 from timepoint import Counter, Exporter, Gauge, JobWindow, Point
+from timepoint.clock import HOUR, MINUTE
 from timepoint.model import Receiver
 from timepoint.poller.runner import Runner
 from timepoint.testing import FakeClock, fake_surroundings, published_page
 
 CENTRAL = {"name": "central", "url": "https://central.example/api/v1/write", "protocol": "1.0"}
+CENTRAL_OF_METRICS = Receiver("central", oldest=55 * MINUTE)
+OTHER_OF_METRICS = Receiver("other", is_strict=False, oldest=6 * HOUR - 5 * MINUTE)
 TOTAL = Counter("x_joules_total", "Energy.", deliver="remote_write")
 
 
@@ -52,8 +55,8 @@ def test_all_receivers_unless_named() -> None:
     other = {"name": "other", "url": "https://other.example/", "out_of_order": "6h"}
     named = Gauge("x_watts", "Power.", deliver="remote_write", receivers=["other"])
     [job] = _exporter(TOTAL, named, receivers=(CENTRAL, other)).jobs()
-    assert job.metrics["x_joules_total"].receivers == (Receiver("central"), Receiver("other", is_strict=False))
-    assert job.metrics["x_watts"].receivers == (Receiver("other", is_strict=False),)
+    assert job.metrics["x_joules_total"].receivers == (CENTRAL_OF_METRICS, OTHER_OF_METRICS)
+    assert job.metrics["x_watts"].receivers == (OTHER_OF_METRICS,)
 
 
 def test_receivers_of_a_config_file(tmp_path: Path) -> None:
@@ -68,7 +71,7 @@ def test_receivers_of_a_config_file(tmp_path: Path) -> None:
     work = _exporter(receivers=()).workload(path)
     assert [receiver.name for receiver in work.receivers] == ["central"]
     assert [job.name for job in work.jobs] == ["y", "x"]
-    assert work.jobs[1].metrics["x_joules_total"].receivers == (Receiver("central"),)
+    assert work.jobs[1].metrics["x_joules_total"].receivers == (CENTRAL_OF_METRICS,)
 
 
 @pytest.mark.parametrize(
