@@ -111,16 +111,24 @@ class SqliteOutbox:
     def _find(
         self, connection: sqlite3.Connection, receiver: str, queue: int, numbers: Sequence[int]
     ) -> dict[int, int]:
-        """Where samples stand: at by number. Those that were not read here are sought in the whole queue."""
+        """Where samples stand: at by number. Those neither parked nor read here are sought in the whole queue."""
         known = self._places.get(receiver, {})
         places = {number: known[number] for number in numbers if number in known}
-        missing = [number for number in numbers if number not in places]
+        missing = {number for number in numbers if number not in places}
+        if missing:
+            missing -= {
+                row[0]
+                for row in connection.execute(
+                    "SELECT number FROM parked WHERE receiver_id = ? AND number IN (SELECT value FROM json_each(?))",
+                    (queue, json.dumps(list(missing))),
+                )
+            }
         if missing:
             places.update(
                 connection.execute(
                     "SELECT number, at FROM pending WHERE receiver_id = ? "
                     "AND number IN (SELECT value FROM json_each(?))",
-                    (queue, json.dumps(missing)),
+                    (queue, json.dumps(list(missing))),
                 )
             )
         return places
