@@ -21,6 +21,7 @@ from timepoint.job import Job
 from timepoint.ledger.store import open_store
 from timepoint.model import Outcome, Window
 from timepoint.poller.desk import JobDesk
+from timepoint.poller.journal import JobJournal
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
@@ -120,15 +121,23 @@ class Poller:
         timing = Timing(self._clock)
         desk = JobDesk(job, self._store, published, self._clock)
         listing = Listing(job, desk, self._worker, self._clock)
-        return Pipeline(job, open_origin(job, {"energy": self._files}), desk, self._worker, timing, None, listing)
+        journal = JobJournal(job, published, self._clock)
+        return Pipeline(
+            job, open_origin(job, {"energy": self._files}), desk, self._worker, timing, None, listing, journal
+        )
 
     def run(self, body: bytes) -> RunReport:
         """One run; the next is due one period later. ``stages`` of the report are CPU seconds."""
         self._files.body = body
-        report = asyncio.run(self._pipeline.run(self._clock.moment))
+        report = asyncio.run(self._run())
         if report.outcome is not Outcome.OK or report.rejects.total:
             raise RuntimeError(f"the run was not whole: {report.outcome} {report.error} {report.rejects}")
         self._clock.moment += self._every
+        return report
+
+    async def _run(self) -> RunReport:
+        report = await self._pipeline.run(self._clock.moment)
+        await self._pipeline.tell(report)
         return report
 
     def __enter__(self) -> Self:
