@@ -74,8 +74,8 @@ jobs:
       firm_sent_level_joules: {type: gauge, help: Amounts., value: $t.v, deliver: remote_write}
 """
 
-UNIT = 8
-"""Milliseconds of the API's time for one of its world's: an interval is 400 ms long, so that a receiver keeps up."""
+UNIT = 6
+"""Milliseconds of the API's time for one of its world's: an interval is 300 ms long, so that a receiver keeps up."""
 
 LIVENESS = 30.0  # seconds: O9
 RECEIVER_EVERY = 12  # kills of the poller

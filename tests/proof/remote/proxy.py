@@ -47,6 +47,8 @@ FAULTS = (
 NO_400_BEFORE = 20
 """Requests. The very first ones are where a sender learns which version is spoken."""
 
+WAYS = tuple(dict.fromkeys(FAULTS))
+EACH_WITHIN = 8
 LATE = 1.3  # seconds, behind the timeout of the senders
 ENOUGH = 5
 _TIMEOUT = 20.0
@@ -77,7 +79,7 @@ class Proxy:
     seed: int
     upstream: Callable[[], str]
     is_strict: bool
-    curses: int = 4000  # one of so many samples; 0 for none
+    curses: int = 1800  # one of so many samples; 0 for none
     peace: bool = False
     stats: Counter[str] = field(default_factory=Counter)
     passed: list[Passed] = field(default_factory=list)
@@ -137,7 +139,10 @@ class Proxy:
         if self.peace:
             return None
         roll = mix(self.seed, 6, number) % 100
-        fault = FAULTS[roll] if roll < len(FAULTS) else None
+        fault: str | None = FAULTS[roll] if roll < len(FAULTS) else None
+        place, rest = divmod(number - NO_400_BEFORE, EACH_WITHIN)
+        if not rest and 0 <= place < len(WAYS):
+            fault = WAYS[place]  # so that a short loop meets each of them
         if fault == "status_400" and (number < NO_400_BEFORE or len(keys) == 1):
             return None  # a single one that gets 400 is given up; which ones are is a function of the sample alone
         return fault
