@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from timepoint.server.pages import views, words
 from timepoint.server.pages.views import Site
@@ -57,11 +58,12 @@ def _environment() -> jinja2.Environment:
         "number": words.value,
     }
     environment.globals |= _LINKS
+    # Browsers keep the style for an hour: another release has another one.
+    environment.globals["style_path"] = f"{views.STYLE_PATH}?{crc32(style()):08x}"
     return environment
 
 
 _LINKS: Mapping[str, Any] = {
-    "style_path": views.STYLE_PATH,
     "words": views.WORDS,
     "state_of": views.state_of,
     "job_link": views.job_link,
