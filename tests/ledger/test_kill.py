@@ -32,8 +32,8 @@ def test_no_acknowledged_commit_is_lost_and_none_counts_twice(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("mistake", "finding"),
     [
-        ("watermark first", "a total is not the truth of its watermark"),
-        ("totals first", "a total is not the truth of its watermark"),
+        ("watermark first", "is not the truth of its watermark"),
+        ("totals first", "is not the truth of its watermark"),
         ("acknowledges first", "an acknowledged commit is lost"),
         ("enqueues apart", "what waits is not the truth of its watermark"),
     ],
