@@ -15,7 +15,7 @@ from timepoint.journal.files import config_path, read_told, recent_path, runs_pa
 from timepoint.journal.told import ConfigTold, JobTold, RecentTold, SeriesTold
 from timepoint.server.pages.charts import Points
 
-_SIZE = 8
+_SIZE, _NUMBER = 8, 4
 _NONE = SeriesTold("", b"", b"", b"")
 
 
@@ -34,6 +34,8 @@ class Recent:
     def points(self, text: str) -> Points | None:
         """Those of one series; None if none are told, or what is told makes no sense."""
         place = _line(self.series.texts, text)
+        if len(self.series.grids) % _NUMBER or len(self.series.begins) % _SIZE:
+            return None
         numbers, begins = array("i", self.series.grids), array("q", self.series.begins)
         if place is None or not place < len(numbers) == len(begins) or not 0 <= numbers[place] < len(self.told.grids):
             return None
