@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @click.group("import")
 def import_() -> None:
-    """Translate the config of another exporter into one for this."""
+    """Translate the config of another exporter into one for this.
+
+    \b
+    Example:
+      timepoint import json-exporter config.yml --prometheus prometheus.yml --output timepoint.yaml
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
 
 
 @import_.command("json-exporter")
