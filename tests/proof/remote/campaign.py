@@ -24,6 +24,7 @@ from tests.proof.remote.receivers import Kind
 from tests.proof.remote.truth import METRICS, TOTAL, labels
 from tests.proof.world import DELAY, OVERLAP, STEADY, STEP
 from tests.remote_write.servers import Server
+from tests.system.support import wait_for
 
 CONFIG = """
 remote_write:
@@ -82,6 +83,7 @@ RECEIVER_EVERY = 12  # kills of the poller
 ASK_EVERY = 40  # kills of the poller
 MOST_BEHIND = 10.0  # seconds that the receiver may be behind before a poller lives until it is not
 BEHIND = 3.0
+SURE_AFTER = 5.0
 
 MUST_HAPPEN = (*sorted(set(FAULTS)), "cursed", "asked_again")
 
@@ -218,11 +220,20 @@ class RemoteCampaign(Campaign):
         return time.time_ns() / 1e9 - self.newest() / 1000 if self.newest() else 0.0
 
     def ask_receiver(self) -> dict[Any, float]:
-        """What the receiver holds, held beside the last look at the ledger."""
+        """What the receiver holds, held beside the last look at the ledger.
+
+        A Prometheus hides samples from a query that comes while others are being appended, so nothing may be under way;
+        and what seems to be missing is asked for again, for some seconds.
+        """
         self._join()
-        time.sleep(0.1)  # a request of a poller that was killed may still be on its way to the receiver
+        wait_for("nothing to be under way", lambda: not self.proxy.under_way)
         start = self.api.world.genesis * self.api.world.step
-        stored = self.kind.stored(self.server, METRICS, start - 1000, time.time_ns() // 1_000_000)
+        give_up = time.monotonic() + SURE_AFTER
+        while True:
+            stored = self.kind.stored(self.server, METRICS, start - 1000, time.time_ns() // 1_000_000)
+            if not self.oracle.is_missing(stored) or time.monotonic() > give_up:
+                break
+            time.sleep(0.5)
         self.oracle.look_at_receiver(stored)
         return stored
 

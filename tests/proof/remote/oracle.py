@@ -159,6 +159,10 @@ class RemoteOracle(Oracle):
 
     # -- the receiver -------------------------------------------------------------------------------------------------
 
+    def is_missing(self, stored: Mapping[Key, float]) -> bool:
+        """Whether something that the receiver acknowledged is not among what it gave."""
+        return any(key not in stored and self.proxy.sent[key] != STALE_BITS for key in self.proxy.stored)
+
     def look_at_receiver(self, stored: Mapping[Key, float]) -> None:
         """Beside the last look at the ledger: the receiver holds what is due, but for what waits or is buried."""
         self.looks.asked += 1

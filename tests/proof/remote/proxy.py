@@ -89,6 +89,7 @@ class Proxy:
     findings: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     port: int = 0
+    under_way: int = 0  # requests that have not reached their end, those of dead senders included
 
     @property
     def url(self) -> str:
@@ -189,6 +190,15 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: Proxy
 
     def do_POST(self) -> None:
+        with self.proxy.lock:
+            self.proxy.under_way += 1
+        try:
+            self._post()
+        finally:
+            with self.proxy.lock:
+                self.proxy.under_way -= 1
+
+    def _post(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         is_2 = self.headers["Content-Type"] == V2_TYPE
         passed = self.proxy.accept((read_v2 if is_2 else read_v1)(body), "2.0" if is_2 else "1.0")
