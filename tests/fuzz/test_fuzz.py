@@ -9,14 +9,20 @@ import pytest
 from tests.fuzz.__main__ import trial
 from tests.fuzz.engine import Mutator
 from tests.fuzz.targets import TARGETS, Target
+from timepoint.errors import ContentError
 from timepoint.mapping.engine import Mapping, compile_mapping
 from timepoint.mapping.expect import Expectation
+from timepoint.mapping.numbers import NumberReader
 from timepoint.mapping.paths import PathError, Wild, parse_path
 from timepoint.mapping.relabel import RelabelError, compile_relabel
 from timepoint.mapping.spec import MappingSpec, MetricMapping, RelabelRule, Rules, SpecError, WalkSpec
 from timepoint.mapping.spine import find_spine
+from timepoint.mapping.unusable import Unusable
 from timepoint.mapping.walks import build_walks
 from timepoint.model import FamilySpec, MetricSpec, MetricType
+from timepoint.request.answer import Answer
+from timepoint.request.decode import documents
+from timepoint.request.spec import RequestSpec
 from timepoint.request.template import compile_template
 from timepoint.server.listening import parse_listen_address
 
@@ -104,3 +110,17 @@ def test_a_template_is_not_moved_out_of_the_calendar() -> None:
     """The check took it, and each run failed."""
     with pytest.raises(ValueError, match="longer than 100 years"):
         compile_template("{window.end-999999y:%Y}")
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_text_of_a_million_digits_is_no_number_at_once(decimal: str) -> None:
+    """The reading gave digits back one by one: of this many it would not have come to an end."""
+    with pytest.raises(Unusable, match="not_a_number"):
+        NumberReader(decimal=decimal).read("0" * 1_000_000 + "+")
+
+
+def test_a_jsonp_body_of_many_comments_is_no_call_at_once() -> None:
+    """A comment could go on over its end, and so each doubled the ways to read them."""
+    answer = Answer(200, "text/javascript", b"/**/" * 128, "url")
+    with pytest.raises(ContentError, match="not JSONP"):
+        list(documents(answer, RequestSpec(decode="jsonp")))

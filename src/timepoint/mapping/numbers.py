@@ -21,8 +21,9 @@ from timepoint.mapping.labels import scalar_text
 from timepoint.mapping.units import IDENTITY, Conversion
 from timepoint.mapping.unusable import Unusable, show
 
-_FINITE = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_FINITE_COMMA = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# ++ never gives a digit back: with + a text of 2,300 digits that is no number took 64 ms, and twice as many four times.
+_FINITE = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
+_FINITE_COMMA = re.compile(r"[+-]?(?:[0-9]++(?:,[0-9]*+)?|,[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _SPECIAL = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE)
 
 

@@ -13,7 +13,9 @@ from timepoint.errors import ContentError
 from timepoint.request.decoders.base import Buffer, Decoder
 from timepoint.request.spec import RequestSpec
 
-_CALLBACK = re.compile(rb"\s*(?:/\*.*?\*/\s*)*(?:typeof\s[^;&]*&&\s*)?[\w$.\[\]'\"]+\s*\(", re.DOTALL)
+# A comment ends at its first end: where one might go on over it there were 2^n ways to read n comments, and 512 bytes
+# were not read to their end.
+_CALLBACK = re.compile(rb"\s*+(?:/\*(?:[^*]|\*(?!/))*+\*/\s*+)*+(?:typeof\s[^;&]*&&\s*)?[\w$.\[\]'\"]+\s*\(", re.DOTALL)
 _CALLBACK_LENGTH = 512
 
 
