@@ -156,6 +156,7 @@ def test_http_settings_are_keys_of_the_source(tmp_path: Path, http: dict[str, An
             {"http_headers": {"Authorization": {"secrets": ["${DEFAULT_AUTHORIZATION}"]}}},
         ),
         ({"Host": "other"}, {}),
+        ({"X:Y": "no name"}, {}),
     ],
 )
 def test_headers_are_kept(tmp_path: Path, headers: dict[str, str], expected: dict[str, Any]) -> None:
