@@ -18,8 +18,11 @@ import contextlib
 import json
 import os
 import socket
+import sys
+import tempfile
 from collections import deque
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 _ASKED, _ANSWERED = b"?", b"!"
 _MOST_WAITING = 64
@@ -50,7 +53,16 @@ class Answer:
 
 def connected() -> tuple[socket.socket, socket.socket]:
     """Two ends of a line. Raises OSError."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # macOS knows no packets in sequence here. Datagrams do as well, but the end of a line is then told by its process.
+    kind = socket.SOCK_DGRAM if sys.platform == "darwin" else socket.SOCK_SEQPACKET
+    return socket.socketpair(socket.AF_UNIX, kind)
+
+
+def _nameless_file() -> BinaryIO:
+    """A file that nobody else can open: in memory where the system has that, since no disk may be writable."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("answer", os.MFD_CLOEXEC), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def send_asking(end: socket.socket) -> None:
@@ -61,7 +73,7 @@ def send_asking(end: socket.socket) -> None:
 def send_answer(end: socket.socket, answer: Answer) -> None:
     """Raises OSError if nobody can hear it."""
     head = {"good": answer.good, "text": answer.text, "at": answer.at, "jobs": answer.jobs}
-    with os.fdopen(os.memfd_create("answer", os.MFD_CLOEXEC), "wb") as file:
+    with _nameless_file() as file:
         file.write(json.dumps(head).encode() + b"\n" + answer.raw)
         file.flush()
         socket.send_fds(end, [_ANSWERED], [file.fileno()])
