@@ -79,8 +79,11 @@ def live_and_die(path: Path, chance: random.Random, mistake: str, *, early: bool
         if early:  # while it starts, opens, checks or loads
             time.sleep(chance.uniform(0.05, 0.3))
         else:
-            heard = process.stdout.read(killed.ACKNOWLEDGED.size * chance.randint(1, 25))
-            time.sleep(chance.uniform(0, 0.01))
+            runs = chance.randint(2, 25)
+            heard = process.stdout.read(killed.ACKNOWLEDGED.size)
+            began = time.monotonic()
+            heard += process.stdout.read(killed.ACKNOWLEDGED.size * (runs - 1))
+            time.sleep(chance.uniform(0, 1.5) * (time.monotonic() - began) / (runs - 1))  # anywhere in a run
         process.kill()
         heard += process.stdout.read()
     if process.returncode != -signal.SIGKILL:
