@@ -2,7 +2,7 @@
 
     python -m tests.fuzz --executions 200000
     python -m tests.fuzz --seconds 600 --seed 7
-    python -m tests.fuzz --target path --atheris --seconds 60
+    python -m tests.fuzz --target path --seconds 60
     python -m tests.fuzz --replay tests/fuzz/found
 
 Each input that raises is written into the directory ``--found``, as ``TARGET-DIGEST``; the exit code is then 1. An
@@ -14,9 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
-import os
-import re
-import subprocess
 import sys
 import time
 import traceback
@@ -40,10 +37,6 @@ def main() -> int:
     chosen = [target for target in TARGETS if not options.target or target.name in options.target]
     if options.replay:
         return replay(options.replay)
-    if options.atheris_child:
-        return _atheris_child(chosen[0], options)
-    if options.atheris:
-        return _atheris(chosen, options)
     return fuzz(chosen, options)
 
 
@@ -55,8 +48,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--target", action="append", choices=[target.name for target in TARGETS])
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"))
     parser.add_argument("--replay", type=Path)
-    parser.add_argument("--atheris", action="store_true", help="guided by coverage; wants the package atheris")
-    parser.add_argument("--atheris-child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not (options.executions or options.seconds or options.replay):
         options.executions = 100_000
@@ -130,53 +121,6 @@ def _tell(done: Counter[str], spent: dict[str, float], found: dict[str, int], se
     print(f"{'in all':<12} {sum(done.values()):>12,} executions in {seconds:,.0f} s")
     for trouble, count in found.items():
         print(f"FOUND {count:,} times: {trouble}")
-
-
-def _atheris(chosen: list[Target], options: argparse.Namespace) -> int:
-    """One process for each target, since libFuzzer ends its process."""
-    total, worst = 0, 0
-    for target in chosen:
-        corpus = options.found / f"corpus-{target.name}"
-        corpus.mkdir(parents=True, exist_ok=True)
-        for place, seed in enumerate(target.material.seeds):
-            (corpus / f"seed-{place}").write_bytes(seed)
-        command = [sys.executable, "-m", "tests.fuzz", "--atheris-child", "--target", target.name]
-        command += ["--found", str(options.found), "--seed", str(options.seed)]
-        command += [
-            "--seconds",
-            str(options.seconds / len(chosen)),
-            "--executions",
-            str(options.executions // len(chosen)),
-        ]
-        ended = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-        match = re.search(r"Done (\d+) runs", ended.stderr)
-        count = int(match[1]) if match else max(map(int, re.findall(r"^#(\d+)", ended.stderr, re.MULTILINE)), default=0)
-        total += count
-        worst = max(worst, ended.returncode)
-        print(f"{target.name:<12} {count:>12,} executions", flush=True)
-        if ended.returncode:
-            print(ended.stderr[-3000:])
-    print(f"{'in all':<12} {total:>12,} executions")
-    return 1 if worst else 0
-
-
-def _atheris_child(target: Target, options: argparse.Namespace) -> int:
-    import atheris
-
-    atheris.instrument_all()
-    words = options.found / f"words-{target.name}"
-    words.write_text(
-        "".join(f'"{"".join(f"{chr(92)}x{byte:02x}" for byte in word)}"\n' for word in target.material.words)
-    )
-    arguments = [sys.argv[0], str(options.found / f"corpus-{target.name}"), f"-dict={words}", "-max_len=4096"]
-    arguments += [f"-artifact_prefix={options.found}/{target.name}-", f"-seed={options.seed}", "-timeout=20"]
-    if options.seconds:
-        arguments.append(f"-max_total_time={int(options.seconds) or 1}")
-    if options.executions:
-        arguments.append(f"-runs={options.executions}")
-    atheris.Setup(arguments, target.run)
-    atheris.Fuzz()
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Inputs out of inputs: a fuzzer that needs nothing but Python.
 
-Owns: how an input is changed. Must not know: what is tried. Without a look at the code that runs it finds less than
-atheris, which ``--atheris`` uses where it is installed, but it is the same everywhere and costs 5 us for an input.
+Owns: how an input is changed. Must not know: what is tried. It does not look at the code that runs, as atheris does;
+in return it is the same everywhere, needs no instrumented code, and tries fifteen targets in one process.
 """
 
 from __future__ import annotations
