@@ -96,10 +96,11 @@ class Ledger:
 
     store: Store
     metrics: list[MetricSpec]
+    job: str = "job"
     lane: LaneState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lane = self.store.load("job", "")
+        self.restart()
 
     def run(self, run_facts: RunFacts, *offered: Mapping[str, SeriesPoints]) -> ChangeSet:
         """Decides, commits and applies a run; ``offered`` stands in the order of the metrics."""
@@ -114,7 +115,7 @@ class Ledger:
         return decide(self.lane, mapped, {spec.family.name: spec for spec in self.metrics}, run_facts)
 
     def restart(self) -> None:
-        self.lane = self.store.load("job", "")
+        self.lane = self.store.load(self.job, "")
 
     def on_page(self, index: int = 0) -> dict[str, SeriesState]:
         metric = self.lane.metric(self.metrics[index])

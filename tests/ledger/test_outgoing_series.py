@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.shown import shown
 from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.ledger.store import Store, open_store
-from timepoint.model import MetricSpec, Receiver
+from timepoint.model import MetricSpec, Receiver, Temporality
 from timepoint.remote_write.outbox import Settlement
 
 # Series that leave, come back, begin anew
@@ -134,6 +135,54 @@ def test_what_is_sent_is_not_on_the_page(store: Store, spec: MetricSpec) -> None
     assert shown({spec.family.name: sent}, [ledger.lane], now) == []
     [family] = shown({spec.family.name: spec}, [ledger.lane], now + HOUR // 2)
     assert [batch.values for batch in family.batches] == [[2.0]]
+
+
+def test_a_count_that_begins_anew_stands_behind_the_earlier_one(store: Store) -> None:
+    """A metric that is declared otherwise begins where the totals of before end: its 0 stands a millisecond later."""
+    spec = to(counter(), STRICT, LENIENT)
+    Ledger(store, [spec]).run(facts(0, 10), {"": fives(0, 1, 2)})
+    other = replace(spec, family=replace(spec.family, unit="joules"))
+    Ledger(store, [other]).run(facts(10, 20), {"": fives(10, 100, 200)})
+    for receiver in ("strict", "lenient"):
+        assert queue(store, receiver)[""] == [(0, 0), (5, 1), (10, 3), (10 + 1 / MINUTE, 0), (15, 100), (20, 300)]
+        assert letters(store, receiver) == []
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_two_counts_of_a_series_never_mix_at_a_receiver(store: Store, *, is_sent: bool) -> None:
+    """A job that was renamed reads a window again: its totals among those of before would look like new starts."""
+    spec = to(counter(), LENIENT)
+    Ledger(store, [spec]).run(facts(0, 15), {"": fives(0, 100, 100, 100)})
+    if is_sent:
+        rows = store.outbox.oldest("lenient", 9)
+        store.outbox.settle("lenient", Settlement(tuple(row.number for row in rows)), T0)
+    renamed = Ledger(store, [spec], "renamed")
+    renamed.run(facts(5, 10, fire=25, ends_run=False), {"": fives(5, 1)})
+    renamed.run(facts(10, 20, fire=25), {"": fives(10, 1, 1)})
+    known = [] if is_sent else [(0, 0), (5, 100), (10, 200), (15, 300)]
+    assert queue(store, "lenient")[""] == [*known, (15 + 1 / MINUTE, 0), (20, 3)]
+    assert [letter[:2] for letter in letters(store, "lenient")] == [("late_amount", 10), ("late_amount", 15)]
+    assert {row.start for row in store.outbox.oldest("lenient", 9)} <= {T0, T0 + 15 * MINUTE + 1}
+    assert store.outbox.counts("lenient").is_balanced
+
+
+def test_an_end_never_stands_among_samples_of_an_earlier_count(store: Store) -> None:
+    """A series that a renamed job has begun, and that is gone before it could send a total, ends behind its 0."""
+    spec = to(counter(), LENIENT)
+    Ledger(store, [spec]).run(facts(0, 15), {"": fives(0, 100, 100, 100)})
+    renamed = Ledger(store, [spec], "renamed")
+    renamed.run(facts(5, 10), {"": fives(5, 1)})
+    renamed.run(facts(10, 15), {})
+    assert queue(store, "lenient")[""][4:] == [(15 + 1 / MINUTE, 0), (15 + 2 / MINUTE, GONE)]
+
+
+def test_readings_of_a_renamed_job_go_on_behind_those_of_before(store: Store) -> None:
+    """Their totals may be lower, since new starts of the source before the renaming are not in them."""
+    spec = to(counter(temporality=Temporality.CUMULATIVE), LENIENT)
+    Ledger(store, [spec]).run(facts(0, 15), {"": instants((1, 10.0), (6, 2.0), (11, 3.0))})
+    Ledger(store, [spec], "renamed").run(facts(5, 20), {"": instants((6, 2.0), (11, 3.0), (16, 4.0))})
+    assert queue(store, "lenient")[""] == [(1, 10), (6, 12), (11, 13), (16, 4)]
+    assert [letter[:2] for letter in letters(store, "lenient")] == [("late_amount", 6), ("late_amount", 11)]
 
 
 def test_what_went_out_is_forgotten_when_nothing_needs_it(tmp_path: Path) -> None:

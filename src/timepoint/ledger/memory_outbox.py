@@ -30,6 +30,17 @@ class OutboxOfMemory(MemoryOutbox):
 
     def take(self, outgoing: Outgoing, new: Mapping[str, int], now: int) -> None:
         """Lets the samples of a metric wait for all its receivers. ``new`` are the ids of series that are new."""
+        queues = [self._queue(receiver.name) for receiver in outgoing.receivers]
+
+        def floor_of(number: int, text: str) -> int | None:
+            if number in self._lives:
+                return self._lives[number].start
+            of = self._ids.get(outgoing.family.name + text, 0)
+            sent = [queue.sent_until[of] for queue in queues if of in queue.sent_until]
+            waits = [row.at for queue in queues for row in queue.rows.values() if row.series.id == of]
+            return max((*sent, *waits), default=None)
+
+        outgoing.keep_behind(floor_of)
         for receiver in outgoing.receivers:
             samples: list[Sample] = []
             for text, number, ats, values, start in outgoing.waiting(receiver):

@@ -6,9 +6,10 @@ series. Must not know: when that happens, which samples leave, transactions: eac
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import copysign
 
 from timepoint.ledger.outgoing import Ended, Late, Outgoing
@@ -113,10 +114,10 @@ def write_outgoing(
 
     ``new`` are the ids of the series that the run made, by text.
     """
-    lives = _lives(connection, metric_id, outgoing, new)
-    queues = {}
+    queues = {receiver.name: receiver_id(connection, receiver.name) for receiver in outgoing.receivers}
+    lives = _lives(connection, metric_id, outgoing, new, list(queues.values()))
     for receiver in outgoing.receivers:
-        queue = queues[receiver.name] = receiver_id(connection, receiver.name)
+        queue = queues[receiver.name]
         enqueue(
             connection,
             queue,
@@ -134,23 +135,31 @@ def write_outgoing(
 
 
 def _lives(
-    connection: sqlite3.Connection, metric_id: int, outgoing: Outgoing, new: Mapping[str, int]
+    connection: sqlite3.Connection,
+    metric_id: int,
+    outgoing: Outgoing,
+    new: Mapping[str, int],
+    queues: Sequence[int],
 ) -> dict[int, int]:
     """The life of each series that goes out, by the ledger's id of the series; those that have none get one."""
     family = outgoing.family
     of = family_id(connection, family)
-    lives = _known_lives(connection, metric_id)
-    missing = {
+    known = _known_lives(connection, metric_id)
+    others: list[Late | Ended] = [*outgoing.late, *outgoing.ended]
+    nameless = {series.text for series in (*outgoing.series, *others) if series.id not in known}
+    earlier = _earlier_lives(connection, family.name, of, nameless, queues)
+    outgoing.keep_behind(lambda number, text: known[number][1] if number in known else earlier.get(text))
+    lives = {number: life for number, (life, _) in known.items()}
+    if not nameless:
+        return lives
+    missing: dict[int, tuple[str, int | None]] = {
         (series.id or new[series.text]): (series.text, series.start)
         for series in outgoing.series
         if series.id not in lives
     }
-    others: list[Late | Ended] = [*outgoing.late, *outgoing.ended]
     for other in others:
         if other.id not in lives:
             missing.setdefault(other.id or new[other.text], (other.text, None))
-    if not missing:
-        return lives
     connection.executemany(
         "INSERT INTO out_series (family_id, text) VALUES (?, ?) "
         "ON CONFLICT (text) DO UPDATE SET family_id = excluded.family_id",
@@ -160,15 +169,52 @@ def _lives(
         "INSERT INTO life (out_series_id, start, series_id) SELECT id, ?, ? FROM out_series WHERE text = ?",
         ((start, number, family.name + text) for number, (text, start) in missing.items()),
     )
-    return _known_lives(connection, metric_id)
+    return {number: life for number, (life, _) in _known_lives(connection, metric_id).items()}
 
 
-def _known_lives(connection: sqlite3.Connection, metric_id: int) -> dict[int, int]:
-    return dict(
+def _known_lives(connection: sqlite3.Connection, metric_id: int) -> dict[int, tuple[int, int | None]]:
+    """Id and start of the lives of a metric, by the ledger's id of the series."""
+    rows = connection.execute(
+        "SELECT series_id, life.id, start FROM series JOIN life ON series_id = series.id WHERE metric_id = ?",
+        (metric_id,),
+    )
+    return {number: (life, start) for number, life, start in rows}
+
+
+def _earlier_lives(
+    connection: sqlite3.Connection, name: str, family: int, texts: Collection[str], queues: Sequence[int]
+) -> dict[str, int]:
+    """Of series that begin another life, by their text: the newest instant that went, or waits to go, to any of queues.
+
+    Another job sent them before, or the metric was declared otherwise. Rare, so that a queue may be read for it whole.
+    """
+    if not texts or not _one(connection, "SELECT 1 FROM out_series WHERE family_id = ? LIMIT 1", family):
+        return {}
+    found = dict(
         connection.execute(
-            "SELECT series_id, life.id FROM series JOIN life ON series_id = series.id WHERE metric_id = ?", (metric_id,)
+            "SELECT out_series.id, text FROM json_each(?) JOIN out_series ON text = json_each.value",
+            (json.dumps([name + text for text in texts]),),
         ).fetchall()
     )
+    if not found:
+        return {}
+    newest: dict[str, int] = {}
+    of, among = json.dumps(list(found)), json.dumps(list(queues))
+    for table, column in (("sent", "until"), ("pending", "at"), ("parked", "at")):
+        series = "out_series_id" if table == "sent" else "(SELECT out_series_id FROM life WHERE life.id = life_id)"
+        for number, at in connection.execute(
+            f"SELECT {series} AS series, max({column}) FROM {table} "  # noqa: S608 - our own
+            "WHERE receiver_id IN (SELECT value FROM json_each(?)) "
+            "AND series IN (SELECT value FROM json_each(?)) GROUP BY series",
+            (among, of),
+        ):
+            text = found[number][len(name) :]
+            newest[text] = max(at, newest.get(text, at))
+    return newest
+
+
+def _one(connection: sqlite3.Connection, select: str, *values: object) -> bool:
+    return connection.execute(select, values).fetchone() is not None
 
 
 _LARGE = 1_000_000

@@ -10,13 +10,15 @@ of its series began. All instants in milliseconds.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
 from timepoint.clock import MINUTE
-from timepoint.model import FamilySpec, Receiver
+from timepoint.model import FamilySpec, MetricType, Receiver
 
 (ENDED,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
 """The value that says that a series has ended. Source: Remote Write 1.0, "Stale Markers"."""
@@ -98,6 +100,42 @@ class Outgoing:
                 yield late, LATE_AMOUNT
             elif receiver.is_strict:
                 yield late, LATE
+
+    def keep_behind(self, floor_of: Callable[[int, str], int | None]) -> None:
+        """Lets no count mix with an earlier one of the same series: nothing of it stands at or before its floor.
+
+        ``floor_of`` gives it by the id and the text of a series: for one that is new the newest sample that any earlier
+        count of it has sent, for others where their own 0 stands; None if there is neither. A 0 is moved behind the
+        floor, and what lies before it is late: it is in the next total.
+        """
+        for place, leaving in enumerate(self.series):
+            floor = floor_of(leaving.id, leaving.text)
+            if floor is not None and leaving.ats[0] <= floor and self._is_count(leaving.text):
+                self.series[place] = self._behind(leaving, floor)
+        self.series = [leaving for leaving in self.series if leaving.ats]
+        for place, ended in enumerate(self.ended):
+            floor = floor_of(ended.id, ended.text)
+            if floor is not None and ended.at <= floor:
+                self.ended[place] = ended._replace(at=floor + 1)
+
+    def _behind(self, leaving: Leaving, floor: int) -> Leaving:
+        text, number, ats, values, start = leaving
+        begins = start is not None
+        begin = floor + begins
+        first = max(int(begins), bisect_right(ats, begin))
+        self.late += [Late(text, number, ats[i], values[i], is_amount=True) for i in range(begins, first)]
+        kept = array("d", values[first:])
+        if not begins:
+            return Leaving(text, number, ats[first:], kept)
+        kept.insert(0, 0.0)
+        return Leaving(text, number, (begin, *ats[first:]), kept, begin)
+
+    def _is_count(self, text: str) -> bool:
+        """A quantile of a summary has no suffix."""
+        kind = self.family.type
+        return kind in (MetricType.COUNTER, MetricType.HISTOGRAM) or (
+            kind is MetricType.SUMMARY and text.startswith("_")
+        )
 
     def enqueued(self) -> int:
         """How many samples join queues, those that are dead letters from the start included."""
