@@ -332,6 +332,10 @@ def _found(job: Job, metric: str, named: Sequence[str], known: Mapping[str, Rece
     """The receivers that are named for a metric; all if none is. Raises ValueError."""
     found = []
     for name in named or known:
+        if name in known and known[name].backfill_only:
+            if named:
+                raise ValueError(f"{metric}: the receiver {name!r} is for backfill only (backfill_only)")
+            continue
         if name not in known:
             raise ValueError(f"{metric}: there is no receiver {name!r}: name it in Exporter(remote_write=[...])")
         parts = age_parts(job.window, job.schedule.every, job.timeout)

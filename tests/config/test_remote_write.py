@@ -59,6 +59,15 @@ def test_scrape_unless_said(tmp_path: Path) -> None:
     assert _received(load(tmp_path, _config())) == []
 
 
+def test_a_receiver_for_backfill_alone_gets_no_metric(tmp_path: Path) -> None:
+    """One with ``backfill_only`` is none of all receivers, has no sender, and nobody is warned of it."""
+    config = load(tmp_path, _config("backfill_only: true", metric="deliver: remote_write"))
+    assert [receiver.name for receiver in _received(config)] == ["central"]
+    assert [spec.name for spec in config.workload.receivers] == ["central"]
+    assert [spec.name for spec in config.receivers] == ["central", "history"]
+    assert config.warnings == ()
+
+
 def test_all_receivers_unless_said(tmp_path: Path) -> None:
     """A metric that goes by remote write goes to each receiver, and knows which are strict."""
     config = load(tmp_path, _config(metric="time: $r.at\n        deliver: remote_write"))

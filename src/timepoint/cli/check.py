@@ -78,7 +78,8 @@ def summary(config: Config) -> Iterator[str]:
     for receiver in config.receivers:
         kind = "strict" if receiver.is_strict else f"out-of-order window {format_duration(receiver.window)}"
         oldest = f"what is older than {format_duration(receiver.oldest)} is given up" if receiver.oldest else "any age"
-        yield f"{receiver.name}: remote write, {kind}; {oldest}"
+        use = ", for backfill only" if receiver.backfill_only else ""
+        yield f"{receiver.name}: remote write{use}, {kind}; {oldest}"
     for job in config.jobs:
         yield f"{job.name}: {_schedule(job.schedule)}{_source(job)}{_window(job)}"
         if job.each is not None:

@@ -78,7 +78,8 @@ class Config:
     @property
     def workload(self) -> Workload:
         """All of it that the poller needs."""
-        return Workload(self.jobs, self.receivers, shown_config(self.raw, self._secrets()))
+        live = tuple(receiver for receiver in self.receivers if not receiver.backfill_only)
+        return Workload(self.jobs, live, shown_config(self.raw, self._secrets()))
 
     def _secrets(self) -> Iterator[str]:
         """Every credential that the config itself holds, also from the environment."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _REMOTE_TIMEOUT = 30 * SECOND
 _VERSIONS = {"1.0": Version.V1, "2.0": Version.V2}
 _OF_PAGES = ("zero_first", "created_timestamps")
+_AS_GIVEN = ("max_samples", "spec_strict", "utf8_names", "out_of_order", "backfill_only")
 
 
 class Receivers:
@@ -73,7 +74,7 @@ class Receivers:
             timeout=shape.remote_timeout or _REMOTE_TIMEOUT,
             connect_timeout=shape.connect_timeout or http.connect_timeout,
         )
-        given = {key: getattr(shape, key) for key in ("max_samples", "spec_strict", "utf8_names", "out_of_order")}
+        given = {key: getattr(shape, key) for key in _AS_GIVEN}
         spec = ReceiverSpec(
             shape.name,
             http,
@@ -104,8 +105,10 @@ class Receivers:
                 self._findings.add(Check.DELIVER, (*where, "receivers"), message, key=True)
             return
         self._check_names(metric, where)
-        if not self._places and self._is_sound:
+        if not self._live and self._is_sound:
             message = "goes by remote write, and there is no receiver: add the section remote_write"
+            if self._places:
+                message = "goes by remote write, and each receiver is for backfill only: add another to remote_write"
             self._findings.add(Check.DELIVER, where, message, key=True)
         if metric.horizon is not None:
             message = (
@@ -130,12 +133,15 @@ class Receivers:
                 message = f"there is no receiver {name!r}{did_you_mean(name, list(self._places))}"
                 self._findings.add(Check.UNKNOWN_RECEIVER, (*where, "receivers", number), message)
                 self._has_strangers = True
+            elif name in self.specs and self.specs[name].backfill_only:
+                message = f"the receiver {name} is for backfill only (backfill_only): name another, or leave that out"
+                self._findings.add(Check.DELIVER, (*where, "receivers", number), message)
 
     def of(self, metric: MetricShape, job: JobShape) -> tuple[Receiver, ...]:
         """Who gets the timepoints of a metric; nobody if it is scraped."""
         if _way(metric, job) == "scrape":
             return ()
-        named = metric.receivers or job.receivers or list(self.specs)
+        named = metric.receivers or job.receivers or self._live
         self._used.update(named)
         specs = (self.specs[name] for name in named if name in self.specs)
         return tuple(Receiver(spec.name, spec.is_strict, spec.oldest) for spec in specs)
@@ -151,11 +157,20 @@ class Receivers:
                     said.add(message)
                     self._findings.add(Check.RECEIVER_WINDOW, (*where, "cron" if job.cron else "every"), message)
 
+    @property
+    def _live(self) -> list[str]:
+        """The names of those that get metrics while the exporter runs."""
+        return [name for name, spec in self.specs.items() if not spec.backfill_only]
+
     def check_unused(self) -> None:
         """Warns of receivers that get nothing."""
         for name, where in self._places.items():
-            if name not in self._used and not self._has_strangers:  # else the mistake is the metric's
-                message = f"no metric goes to the receiver {name}: say deliver: remote_write at one"
+            is_used = name in self._used or self.specs[name].backfill_only
+            if not is_used and not self._has_strangers:  # else the mistake is the metric's
+                message = (
+                    f"no metric goes to the receiver {name}: say deliver: remote_write at one, or backfill_only: true "
+                    "here if only timepoint backfill sends to it"
+                )
                 self._findings.add(Check.UNUSED_RECEIVER, where, message)
 
 

@@ -139,6 +139,11 @@ class ReceiverShape(Shape):
         "is an hour older than its newest of all. Default: `0s`, no such window.",
         "6h",
     )
+    backfill_only: bool | None = described(
+        "Whether only `timepoint backfill` sends to it. No metric goes to it then while the exporter runs, "
+        "also none that names no receivers. Default: `false`.",
+        True,  # noqa: FBT003 - an example is given as a value
+    )
     max_age: Duration | None = described(
         "A sample that is older becomes a dead letter instead of being sent. `0s` is no limit. Default: what follows "
         "from the window, `55m` without one.",

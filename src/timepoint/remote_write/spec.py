@@ -52,7 +52,8 @@ class ReceiverSpec:
     ``max_age`` is how old a sample may be to leave: None follows from the window (55 min without one), 0 is no limit.
     ``spec_strict``: a 4xx is never followed by another request with the same samples, as the specification says.
     ``external_labels`` are added to each series that has no label of the name. ``utf8_names``: names may hold any
-    character, which receivers understand from Prometheus 3 on.
+    character, which receivers understand from Prometheus 3 on. ``backfill_only``: only history is sent to it, so it is
+    no receiver of a metric that names none.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ReceiverSpec:
     max_samples: int = 2000
     spec_strict: bool = False
     utf8_names: bool = False
+    backfill_only: bool = False
     external_labels: Mapping[str, str] = field(default_factory=dict)
     caps: Caps = field(default_factory=Caps)
 
