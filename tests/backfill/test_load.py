@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.backfill.stage import BEGIN, GAUGE, NOW, READING, STEP, Stage, body, powers, readings, totals
+from tests.backfill.stage import BEGIN, GAUGE, NOW, READING, STEP, Crash, Stage, body, powers, readings, totals
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.errors import BackfillError, SourceError
 from timepoint.model import Window
+from timepoint.poller import desk
 
 
 @pytest.fixture
@@ -76,6 +77,31 @@ def test_an_interrupted_call_goes_on(stage: Stage) -> None:
     assert windows[2] == windows[3]
     assert len(set(windows)) == len(windows) - 1
     assert stage.samples()["x_total", "p2"] == totals(2, BEGIN, BEGIN + 3 * DAY)
+
+
+def test_a_crash_over_an_answer_with_a_hole_leaves_nothing_of_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its watermark stays, so its samples in the spool must not be taken for those of the window before it."""
+    crashes = iter([False, True])
+
+    def failpoint(name: str) -> None:
+        if name == "before_commit" and next(crashes, False):
+            raise Crash
+
+    def with_hole(window: Window) -> object:
+        answer = body(window)
+        if window.start > BEGIN:
+            answer["pods"][0]["x"][10] = None
+            answer["is_cut"] = True
+        return answer
+
+    stage.source.answer = with_hole
+    asked = stage.asked(stage.job(job="expect: {partial: {equal: {$.is_cut: true}}}"))
+    monkeypatch.setattr(desk, "failpoint", failpoint)
+    with pytest.raises(Crash):
+        stage.run(asked)
+    stage.source.answer = body
+    stage.run(asked)
+    assert stage.samples()["x_total", "p0"] == totals(0, BEGIN, BEGIN + 3 * DAY)
 
 
 def test_a_done_backfill_asks_nothing(stage: Stage) -> None:

@@ -21,9 +21,9 @@ def column(*ends: int, value: float = 1.0) -> Column:
     return tuple(BEGIN + end * HOUR for end in ends), array("d", [value] * len(ends))
 
 
-def key(end: int, lane: str = "") -> Key:
-    """A window that ends at an hour."""
-    return "job", lane, BEGIN + end * HOUR
+def key(version: int, lane: str = "") -> Key:
+    """What was decided on a version of a lane."""
+    return "job", lane, version
 
 
 def day(spool: Spool, number: int, part: int = 1) -> dict[str, list[Column]]:

@@ -65,14 +65,14 @@ class DayFiles:
         self.samples = 0
         self.written: list[Path] = []
 
-    def keep(self, is_committed: dict[tuple[str, str], int], reached: int) -> None:
-        """Takes up a backfill that was interrupted. ``is_committed`` holds the watermarks by job and lane."""
+    def keep(self, versions: Mapping[tuple[str, str], int], reached: int) -> None:
+        """Takes up a backfill that was interrupted. ``versions`` are those of the lanes by job and lane."""
 
-        def is_kept(key: Key) -> bool:
-            job, lane, end = key
-            return end <= is_committed.get((job, lane), end - 1)
+        def is_committed(key: Key) -> bool:
+            job, lane, version = key
+            return version < versions.get((job, lane), 0)
 
-        self._spool.keep(is_kept)
+        self._spool.keep(is_committed)
         self._open_from = max(self._open_from, reached // DAY * DAY)
         for day in self._spool.closing():
             self._write(day)
@@ -80,9 +80,8 @@ class DayFiles:
     def take(self, change_sets: Sequence[ChangeSet]) -> None:
         """Keeps what leaves with change sets. Raises StoreError."""
         for change_set in change_sets:
-            assert change_set.watermark is not None, "BUG: a window without an end"
             columns = columns_of(change_set)
-            key = (change_set.job, change_set.lane, change_set.watermark)
+            key = (change_set.job, change_set.lane, change_set.version)
             if any(columns.values()):
                 self.samples += self._spool.append(key, not_before(columns, self._open_from))
 

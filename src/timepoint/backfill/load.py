@@ -151,12 +151,13 @@ class Loading:
 
     def _open_files(self, store: Store) -> DayFiles:
         """The files, with what an interrupted call has left. Runs in the worker."""
-        marks: dict[tuple[str, str], int] = {}
+        versions: dict[tuple[str, str], int] = {}
         reached = []
         for plan in self.plans:
-            lanes = {name: store.load(plan.job.name, name).watermark for name in store.lanes(plan.job.name)}
-            marks |= {(plan.job.name, name): mark for name, mark in lanes.items() if mark is not None}
-            reached.append(min((plan.start if mark is None else mark for mark in lanes.values()), default=plan.start))
+            lanes = [store.load(plan.job.name, name) for name in store.lanes(plan.job.name)]
+            versions |= {(plan.job.name, lane.lane): lane.version for lane in lanes}
+            marks = [lane.watermark for lane in lanes]
+            reached.append(min((plan.start if mark is None else mark for mark in marks), default=plan.start))
         end = max(plan.end for plan in self.plans)
         files = DayFiles(
             self.asked.directory,
@@ -166,7 +167,7 @@ class Loading:
             self.asked.labels,
             start=min(plan.start for plan in self.plans),
         )
-        files.keep(marks, min(reached))
+        files.keep(versions, min(reached))
         return files
 
     @contextlib.asynccontextmanager

@@ -8,8 +8,9 @@ day is written for its reader, jobs, the ledger.
                             day has a second part if a lane comes that nobody knew before
 
 A block is synced before the commit of its window, so what was committed is here. What was not committed stands at the
-end of its file: windows of a lane ascend, and a lane asks for a window again until it is committed. ``keep`` takes such
-blocks away after a crash.
+end of its file: a lane asks for a window again until it is committed. ``keep`` takes such blocks away after a crash.
+They are known by the version of the lane on which they were decided, which each commit raises; the end of a window
+would not do, since an answer in which something is missing leaves the lane where it is.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _CLOSING = ".closing"
 _BLOCK = 250_000  # samples, 2 MB
 
 Key = tuple[str, str, int]
-"""A job, a lane, and the end of a window of it."""
+"""A job, a lane, and the version of the lane on which the samples were decided."""
 
 Ends = tuple[int, ...]
 Column = tuple[Ends, "array[float]"]
@@ -52,7 +53,7 @@ class _Block(msgspec.Struct, array_like=True):
     family: str
     job: str
     lane: str
-    end: int
+    version: int
     grids: list[list[int]]
     texts: list[str]
     of: list[int]
@@ -313,7 +314,7 @@ def _scanned(day: Day) -> Day:
     with day.path.open("rb") as file:
         while (block := _next_block(file)) is not None:
             length = file.tell() - day.size
-            key = (block.job, block.lane, block.end)
+            key = (block.job, block.lane, block.version)
             day.places.append(_Place(block.family, key, day.size, length, len(block.values) // 8))
             day.size += length
     return day
