@@ -185,21 +185,65 @@ def test_readings_of_a_renamed_job_go_on_behind_those_of_before(store: Store) ->
     assert [letter[:2] for letter in letters(store, "lenient")] == [("late_amount", 6), ("late_amount", 11)]
 
 
+def test_a_count_of_which_all_is_known_begins_with_letters_alone(store: Store) -> None:
+    """A renamed job whose first window holds nothing that receivers do not have: its next reading goes out."""
+    spec = to(counter(temporality=Temporality.CUMULATIVE), LENIENT)
+    Ledger(store, [spec]).run(facts(0, 15), {"": instants((1, 10.0), (6, 12.0))})
+    renamed = Ledger(store, [spec], "renamed")
+    renamed.run(facts(0, 10), {"": instants((1, 10.0), (6, 12.0))})
+    renamed.run(facts(10, 20), {"": instants((16, 14.0))})
+    assert queue(store, "lenient")[""] == [(1, 10), (6, 12), (16, 14)]
+    assert [letter[:2] for letter in letters(store, "lenient")] == [("late_amount", 1), ("late_amount", 6)]
+    assert store.outbox.counts("lenient").is_balanced
+
+
 def test_what_went_out_is_forgotten_when_nothing_needs_it(tmp_path: Path) -> None:
-    """A series that the ledger counts no more, of which nothing waits and no letter is kept, leaves no rows."""
+    """A series that the ledger counts no more, of which nothing waits and no letter is kept, leaves no rows in time."""
     store = open_store(tmp_path / "ledger.sqlite")
     ledger = Ledger(store, [to(counter(), LENIENT)])
     ledger.run(facts(0, 5), {'{a="1"}': fives(0, 1), '{a="2"}': fives(0, 1)})
-    rows = store.outbox.oldest("lenient", 9)
-    gone = tuple(row.number for row in rows if dict(row.series.labels)["a"] == "1")
-    store.outbox.settle("lenient", Settlement(gone), T0)
+    gone = sent(store, "1")
     store.prune([("job", "")], T0)
     assert series_rows(store) == (2, 2, 1)
     store.forget_job("job")
-    assert series_rows(store) == (1, 1, 0)
+    assert series_rows(store) == (2, 2, 1)
+    Ledger(store, [to(counter(), LENIENT)]).run(facts(WEEK, WEEK + 5), {'{a="3"}': fives(WEEK, 1)})
+    assert not gone & sent(store, "3")
+    store.prune([("job", "")], T0)
+    assert series_rows(store) == (2, 2, 1)
     assert queue(store, "lenient") == {"a=2": [(0, 0), (5, 1)]}
     assert store.outbox.counts("lenient").is_balanced
     store.close()
+
+
+def test_a_job_that_is_forgotten_and_begins_anew_sends_nothing_again(tmp_path: Path) -> None:
+    """What receivers have of its series is known for a week, so the new count stands behind the old one."""
+    store = open_store(tmp_path / "ledger.sqlite")
+    Ledger(store, [to(counter(), LENIENT)]).run(facts(0, 10), {'{a="1"}': fives(0, 100, 100)})
+    sent(store, "1")
+    store.forget_job("job")
+    Ledger(store, [to(counter(), LENIENT)]).run(facts(0, 15), {'{a="1"}': fives(0, 1, 1, 1)})
+    assert queue(store, "lenient") == {"a=1": [(10 + 1 / MINUTE, 0), (15, 3)]}
+    store.close()
+
+
+def test_what_waits_in_the_future_holds_up_no_count(store: Store) -> None:
+    """It was read by a clock that was ahead, and may wait for a year."""
+    spec, ahead = to(counter(), LENIENT), DAY // MINUTE
+    Ledger(store, [spec]).run(facts(ahead, ahead + 5), {"": fives(ahead, 9)})
+    Ledger(store, [spec], "renamed").run(facts(0, 5), {"": fives(0, 1)})
+    assert queue(store, "lenient")[""][:2] == [(0, 0), (5, 1)]
+
+
+WEEK = 7 * DAY // MINUTE
+
+
+def sent(store: Store, label: str) -> set[int]:
+    """Has all that waits of a series acknowledged; the numbers."""
+    rows = store.outbox.oldest("lenient", 99)
+    numbers = tuple(row.number for row in rows if dict(row.series.labels)["a"] == label)
+    store.outbox.settle("lenient", Settlement(numbers), T0)
+    return set(numbers)
 
 
 def series_rows(store: SqliteStore) -> tuple[int, ...]:

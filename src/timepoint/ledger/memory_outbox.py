@@ -38,7 +38,7 @@ class OutboxOfMemory(MemoryOutbox):
             of = self._ids.get(outgoing.family.name + text, 0)
             sent = [queue.sent_until[of] for queue in queues if of in queue.sent_until]
             waits = [row.at for queue in queues for row in queue.rows.values() if row.series.id == of]
-            return max((*sent, *waits), default=None)
+            return max((at for at in (*sent, *waits) if at <= outgoing.now), default=None)
 
         outgoing.keep_behind(floor_of)
         for receiver in outgoing.receivers:

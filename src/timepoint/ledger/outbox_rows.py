@@ -12,6 +12,7 @@ import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import copysign
 
+from timepoint.clock import DAY
 from timepoint.ledger.outgoing import Ended, Late, Outgoing
 from timepoint.model import FamilySpec
 
@@ -145,9 +146,8 @@ def _lives(
     family = outgoing.family
     of = family_id(connection, family)
     known = _known_lives(connection, metric_id)
-    others: list[Late | Ended] = [*outgoing.late, *outgoing.ended]
-    nameless = {series.text for series in (*outgoing.series, *others) if series.id not in known}
-    earlier = _earlier_lives(connection, family.name, of, nameless, queues)
+    nameless = {series.text for series in (*outgoing.series, *outgoing.late, *outgoing.ended) if series.id not in known}
+    earlier = _earlier_lives(connection, outgoing, of, nameless, queues)
     outgoing.keep_behind(lambda number, text: known[number][1] if number in known else earlier.get(text))
     lives = {number: life for number, (life, _) in known.items()}
     if not nameless:
@@ -157,6 +157,7 @@ def _lives(
         for series in outgoing.series
         if series.id not in lives
     }
+    others: list[Late | Ended] = [*outgoing.late, *outgoing.ended]
     for other in others:
         if other.id not in lives:
             missing.setdefault(other.id or new[other.text], (other.text, None))
@@ -182,12 +183,14 @@ def _known_lives(connection: sqlite3.Connection, metric_id: int) -> dict[int, tu
 
 
 def _earlier_lives(
-    connection: sqlite3.Connection, name: str, family: int, texts: Collection[str], queues: Sequence[int]
+    connection: sqlite3.Connection, outgoing: Outgoing, family: int, texts: Collection[str], queues: Sequence[int]
 ) -> dict[str, int]:
     """Of series that begin another life, by their text: the newest instant that went, or waits to go, to any of queues.
 
     Another job sent them before, or the metric was declared otherwise. Rare, so that a queue may be read for it whole.
+    What waits in the future is of a clock that was wrong, and holds up nothing.
     """
+    name = outgoing.family.name
     if not texts or not _one(connection, "SELECT 1 FROM out_series WHERE family_id = ? LIMIT 1", family):
         return {}
     found = dict(
@@ -204,9 +207,9 @@ def _earlier_lives(
         series = "out_series_id" if table == "sent" else "(SELECT out_series_id FROM life WHERE life.id = life_id)"
         for number, at in connection.execute(
             f"SELECT {series} AS series, max({column}) FROM {table} "  # noqa: S608 - our own
-            "WHERE receiver_id IN (SELECT value FROM json_each(?)) "
+            f"WHERE receiver_id IN (SELECT value FROM json_each(?)) AND {column} <= ? "
             "AND series IN (SELECT value FROM json_each(?)) GROUP BY series",
-            (among, of),
+            (among, outgoing.now, of),
         ):
             text = found[number][len(name) :]
             newest[text] = max(at, newest.get(text, at))
@@ -220,16 +223,24 @@ def _one(connection: sqlite3.Connection, select: str, *values: object) -> bool:
 _LARGE = 1_000_000
 """Of queues beyond this nobody asks which series they hold: reading 10 million rows takes seconds."""
 
+_REMEMBERED = 7 * DAY
+"""How long behind all that was sent a series is remembered: whoever reads its window again must not send it again."""
+
 
 def forget_series(connection: sqlite3.Connection) -> None:
-    """Forgets series that went out, once the ledger counts them no more and no sample of them is kept."""
+    """Forgets series that went out, once the ledger counts them no more and no sample of them is kept.
+
+    What was sent of late stays known: a job that begins anew reads again what receivers have.
+    """
     if connection.execute("SELECT 1 FROM life WHERE series_id IS NULL LIMIT 1").fetchone() is None:
         return
     if connection.execute("SELECT total(pending) FROM receiver").fetchone()[0] > _LARGE:
         return
     connection.execute(
         "DELETE FROM life WHERE series_id IS NULL AND id NOT IN ("
-        "SELECT life_id FROM pending UNION SELECT life_id FROM parked UNION SELECT life_id FROM dead_letter)"
+        "SELECT life_id FROM pending UNION SELECT life_id FROM parked UNION SELECT life_id FROM dead_letter) "
+        "AND out_series_id NOT IN (SELECT out_series_id FROM sent WHERE until > (SELECT max(until) FROM sent) - ?)",
+        (_REMEMBERED,),
     )
     connection.execute("DELETE FROM out_series WHERE id NOT IN (SELECT out_series_id FROM life)")
     connection.execute("DELETE FROM out_family WHERE id NOT IN (SELECT family_id FROM out_series)")
