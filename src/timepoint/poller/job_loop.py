@@ -26,6 +26,7 @@ LOGGER = logging.getLogger(__name__)
 
 _LEVELS = {Outcome.PARTIAL: logging.WARNING, Outcome.SKIPPED: logging.WARNING}
 _FIRST_PLAUSIBLE = 1_704_067_200_000  # 2024, before the first release; machines without a battery start in 1970
+_DOUBTED = 3  # runs in a row: data may be late once
 _LONGEST_SLEEP = MINUTE  # the wall clock may jump while one sleeps
 
 
@@ -138,6 +139,9 @@ class JobLoop:
     def _finish(self, report: RunReport) -> None:
         self.tally.add(report)
         log_run(report)
+        for about, reason in report.doubts.items():
+            if self.tally.doubts.get(about) == _DOUBTED:
+                log.event(LOGGER, logging.WARNING, "doubtful", job=self.job.name, about=about, reason=reason)
         self._changed()
 
 

@@ -14,6 +14,7 @@ the commit, so it never holds what is not durable.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from timepoint.clock import BELIEVED_AHEAD, format_duration, format_instant
@@ -21,8 +22,9 @@ from timepoint.errors import SourceError, StatusError, TransportError
 from timepoint.failpoints import failpoint
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.state import metric_key
 from timepoint.mapping.engine import RunContext
-from timepoint.model import OVERFLOW, MappedRun, Outcome, Rejects, Window, series_text
+from timepoint.model import OVERFLOW, MappedRun, Outcome, Rejects, SeriesPoints, Window, series_text
 from timepoint.poller.closing import Failed, closing, taking
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import changed_labels
@@ -294,12 +296,26 @@ class LaneStages:
         report.begun_anew += changed_labels(
             self.job.metrics, self.desk.load(turn.lane.name), answered.change_set, report.began
         )
+        self._doubt(answered, answered.change_set)
         self.journal.take(mapped, answered.part or answered.window, report.fire_time)
         turn.committed += 1
         turn.next += 1
         turn.is_over = answered.ends_run
         if mapped.partial:
             turn.failure = Failed(Outcome.SOURCE_ERROR, PARTIAL_DATA, _partial_text(mapped, answered.window))
+
+    def _doubt(self, answered: Answered, change_set: ChangeSet) -> None:
+        """Notes metrics that have points and never had a series, while the window moves on: all points lie outside."""
+        lane, mapped = self.desk.load(answered.turn.lane.name), answered.mapped
+        for name, offered in mapped.series.items() if mapped is not None else ():
+            spec = self.job.metrics[name]
+            state, changes = lane.metric(spec), change_set.metrics[metric_key(spec)]
+            is_sampled = bool(spec.receivers) and spec.temporality is None  # leaves without a series in the ledger
+            if changes.counts.unused and not is_sampled and not (state and (state.series or state.absent)):
+                where, so = _where_newest(offered.values(), answered.part or answered.window)
+                self.report.doubts[name] = (
+                    f"no point of {name} has been in a window so far: the newest is {where}; {so}"
+                )
 
 
 def _name_overflow(mapped: MappedRun, lane: Lane) -> None:
@@ -323,16 +339,18 @@ def _count_points(mapped: MappedRun) -> int:
 
 def _unused(mapped: MappedRun, window: Window) -> str:
     """A sentence for an answer whose points all lie outside of a window that the request does not name."""
-    grids = [points.times for series in mapped.series.values() for points in series.values()]
-    newest, start = max((times.ends[-1], times.starts[-1]) for times in grids if len(times))
+    where, so = _where_newest([points for series in mapped.series.values() for points in series.values()], window)
+    return f"no point of the answer can be used yet: the newest is {where}; the window stays open: {so}"
+
+
+def _where_newest(series: Iterable[SeriesPoints], window: Window) -> tuple[str, str]:
+    """Where the newest point lies outside of a window, and what that means."""
+    newest, start = max((points.times.ends[-1], points.times.starts[-1]) for points in series if len(points.times))
     if newest > window.end or start == window.end:
         away, so = "after the window, which is what has settled,", "a later run uses it if its answer still holds it"
     else:
         away, so = "before the window", "if data always come that late, say so with delay"
-    return (
-        f"no point of the answer can be used yet: the newest is of {format_instant(newest)}, {away} "
-        f"{format_instant(window.start)} to {format_instant(window.end)}; the window stays open: {so}"
-    )
+    return f"of {format_instant(newest)}, {away} {format_instant(window.start)} to {format_instant(window.end)}", so
 
 
 def _first_reject(rejects: Rejects) -> str:

@@ -94,6 +94,9 @@ class Pipeline:
             close(report, failure)
         if report.committed or report.brought_back or run.has_new_list:
             await run.publish()
+        for name, metric in (report.standing or {}).items():
+            if metric.series or metric.kept:  # another window of the run had it, or another lane
+                report.doubts.pop(name, None)
         await run.stand()
         report.duration = clock.monotonic() - started
         return report

@@ -127,7 +127,8 @@ class RunReport:
     and ``lanes_standing`` tell of a fan-out, None without one; its windows
     are shown as one, from the oldest start to the newest end. ``requests`` are some of the ``request_count`` requests,
     the failed ones before others. ``settled_until`` is up to when its answers said that their data are final, the
-    earliest of them (ms), None if none said it.
+    earliest of them (ms), None if none said it. ``doubts`` are sentences about what somebody should look at though the
+    run went well, by what they are about: a metric, or "paging".
     """
 
     job_name: str
@@ -154,6 +155,7 @@ class RunReport:
     refusals: dict[str, int] = field(default_factory=dict)
     brought_back: str = ""
     begun_anew: list[Anew] = field(default_factory=list)
+    doubts: dict[str, str] = field(default_factory=dict)
     lanes: LanesReport | None = None
     lanes_standing: LanesStanding | None = None
     requests: list[RequestReport] = field(default_factory=list)

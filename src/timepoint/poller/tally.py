@@ -30,7 +30,8 @@ class JobTally:
     it is newer; ``unsettled`` of one whose answer held nothing final. ``due`` is the newest fire time whose run should
     have begun, ``accepted`` that of the newest accepted run, over restarts. ``refusals`` counts answers in a row that
     held too few series to be believed, by lane, ``lanes`` says how those of a fan-out stand (None without one),
-    ``clock_corrections`` how often the lane was brought back from a time that had not come. ``next_begin``,
+    ``clock_corrections`` how often the lane was brought back from a time that had not come. ``doubts`` says in how many
+    accepted runs in a row there was a doubt, by what it is about. ``next_begin``,
     ``last_success`` and ``running_since`` are in milliseconds.
     """
 
@@ -58,6 +59,7 @@ class JobTally:
     points: int = 0
     response_bytes: int = 0
     standing: Mapping[str, MetricStanding] = field(default_factory=dict)
+    doubts: dict[str, int] = field(default_factory=dict)
 
     def add(self, report: RunReport) -> None:
         """Takes the report of a run that ended or was skipped."""
@@ -76,6 +78,7 @@ class JobTally:
             self.accepted = self.last_success = None
         if report.committed:
             self.accepted = report.fire_time
+            self.doubts = {about: self.doubts.get(about, 0) + 1 for about in report.doubts}
         if report.is_refused or report.committed:
             self.refusals = dict(report.refusals)
         if report.lanes_standing is not None:

@@ -112,6 +112,7 @@ def _lanes(lanes: LanesReport, mask: Mask) -> LanesTold:
 def _notes(report: RunReport) -> Iterator[str]:
     if report.brought_back:
         yield report.brought_back
+    yield from report.doubts.values()
     for _, metric, reason in dict.fromkeys(report.begun_anew):
         yield f"{metric or 'the job'} begins anew: {reason}"
     if report.is_refused:
