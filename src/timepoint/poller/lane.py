@@ -130,6 +130,8 @@ class LaneStages:
 
     def _note_answers(self, turn: LaneTurn, window: Window, material: Material) -> None:
         for page in material.pages:
+            if page.doubt:
+                self.report.doubts["paging"] = page.mask(page.doubt)
             if page.asked is not None:
                 sizes = (page.wire_bytes, len(page.body), page.attempts)
                 told = (page.status, page.content_type, *sizes)

@@ -21,6 +21,7 @@ class Answer:
     page behind the last row. ``said_at`` is the source's own clock (its Date header), None if it does not tell.
     ``headers`` are by their names in small letters. ``mask`` takes what the request had to hide out of a text that
     quotes the body: an API may say back what it was told. ``asked`` is the request as it may be shown.
+    ``doubt`` is a sentence on why this is probably not all, though nothing is wrong; empty if there is none.
     """
 
     status: int
@@ -35,6 +36,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
     mask: Callable[[str], str] = field(default=str, compare=False)
     asked: Asked | None = field(default=None, compare=False)
+    doubt: str = ""
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.content_type!r}, {len(self.body)} bytes, {self.url!r})"

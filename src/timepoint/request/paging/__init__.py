@@ -7,6 +7,7 @@ Read in this order:
     nodes       what a path finds in a page, of which no more is decoded than that
     places, times       where a value is sent in the next request; how the times of a page are read
     pager, flag     what a kind of paging is; the flag that says whether there are more pages
+    signs       what an answer says of further pages by its names, for a person
     next_url, link, cursor, last_id, offset, page_number, continue_at, one_page    the kinds, each in one module
     kinds       their names in the config: a new kind is registered here
     reading     the pages of one window, one after the other, and the checks that hold for all kinds

@@ -26,6 +26,10 @@ class Cursor(Flagged, Kind):
 
     path: str = key("path", "The path to the mark in the answer.", "$.next_page")
 
+    @property
+    def looks_at(self) -> str:
+        return "" if self.more else self.path
+
     def following(self, page: Page) -> PreparedRequest | None:
         has_more = self.has_more(page)
         if has_more is False:

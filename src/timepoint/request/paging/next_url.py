@@ -25,6 +25,10 @@ class NextUrl(Kind):
 
     path: str = key("path", "The path to the URL of the next page.", "$.links.next")
 
+    @property
+    def looks_at(self) -> str:
+        return self.path
+
     def following(self, page: Page) -> PreparedRequest | None:
         found = page.document.node(self.path)
         if is_absent(found):

@@ -9,6 +9,7 @@ decoded whole it takes 230 ms and 65 MB.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
@@ -89,6 +90,15 @@ class Document:
             return is_first
         return count_of(node) != 0
 
+    def members(self, depth: int, most: int) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """The members of the outermost object and of objects in it, down to a depth, by their names from there.
+
+        Objects with more members than ``most`` hold rows: they are left out, as lists are. Nothing of a body that is no
+        JSON.
+        """
+        with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            yield from _members(self._root, (), depth, most)
+
     @property
     def is_list(self) -> bool:
         """Whether the outermost value is an array."""
@@ -110,6 +120,16 @@ def _walk(node: Any, steps: tuple[Step, ...]) -> Iterator[Any]:
     else:
         for child in _children(opened):
             yield from _walk(child, rest)
+
+
+def _members(node: Any, names: tuple[str, ...], depth: int, most: int) -> Iterator[tuple[tuple[str, ...], Any]]:
+    opened = _open(node)
+    if not isinstance(opened, dict) or len(opened) > most:
+        return
+    for name, child in opened.items():
+        yield (*names, name), _leaf(child)
+        if depth > 1:
+            yield from _members(child, (*names, name), depth - 1, most)
 
 
 def _children(opened: Any) -> list[Any]:

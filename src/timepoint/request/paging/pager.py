@@ -83,6 +83,11 @@ class Pager(Protocol):
         """Whether a page with fewer rows than the limit is the last one."""
         ...
 
+    @property
+    def looks_at(self) -> str:
+        """The path to what alone leads to another page; empty if there is no such path, or a flag beside it."""
+        ...
+
     def first(self, asked: PreparedRequest) -> PreparedRequest:
         """The request for the first page, from the request of the job."""
         ...
@@ -109,6 +114,10 @@ class Kind:
     @property
     def ends_short(self) -> bool:
         return False
+
+    @property
+    def looks_at(self) -> str:
+        return ""
 
     def first(self, asked: PreparedRequest) -> PreparedRequest:
         return asked

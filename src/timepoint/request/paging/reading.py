@@ -25,6 +25,7 @@ from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.paging.nodes import whole_number
 from timepoint.request.paging.pager import Page, paging_error
+from timepoint.request.paging.signs import sign_of_more
 from timepoint.request.paging.spec import PagingSpec
 from timepoint.request.prepare import PreparedRequest
 from timepoint.request.spec import RequestSpec
@@ -147,9 +148,19 @@ class Reading:
         following = None if is_last else kind.following(page)
         if following is None:
             self._check_end(rows)
+            self._doubt(page)
         else:
             self._count(following)
         return following
+
+    def _doubt(self, page: Page) -> None:
+        """Notes that a page is probably not the only one: a path that is misspelt looks like the last page."""
+        path = self.spec.kind.looks_at
+        if not path or page.number > 1 or self._total is not None or page.document.node(path) is not NOTHING:
+            return
+        if sign := sign_of_more(page.document):
+            text = f"nothing stands at {path}, which leads to the next page, and {sign}: is it misspelt?"
+            self.pages[-1] = replace(self.pages[-1], doubt=text)
 
     def _move(self, window: Window) -> PreparedRequest:
         self.window = window
