@@ -6,13 +6,17 @@ import sqlite3
 import sys
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.ledger.building import DAY, HOUR, MINUTE, T0, Ledger, counter, facts, fives, gauge, instants
-from tests.ledger.test_outgoing import GONE, LENIENT, STRICT, letters, queue, to
+from tests.ledger.test_outgoing import GONE, LENIENT, STRICT, letters, queue, to, told
 from timepoint.ledger.examine import examine
+from timepoint.ledger.memory import MemoryStore
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.shown import shown
 from timepoint.ledger.sqlite_store import SqliteStore
@@ -195,6 +199,42 @@ def test_a_count_of_which_all_is_known_begins_with_letters_alone(store: Store) -
     assert queue(store, "lenient")[""] == [(1, 10), (6, 12), (16, 14)]
     assert [letter[:2] for letter in letters(store, "lenient")] == [("late_amount", 1), ("late_amount", 6)]
     assert store.outbox.counts("lenient").is_balanced
+
+
+Run = tuple[bool, bool, int, int, int]
+"""Whether something was edited before, and all that waits sent; intervals read again, new ones, and their amount."""
+
+runs = st.tuples(st.booleans(), st.booleans(), st.integers(0, 6), st.integers(0, 3), st.integers(0, 99))
+
+
+@given(lived=st.lists(runs, min_size=1, max_size=10), by_job=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_counts_follow_each_other_whatever_is_edited(*, lived: list[Run], by_job: bool) -> None:
+    """A job renamed, or a metric declared otherwise: what PromQL adds up is what each count has come to."""
+    store, spec = MemoryStore(), to(counter(), LENIENT)
+    sent: dict[int, float] = {}
+    came_to: dict[int, float] = {}
+    life, now, newest = 0, 10, 0
+    ledger = Ledger(store, [spec])
+    for is_edited, is_sent, back, ahead, amount in lived:
+        if is_edited:
+            life += 1
+            other = replace(spec, family=replace(spec.family, unit=f"unit{life}"))
+            ledger = Ledger(store, [spec], f"job{life}") if by_job else Ledger(store, [other])
+        now += ahead
+        first = now - ahead - back
+        ledger.run(facts(5 * first, 5 * now, overlap=60), {"": fives(5 * first, *[amount] * (back + ahead))})
+        rows = store.outbox.oldest("lenient", 999)
+        for row in rows:
+            if row.number > newest and told(row.value) != GONE:
+                assert row.at not in sent
+                sent[row.at] = came_to[life] = row.value
+        newest = max((newest, *(row.number for row in rows)))
+        if is_sent:
+            store.outbox.settle("lenient", Settlement(tuple(row.number for row in rows)), T0)
+    values = [value for _, value in sorted(sent.items())]
+    increase = sum(later - earlier if later >= earlier else later for earlier, later in pairwise(values))
+    assert increase == sum(came_to.values())
 
 
 def test_what_went_out_is_forgotten_when_nothing_needs_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import copysign
 
 from timepoint.clock import DAY
-from timepoint.ledger.outgoing import Ended, Late, Outgoing
+from timepoint.ledger.outgoing import Ended, Late, Leaving, Outgoing
 from timepoint.model import FamilySpec
 
 _BITS = struct.Struct("<d")
@@ -146,7 +146,8 @@ def _lives(
     family = outgoing.family
     of = family_id(connection, family)
     known = _known_lives(connection, metric_id)
-    nameless = {series.text for series in (*outgoing.series, *outgoing.late, *outgoing.ended) if series.id not in known}
+    leaving: list[Leaving | Late | Ended] = [*outgoing.series, *outgoing.late, *outgoing.ended]
+    nameless = {series.text for series in leaving if series.id not in known}
     earlier = _earlier_lives(connection, outgoing, of, nameless, queues)
     outgoing.keep_behind(lambda number, text: known[number][1] if number in known else earlier.get(text))
     lives = {number: life for number, (life, _) in known.items()}
