@@ -140,7 +140,10 @@ class SourceBuilder:
 
     def check_cleartext(self, url: str, where: Where) -> None:
         """Warns of credentials at ``where`` that go to a URL which anyone on the way can read."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # that it is no URL is told where it stands
+            return
         if parts.scheme == "http" and not stays_on_host(parts.hostname or ""):
             message = "credentials go over http in clear text: use https, or anyone on the way can read them"
             self.findings.add(Check.CLEARTEXT, where, message)
