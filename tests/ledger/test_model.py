@@ -106,7 +106,8 @@ class Model:
             self.tally["overlap"] += 1
         else:
             self.tally["new"] += 1
-            self.tally["late"] += self.watermark is not None and interval[1] <= self.watermark
+            lies_behind = self.watermark is not None and interval[1] <= self.watermark and interval[0] < self.watermark
+            self.tally["late"] += lies_behind
             mine.known[interval] = mine.counted[interval] = value
 
 

@@ -55,6 +55,13 @@ def test_readings_seen_again_change_nothing(meter: Ledger) -> None:
     assert (change_set.counts.seen, change_set.counts.new, change_set.counts.resets) == (3, 1, 0)
 
 
+def test_reading_at_the_end_of_the_last_window_is_not_late(meter: Ledger) -> None:
+    """Windows are half-open: an instant at their border is the first of the next one, in each run anew."""
+    meter.run(facts(0, 30), {"": instants((0, 1), (15, 2))})
+    counts = meter.run(facts(30, 60), {"": instants((30, 3), (45, 4))}).counts
+    assert (counts.new, counts.late) == (2, 0)
+
+
 def test_reading_behind_the_newest_is_stale(meter: Ledger) -> None:
     """A reading that comes after a newer one says nothing, and is no new start."""
     meter.run(facts(0, 15, overlap=15), {"": instants((0, 10), (10, 30))})

@@ -288,7 +288,8 @@ def _finish(plan: Plan, known: Times, offered: Times, memory: Memory) -> None:
     used = [*plan.fresh, *(i for i, _ in plan.seen)]
     plan.newest = max((offered.ends[i] for i in used), default=None)
     if memory.watermark is not None:
-        plan.late = sum(offered.ends[i] <= memory.watermark for i in plan.fresh)
+        border = memory.watermark  # an instant there is the first of the next window
+        plan.late = sum(offered.ends[i] <= border and offered.starts[i] < border for i in plan.fresh)
     if plan.fresh:
         newest = known.ends[-1] if len(known) else -inf
         plan.behind = sum(offered.ends[i] <= newest for i in plan.fresh)
