@@ -204,6 +204,21 @@ def test_export_for_victoriametrics(waiting: Scene) -> None:
     assert found["timestamps"][:2] == [1767259200000, 1767259500000]
 
 
+@pytest.mark.parametrize("format_", ["openmetrics", "victoriametrics"])
+def test_export_adds_the_labels_that_leave_with_a_sample(refused: Scene, tmp_path: Path, format_: str) -> None:
+    """External labels of the config, and others that are given, make what is exported the series that was sent."""
+    config = tmp_path / "labelled.yaml"
+    plain = (tmp_path / "pods.yaml").read_text()
+    config.write_text(plain.replace("- {name: central,", "- {name: central, external_labels: {site: x, pod: y},"))
+    given = ("--receiver", "central", "--format", format_, "--config", config, "--label", "job=energy")
+    found = refused.said("export", *given).splitlines()
+    wanted = {
+        "openmetrics": 'energy_joules_total{job="energy",pod="a",site="x"} 0.0 1767259200.000',
+        "victoriametrics": '{"metric": {"__name__": "energy_joules_total", "job": "energy", "pod": "a", "site": "x"}, ',
+    }
+    assert found[0].startswith(wanted[format_])
+
+
 def test_export_as_json(refused: Scene) -> None:
     """All that is known of a letter is exported."""
     first = json.loads(refused.said("export", "--receiver", "central", "--format", "json").splitlines()[0])
@@ -219,6 +234,9 @@ def test_export_as_json(refused: Scene) -> None:
         (("explain", "--receiver", "central", "--number", 99), "has no dead letter 99"),
         (("list", "--dead", "--pending"), "exclude each other"),
         (("export", "--receiver", "central", "--pending", "--reason", "full"), "has no reason yet"),
+        (("export", "--receiver", "central", "--label", "a"), "is no label"),
+        (("export", "--receiver", "central", "--format", "json", "--label", "a=b"), "tells what the queue has"),
+        (("retry", "--receiver", "central", "--reason", "ful"), "there is no reason 'ful'; the reasons are"),
     ],
 )
 def test_mistakes_are_told(waiting: Scene, options: tuple[object, ...], words: str) -> None:

@@ -20,6 +20,7 @@ from timepoint.cli.options import (
     EXIT_FAILED,
     DurationType,
     InstantType,
+    LabelType,
     config_argument,
     data_dir_option,
     load,
@@ -27,7 +28,6 @@ from timepoint.cli.options import (
     told_plainly,
 )
 from timepoint.clock import SystemClock, format_instant
-from timepoint.model import LABEL_NAME
 
 if TYPE_CHECKING:
     from timepoint.backfill.load import Asked, Loading
@@ -36,20 +36,6 @@ if TYPE_CHECKING:
 
 _ON_TERMINAL, _ELSEWHERE = 0.5, 30.0  # seconds between two lines
 _RECENT = 3 * 60 * 60 * 1000
-
-
-class LabelType(click.ParamType[tuple[str, str]]):
-    """``name=value``."""
-
-    name = "label"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = value.partition("=")
-        if not equals or not text or not LABEL_NAME.fullmatch(name) or name.startswith("__"):
-            self.fail(f"{value!r} is no label: write it like instance=exporter:8080", param, ctx)
-        return name, text
 
 
 @click.command()

@@ -20,6 +20,7 @@ from click.core import ParameterSource
 
 from timepoint.clock import parse_duration
 from timepoint.errors import ConfigError, InUseError, TimepointError
+from timepoint.model import LABEL_NAME
 from timepoint.server.listening import Address, ListenAddress, UnixAddress, parse_listen_address
 
 if TYPE_CHECKING:
@@ -63,6 +64,20 @@ class InstantType(click.ParamType[int]):
             self.fail(f"{value!r} is not a time: write it like 2025-01-31T12:00:00Z or 1738324800", param, ctx)
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
+
+
+class LabelType(click.ParamType[tuple[str, str]]):
+    """``name=value``."""
+
+    name = "label"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = value.partition("=")
+        if not equals or not text or not LABEL_NAME.fullmatch(name) or name.startswith("__"):
+            self.fail(f"{value!r} is no label: write it like instance=exporter:8080", param, ctx)
+        return name, text
 
 
 class AddressType(click.ParamType[Address]):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from timepoint.cli.options import Decorator, told_plainly
+from timepoint.cli.options import Decorator, LabelType, load, told_plainly
 from timepoint.clock import SystemClock, format_duration, format_instant
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def retry(
 
     if not (reason or numbers or all_):
         raise click.UsageError("say which letters: --reason, --number or --all")
+    _check_reason(reason)
     with told_plainly():
         count = make_wait(data_dir, Choice(receiver, reason, numbers))
     click.echo(f"{count} {'sample waits' if count == 1 else 'samples wait'} for {receiver} again")
@@ -155,6 +156,20 @@ def retry(
 @_receiver
 @_reason
 @click.option("--pending", is_flag=True, help="What waits, instead of dead letters.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="CONFIG",
+    help="Add the external_labels that the receiver has in this file.",
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    type=LabelType(),
+    metavar="NAME=VALUE",
+    help="Add a label to each series that has none of the name. May be given again.",
+)
 @click.option(
     "--format",
     "format_",
@@ -170,21 +185,25 @@ def retry(
     metavar="FILE",
     help="Write to FILE instead of standard output.",
 )
-def export(
+def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     data_dir: Path,
     receiver: str,
     reason: str,
     pending: bool,  # noqa: FBT001 - click gives it
+    config: Path | None,
+    labels: tuple[tuple[str, str], ...],
     format_: str,
     output: IO[str],
 ) -> None:
     """Write the samples of dead letters, to be loaded by another way. Nothing is taken away.
 
-    Amounts of counters that came late (late_amount) are left out but for --format json: the next total has them.
+    Queues hold series as the mapping made them, and external_labels are added to what leaves: only with the same ones
+    are exported samples the same series, so say --config or --label if the receiver has any. Amounts of counters that
+    came late (late_amount) are left out, since the next total has them. --format json has all, as the queue has it.
 
     \b
     Examples:
-      timepoint outbox export /data --receiver central > lost.om
+      timepoint outbox export /data --receiver central --config energy.yaml > lost.om
       promtool tsdb create-blocks-from openmetrics lost.om blocks
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     from timepoint.doctor.outbox import opened
@@ -192,9 +211,29 @@ def export(
 
     if pending and reason:
         raise click.UsageError("what waits has no reason yet: leave --reason or --pending out")
+    _check_reason(reason)
+    if format_ == "json" and (config is not None or labels):
+        raise click.UsageError("--format json tells what the queue has: leave --config and --label out")
+    added = {**_external_labels(config, receiver), **dict(labels)}
     with told_plainly(), opened(data_dir) as queues:
-        for line in _exported(queues, Choice(receiver, reason), format_, pending=pending):
+        for line in _exported(queues, Choice(receiver, reason), format_, added, pending=pending):
             output.write(line)
+
+
+def _check_reason(reason: str) -> None:
+    from timepoint.remote_write.letters import MEANINGS
+
+    if reason and reason not in MEANINGS:
+        raise click.UsageError(f"there is no reason {reason!r}; the reasons are {', '.join(MEANINGS)}")
+
+
+def _external_labels(config: Path | None, receiver: str) -> Mapping[str, str]:
+    if config is None:
+        return {}
+    known = {spec.name: spec.external_labels for spec in load(config).receivers}
+    if receiver not in known:
+        raise click.UsageError(f"there is no receiver {receiver!r} in {config}; there is {', '.join(known) or 'none'}")
+    return known[receiver]
 
 
 def _entries(queues: Queues, choice: Choice, *, is_dead: bool) -> Iterator[dict[str, Any]]:
@@ -205,14 +244,16 @@ def _entries(queues: Queues, choice: Choice, *, is_dead: bool) -> Iterator[dict[
     return map(sample_json, waiting(queues, choice.receiver))
 
 
-def _exported(queues: Queues, choice: Choice, format_: str, *, pending: bool) -> Iterator[str]:
+def _exported(
+    queues: Queues, choice: Choice, format_: str, added: Mapping[str, str], *, pending: bool
+) -> Iterator[str]:
     from timepoint.doctor.outbox import json_lines, letters, of_a_time, openmetrics, waiting
 
     if format_ == "json":
         yield from (json.dumps(entry) + "\n" for entry in _entries(queues, choice, is_dead=not pending))
         return
     rows = waiting(queues, choice.receiver) if pending else of_a_time(letters(queues, choice))
-    yield from (openmetrics if format_ == "openmetrics" else json_lines)(rows)
+    yield from (openmetrics if format_ == "openmetrics" else json_lines)(rows, added)
 
 
 def _explain_letter(data_dir: Path, receiver: str, number: int, format_: str) -> None:

@@ -11,7 +11,7 @@ import json
 import math
 import struct
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,12 +176,13 @@ def series_name(labels: Labels) -> str:
     return found.pop("__name__", "") + series_text(found)
 
 
-def openmetrics(rows: Iterable[Pending]) -> Iterator[str]:
+def openmetrics(rows: Iterable[Pending], added: Mapping[str, str]) -> Iterator[str]:
     """Lines that ``promtool tsdb create-blocks-from openmetrics`` takes: series by series, each in the order of time.
 
-    Without types: samples of one family may come from several of them. Markers of an end have no place there.
+    ``added`` are labels for each series that has none of the name. There are no types: samples of one family may come
+    from several of them. Markers of an end have no place there.
     """
-    for labels, samples in _by_series(rows):
+    for labels, samples in _by_series(rows, added):
         name = series_name(labels)
         for at, value in samples:
             sign, whole = "-" if at < 0 else "", abs(at)
@@ -189,9 +190,9 @@ def openmetrics(rows: Iterable[Pending]) -> Iterator[str]:
     yield "# EOF\n"
 
 
-def json_lines(rows: Iterable[Pending]) -> Iterator[str]:
-    """Lines that ``/api/v1/import`` of VictoriaMetrics takes: one for each series."""
-    for labels, samples in _by_series(rows):
+def json_lines(rows: Iterable[Pending], added: Mapping[str, str]) -> Iterator[str]:
+    """Lines that ``/api/v1/import`` of VictoriaMetrics takes: one for each series, with labels as ``openmetrics``."""
+    for labels, samples in _by_series(rows, added):
         values = [
             value if math.isfinite(value) else None if math.isnan(value) else _special(value) for _, value in samples
         ]
@@ -204,13 +205,13 @@ def of_a_time(found: Iterable[DeadLetter]) -> Iterator[Pending]:
     return (letter.row for letter in found if letter.reason not in _NOT_OF_A_TIME)
 
 
-def _by_series(rows: Iterable[Pending]) -> Iterator[tuple[Labels, list[tuple[int, float]]]]:
+def _by_series(rows: Iterable[Pending], added: Mapping[str, str]) -> Iterator[tuple[Labels, list[tuple[int, float]]]]:
     found: dict[Labels, dict[int, float]] = {}
     for row in rows:
         if _bits(row.value) != _ENDED:
             found.setdefault(row.series.labels, {}).setdefault(row.at, row.value)
     for labels in sorted(found):
-        yield labels, sorted(found[labels].items())
+        yield tuple(sorted({**added, **dict(labels)}.items())), sorted(found[labels].items())
 
 
 def _bits(value: float) -> int:

@@ -23,7 +23,7 @@ class Meaning(NamedTuple):
 
 
 _CONFIG = "mend labels or names in the config; what is here keeps the labels that it has"
-_LOAD = "load them with `timepoint outbox export` and `promtool tsdb create-blocks-from openmetrics`"
+_LOAD = "load them with `timepoint outbox export --config CONFIG` and `promtool tsdb create-blocks-from openmetrics`"
 
 MEANINGS: dict[str, Meaning] = {
     "receiver_window": Meaning(
