@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cli.support import CONFIG, call, write_answer, write_config
+from tests.cli.support import ANSWER, CONFIG, call, write_answer, write_config
 from tests.system.support import DemoApi, demo_environ
-from timepoint.cli.preview import page_lines
+from timepoint.cli.preview_lines import page_lines
 from timepoint.clock import SystemClock, parse_duration
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
@@ -307,6 +307,34 @@ def test_pages_are_told_with_their_rows_and_bytes(tmp_path: Path) -> None:
     lines = result.stderr.splitlines()
     place = lines.index("  2 pages, 4 rows, 148 bytes, 2 requests")
     assert lines[place + 1 : place + 3] == ["    page 1: 3 rows, 106 bytes", "    page 2: 1 rows, 42 bytes"]
+
+
+@pytest.mark.parametrize(
+    ("paging", "beside", "said"),
+    [
+        ("", {"meta": {"total": 500}}, "$.meta.total is 500, and 3 rows were found: is this all?"),
+        ("", {"nextPageToken": "abc"}, "$.nextPageToken names a next page: is this all?"),
+        ("paging: {next_url: {path: $.nxt}}, ", {"next": "/p2"}, "nothing stands at $.nxt, which leads to the next"),
+    ],
+    ids=["a total", "a mark", "a misspelt path"],
+)
+def test_an_answer_that_is_probably_not_all_is_told(
+    tmp_path: Path, paging: str, beside: dict[str, object], said: str
+) -> None:
+    """Whoever previews reads of further pages of which the config does not know."""
+    text = CONFIG.replace("{get: /pods, ", "{get: /pods, " + paging).replace('"$.{app}[*]"', '"$.rows[*]"')
+    answer = write_answer(tmp_path, {"rows": ANSWER["shop"][:3], **beside})
+    assert said in call("preview", write_config(tmp_path, text), "--response", answer).stderr
+
+
+@pytest.mark.parametrize("paging", ["", "paging: {cursor: {path: $.next, param: c}}, "])
+def test_an_answer_that_is_all_raises_no_doubt(tmp_path: Path, paging: str) -> None:
+    """A total that came, and a next page that is null, are no reason to ask."""
+    text = CONFIG.replace("{get: /pods, ", "{get: /pods, " + paging).replace('"$.{app}[*]"', '"$.rows[*]"')
+    answer = write_answer(tmp_path, {"rows": ANSWER["shop"][:3], "total": 3, "next": None})
+    stderr = call("preview", write_config(tmp_path, text), "--response", answer).stderr
+    assert "is this all" not in stderr
+    assert "misspelt" not in stderr
 
 
 def test_many_pages_are_told_in_short() -> None:

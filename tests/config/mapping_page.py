@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from timepoint.cli.preview import point_lines, reject_lines
+from timepoint.cli.preview_lines import point_lines, reject_lines
 from timepoint.clock import MINUTE
 from timepoint.config import load_config
 from timepoint.config.places import Findings, Places

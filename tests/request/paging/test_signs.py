@@ -74,9 +74,9 @@ async def test_a_misspelt_path_is_doubted(kind: Pager) -> None:
     assert page.doubt.startswith("nothing stands at $.nextpage, which leads to the next page, and $.next_page names a")
 
 
-async def test_a_last_page_is_not_doubted() -> None:
+@pytest.mark.parametrize("last", [{"data": [1], "next": None, "next_page": "x"}, {"data": [1]}])
+async def test_a_last_page_is_not_doubted(last: dict[str, Any]) -> None:
     """Where the path finds that there is none, or nothing else names one, nothing is told."""
-    for last in ({"data": [1], "next": None, "next_page": "x"}, {"data": [1]}):
-        api = PagedApi([], plan=lambda _number, _ask, last=last: Reply(last))
-        [page] = await fetch(api, get("/list"), PagingSpec(Cursor(path="$.next", param="c")))
-        assert page.doubt == ""
+    api = PagedApi([], plan=lambda _number, _ask: Reply(last))
+    [page] = await fetch(api, get("/list"), PagingSpec(Cursor(path="$.next", param="c")))
+    assert page.doubt == ""

@@ -25,7 +25,7 @@ from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.paging.nodes import whole_number
 from timepoint.request.paging.pager import Page, paging_error
-from timepoint.request.paging.signs import sign_of_more
+from timepoint.request.paging.signs import misspelt
 from timepoint.request.paging.spec import PagingSpec
 from timepoint.request.prepare import PreparedRequest
 from timepoint.request.spec import RequestSpec
@@ -156,10 +156,7 @@ class Reading:
     def _doubt(self, page: Page) -> None:
         """Notes that a page is probably not the only one: a path that is misspelt looks like the last page."""
         path = self.spec.kind.looks_at
-        if not path or page.number > 1 or self._total is not None or page.document.node(path) is not NOTHING:
-            return
-        if sign := sign_of_more(page.document):
-            text = f"nothing stands at {path}, which leads to the next page, and {sign}: is it misspelt?"
+        if path and page.number == 1 and self._total is None and (text := misspelt(page.document, path)):
             self.pages[-1] = replace(self.pages[-1], doubt=text)
 
     def _move(self, window: Window) -> PreparedRequest:

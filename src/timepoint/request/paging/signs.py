@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any
 
+from timepoint.mapping.nodes import NOTHING
 from timepoint.request.paging.nodes import Document, is_absent, text_of, whole_number
 
 _DEPTH = 3
@@ -35,6 +36,12 @@ def sign_of_more(document: Document) -> str:
         if _MARK.fullmatch(word) and _is_mark(value):
             return f"{_path(names)} names a next page"
     return ""
+
+
+def misspelt(document: Document, path: str) -> str:
+    """A sentence if nothing stands at the path to the next page, and the answer names one elsewhere. Else empty."""
+    sign = sign_of_more(document) if document.node(path) is NOTHING else ""
+    return f"nothing stands at {path}, which leads to the next page, and {sign}: is it misspelt?" if sign else ""
 
 
 def total_beyond(document: Document, rows: int) -> str:
