@@ -47,7 +47,7 @@ from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleS
 from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.stamps import Length
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Points, Receiver, Temporality, Window
-from timepoint.poller.points import Point
+from timepoint.poller.function_points import Point
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import lanes_of
 from timepoint.request.each.lists import as_value

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from timepoint.config.checks import Check
+from timepoint.config.misfit import did_you_mean
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
-from timepoint.config.shape import did_you_mean
 from timepoint.config.yaml import MAX_BYTES, Written, YamlStopError, read_yaml
 from timepoint.errors import ConfigError
 from timepoint.secret import Secret

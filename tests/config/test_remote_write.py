@@ -9,9 +9,9 @@ import pytest
 from tests.config.building import load, problems
 from timepoint.clock import HOUR, MINUTE, SECOND
 from timepoint.config import Config
+from timepoint.config.misfit import read_shape
 from timepoint.config.places import Findings, Places
 from timepoint.config.remote_write_shape import ReceiverShape
-from timepoint.config.shape import read_shape
 from timepoint.model import Receiver
 from timepoint.remote_write.outbox import Version
 from timepoint.remote_write.spec import Caps, ReceiverSpec, check_receiver

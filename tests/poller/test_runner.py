@@ -21,7 +21,7 @@ from timepoint.job import Job
 from timepoint.model import Outcome, Window, split_series_text
 from timepoint.poller.cost_metrics import ProcessCost
 from timepoint.poller.freshness import Rhythm
-from timepoint.poller.points import Point
+from timepoint.poller.function_points import Point
 from timepoint.poller.report import LanesStanding, MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT
 from timepoint.poller.selfmetrics import PollerFacts, families

@@ -14,7 +14,7 @@ from timepoint.clock import HOUR, MINUTE
 from timepoint.config import load_config
 from timepoint.errors import StatusError
 from timepoint.model import Outcome, Window
-from timepoint.poller.points import Point, collect
+from timepoint.poller.function_points import Point, collect
 
 CONFIG = """
 sources: {api: {url: "https://api.example"}}

@@ -13,7 +13,7 @@ Read in this order:
     auth_oauth2, auth_service_account, auth_login, auth_signature, auth_sigv4   each a way to authenticate: its keys
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come
     remote_write_shape  the same for receivers of remote write
-    shape, schema       what does not fit, in words; the JSON Schema for editors
+    shape, misfit, schema       the shape of a whole config; what does not fit, in words; the JSON Schema for editors
     paging_shape, paging_build      the keys of ``paging`` and their checks
     report_shape, report_build      the same for ``report``
     transform_shape     the keys of ``transform`` and their checks

@@ -24,6 +24,7 @@ from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, check_walks_named, rules
 from timepoint.config.metric_shape import MetricShape
+from timepoint.config.misfit import did_you_mean, read_shape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
@@ -31,7 +32,7 @@ from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import check_quotas, check_second_request
 from timepoint.config.remote_write_build import Receivers
 from timepoint.config.settled_shape import check_settled, settled_spec
-from timepoint.config.shape import ConfigShape, did_you_mean, read_shape
+from timepoint.config.shape import ConfigShape
 from timepoint.config.shown import shown_config
 from timepoint.config.signal_shape import signal_spec
 from timepoint.config.source_build import SourceBuilder

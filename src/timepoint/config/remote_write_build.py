@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from timepoint.clock import SECOND, format_duration
 from timepoint.config.checks import Check
+from timepoint.config.misfit import did_you_mean, read_shape
 from timepoint.config.names import plain_name_complaint
 from timepoint.config.places import Findings, Path, Places
 from timepoint.config.remote_write_shape import CapsShape, ReceiverShape
-from timepoint.config.shape import did_you_mean, read_shape
 from timepoint.config.source_build import SourceBuilder
 from timepoint.model import MetricSpec, Receiver
 from timepoint.remote_write.outbox import Version

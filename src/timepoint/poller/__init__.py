@@ -8,7 +8,7 @@ Read in this order:
     listing, owners     which lanes there are, and to which of them a series belongs
     edits               what a change of the config does to totals
     closing             how a run ends
-    origin, points      where points come from: a request and a mapping, or a user's function
+    origin, function_points     where points come from: a request and a mapping, or a user's function
     desk, page, worker  a job's lanes, ledger and page, kept in step in one thread
     settled, guard, freshness       what of an answer is final, whether it is believed; how fresh what is shown is
     restoring           what a start or a reload does with jobs before they run

@@ -21,7 +21,7 @@ from timepoint.errors import ContentError, MappingError, SourceError
 from timepoint.job import FunctionPolling, HttpPolling, Job
 from timepoint.mapping.engine import MappingRun, RunContext
 from timepoint.model import NOTHING_SETTLED, MappedRun, MetricSpec, Window
-from timepoint.poller.points import collect
+from timepoint.poller.function_points import collect
 from timepoint.request.answer import Answer
 from timepoint.request.decode import documents
 from timepoint.request.spec import RequestSpec
