@@ -27,6 +27,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from timepoint import durable
 from timepoint.clock import DAY, format_instant
 from timepoint.errors import StoreError
 
@@ -230,11 +231,7 @@ class Spool:
 def sync_directory(path: Path) -> None:
     """Makes the names in a directory durable. Raises StoreError."""
     with _told(path):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        durable.sync_directory(path)
 
 
 class _told:  # noqa: N801 - used as a context, like those of contextlib

@@ -21,6 +21,7 @@ from timepoint.datadir import DataDirectory, Layout, looked_at
 from timepoint.doctor.look import LEDGER_CHECKS, examine_held
 from timepoint.doctor.pages import BESIDE, difference, read_pages
 from timepoint.doctor.report import Report
+from timepoint.durable import sync_directory
 from timepoint.errors import DataDirectoryError, InUseError
 from timepoint.exposition.publish import POLLER, publish, published_paths, withdraw
 from timepoint.job import Job
@@ -156,7 +157,7 @@ def export_to(path: Path, file: Path, now: int) -> list[str]:
                 out.flush()
                 os.fsync(out.fileno())
             beside.replace(file)
-            _sync(file.absolute().parent)
+            sync_directory(file.absolute().parent)
         except OSError as error:
             raise DataDirectoryError(f"{file}: it could not be written ({error.strerror or error})") from error
         finally:
@@ -265,15 +266,7 @@ def _set_aside(layout: Layout, files: Iterable[Path], report: Report) -> Path:
                 file.rename(target / file.name)
         for directory in (target, layout.quarantine, layout.path, layout.published):
             if directory.is_dir():
-                _sync(directory)
+                sync_directory(directory)
     except OSError as error:
         raise DataDirectoryError(f"{target}: files could not be moved there ({error.strerror or error})") from error
     return target
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

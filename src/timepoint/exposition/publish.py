@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from timepoint.durable import sync_directory
 from timepoint.errors import PublishError
 from timepoint.exposition.deflate import Buffer, crc32
 from timepoint.exposition.family import FamilySnapshot, JobSnapshot
@@ -284,12 +285,4 @@ def _replace(path: Path, parts: list[Buffer], *, durable: bool) -> None:
             beside.unlink()
         raise
     if durable:
-        _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(path.parent)

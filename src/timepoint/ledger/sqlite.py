@@ -100,16 +100,8 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Several reads of one state. sqlite3.Error becomes StoreError."""
         connection = self.connection()
-        try:
-            connection.execute("BEGIN")
+        with self._transaction(connection, "BEGIN"):
             yield connection
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self.give_up()
-            raise StoreError(explain(error, self.path)) from error
-        except BaseException:
-            _roll_back(connection)
-            raise
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -119,9 +111,15 @@ class Database:
         """
         connection = self.connection()
         self._require_same_file()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._transaction(connection, "BEGIN IMMEDIATE"):
             yield connection
+        self._checkpoint_if_large(connection)
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+        try:
+            connection.execute(begin)
+            yield
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.give_up()
@@ -129,7 +127,6 @@ class Database:
         except BaseException:
             _roll_back(connection)
             raise
-        self._checkpoint_if_large(connection)
 
     def quick_check(self) -> None:
         """Reads the whole file. Raises DataDirectoryError if it is damaged."""

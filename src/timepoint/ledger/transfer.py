@@ -30,7 +30,6 @@ its bits, ``{"bits":"020000000000f07f"}`` (little-endian).
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import struct
 import sys
@@ -42,6 +41,7 @@ from typing import Any
 
 import msgspec
 
+from timepoint.durable import sync_directory
 from timepoint.errors import DataDirectoryError
 from timepoint.ledger.outbox_rows import restored, stored
 from timepoint.ledger.packed_points import Packer, Unpacker
@@ -112,20 +112,12 @@ def import_lines(lines: Iterable[bytes], path: Path) -> Counted:
     try:
         counted = _fill(lines, beside)
         beside.replace(path)
-        _sync(path.parent)
+        sync_directory(path.parent)
     except (sqlite3.Error, OSError) as error:
         raise DataDirectoryError(f"{path}: it could not be written ({error})") from error
     finally:
         _remove(beside)
     return counted
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from timepoint.durable import sync_directory
 from timepoint.errors import SourceError, TokenError
 from timepoint.request.auth.secrets import MAX_SECRET_FILE, read_secret
 from timepoint.request.spec import SecretSource
@@ -158,11 +159,7 @@ def _replace(path: Path, text: str) -> None:
     _write(new, text.encode() + b"\n")
     try:
         os.replace(new, path)  # noqa: PTH105 - beside the other calls of os
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(path.parent)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
