@@ -9,6 +9,7 @@ import yaml
 
 from timepoint.config import load_config
 from timepoint.config.shown import shown_config
+from timepoint.errors import ConfigError
 
 FILE = """
 x-old: {password: hunter-two}
@@ -93,3 +94,21 @@ def test_a_way_to_authenticate_that_is_not_known_here_is_masked() -> None:
 def test_exporters_made_in_python_have_no_file() -> None:
     """Then there is nothing to show."""
     assert not shown_config(b"", ())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "authorization: Bearer canary-7f3a",
+        "basic_auth: canary-7f3a",
+        "http_headers: {X-Api-Key: canary-7f3a}",
+        "oauth2: [canary-7f3a]",
+    ],
+)
+def test_a_credential_in_a_wrong_place_is_not_quoted(wrong: str, tmp_path: Path) -> None:
+    """What is said of a text that stands where a credential can stand, and does not fit, holds nothing of it."""
+    path = tmp_path / "energy.yaml"
+    path.write_text(f"sources:\n  energy:\n    url: http://127.0.0.1\n    {wrong}\njobs: {{}}\n")
+    with pytest.raises(ConfigError, match=r"energy\.yaml:4:") as caught:
+        load_config(path, {})
+    assert "canary" not in str(caught.value)

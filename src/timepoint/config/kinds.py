@@ -66,6 +66,18 @@ def kind_of(value: Any) -> str:  # noqa: PLR0911 - one return for each kind
     return f"a list of {len(value)}"
 
 
+def plain_kind_of(value: Any) -> str:
+    """What a value is, without what it says: for messages about places where a credential can stand."""
+    match value:
+        case bool() | None:
+            return kind_of(value)
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+    return kind_of(value)
+
+
 def _is_unquoted_template(value: Any) -> bool:
     """``{window.start}`` without quotes is a mapping with the key ``window.start``."""
     return (

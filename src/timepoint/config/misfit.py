@@ -13,9 +13,10 @@ import yaml
 from pydantic import ValidationError
 
 from timepoint.config.checks import Check
-from timepoint.config.kinds import Shape, kind_of
+from timepoint.config.kinds import Shape, kind_of, plain_kind_of
 from timepoint.config.places import Findings, Path
 from timepoint.config.shape import all_shapes, keys_of, model_at
+from timepoint.config.shown import may_be_quoted
 
 ShapeType = TypeVar("ShapeType", bound=Shape)
 
@@ -67,6 +68,7 @@ _SHORT = 60
 _FEW = 13  # so many words fit a line
 _PLACES = 3
 _COLLECTIONS = ("dict_type", "model_type", "list_type")
+_OF_CREDENTIALS = (*_COLLECTIONS, "string_type")  # what a credential is, or stands in
 _QUOTED = re.compile(r"'([^']*)'")
 _CHECKS = {check.value: check for check in Check}
 
@@ -103,7 +105,9 @@ def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: F
         findings.add(_CHECKS[kind], at, detail["ctx"]["message"])
     elif kind in _KINDS:
         example = _example(model, detail["loc"]) if kind in _COLLECTIONS else ""
-        findings.add(Check.WRONG_KIND, at, f"must be {_KINDS[kind]}, not {kind_of(found)}{example}")
+        secret = kind in _OF_CREDENTIALS and not may_be_quoted(at)
+        said = plain_kind_of(found) if secret else kind_of(found)
+        findings.add(Check.WRONG_KIND, at, f"must be {_KINDS[kind]}, not {said}{example}")
     elif kind == "literal_error":
         choices = detail["ctx"]["expected"]
         close = get_close_matches(found, _QUOTED.findall(choices), 1) if isinstance(found, str) else []

@@ -11,7 +11,7 @@ may stand, are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -93,6 +93,12 @@ def shown_config(raw: bytes, secrets: Iterable[str]) -> str:
         _masked(shown, redactor), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=110, indent=2
     )
     return text
+
+
+def may_be_quoted(path: Sequence[str | int]) -> bool:
+    """Whether a message may quote what stands at a path: not where a credential can stand."""
+    guarded = path[:1] in (("sources",), ("remote_write",)) or "request" in path
+    return not guarded or path[-1] in _PLAIN | _OPEN
 
 
 def _section(key: str, value: Any) -> Any:
