@@ -160,6 +160,21 @@ def test_a_bad_file_changes_nothing_and_is_told_everywhere(exporter: Reloaded) -
     assert exporter.stop() == 0
 
 
+def test_a_pipe_in_place_of_the_file_is_refused_and_not_waited_for(exporter: Reloaded) -> None:
+    """Nobody writes into it: who read it would wait for ever, and no later reload would come through."""
+    exporter.write(one="2s")
+    exporter.start()
+    good = exporter.config.read_text()
+    exporter.config.unlink()
+    os.mkfifo(exporter.config)
+    status, text = exporter.post()
+    assert status == 500
+    assert "is a pipe or a device" in text
+    exporter.write_text(good)
+    assert exporter.post()[0] == 200
+    assert exporter.stop() == 0
+
+
 @pytest.mark.parametrize("child", ["poller", "server"])
 def test_a_process_that_dies_goes_on_with_what_is_in_force(exporter: Reloaded, child: str) -> None:
     """Not with what it was started with, nor with what stands in the file by then."""

@@ -99,7 +99,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def _load(path: Path, raw: bytes | None) -> Loaded:
     """The config of a file, or of the bytes that it held. Raises ConfigError."""
     from timepoint.config import load_config
+    from timepoint.errors import ConfigError, Problem
     from timepoint.poller.reloads import Loaded
 
+    if raw is None and path.exists() and not (path.is_file() or path.is_dir()):
+        message = "is a pipe or a device, which can be read once alone: start the exporter again"
+        raise ConfigError([Problem(str(path), 0, 0, "", message)])  # to read it could wait for ever
     config = load_config(path, os.environ, raw)
     return Loaded(config.workload, config.raw, tuple(map(str, config.warnings)))
