@@ -142,6 +142,25 @@ def test_a_ledger_that_cannot_be_used_is_said_on_top() -> None:
     assert "nothing is polled" not in render(view({}, "a"))
 
 
+def test_a_config_that_was_not_taken_up_is_said_on_top() -> None:
+    """With its first five problems, escaped, and how many more there are; without trouble nothing is said."""
+    trouble = "\n".join(f"energy.yaml:{line}:1: <b>bad</b>" for line in range(1, 8))
+    page = render(view({}, "a", config_trouble=trouble))
+    assert "The config was changed to one that cannot be used." in page
+    assert "energy.yaml:5:1: &lt;b&gt;bad&lt;/b&gt;" in page
+    assert "energy.yaml:6:1" not in page
+    assert "and 2 more in the log" in page
+    assert "cannot be used" not in render(view({}, "a"))
+
+
+def test_characters_that_turn_the_text_round_are_seen() -> None:
+    """A reason that an API wrote from right to left stands on the page with its escapes."""
+    job = STATUS["jobs"]["pod_energy"] | {"reason": "\u202egnp.exe\x1b[31m"}
+    page = render(view({"jobs": {"pod_energy": job}}, "pod_energy"))
+    assert "\\u202egnp.exe\\x1b[31m" in page
+    assert "\u202e" not in page
+
+
 def test_a_silent_poller_is_said_on_top() -> None:
     """The notice stands only where a poller is expected and silent."""
     assert "The poller is silent" in render(view({}, "a", poller_up=False))

@@ -39,7 +39,15 @@ from timepoint.server.process import ProcessFacts, PythonFacts, read_process, re
 from timepoint.server.selection import Selections, read_selection
 from timepoint.server.settings import ServerSettings
 from timepoint.server.slices import slices
-from timepoint.server.status import JobStatus, Verdict, health, read_jobs, read_ledger_trouble, readiness
+from timepoint.server.status import (
+    JobStatus,
+    Verdict,
+    health,
+    read_config_trouble,
+    read_jobs,
+    read_ledger_trouble,
+    readiness,
+)
 from timepoint.server.web.current import CurrentWeb
 from timepoint.server.web.gate import Gate
 from timepoint.watchdog import Watchdog
@@ -259,6 +267,7 @@ class App:
             now=self.clock.now(),
             problems=held.pages.problems,
             ledger_trouble=_ledger_trouble(held),
+            config_trouble=read_config_trouble(_status(held)),
             has_pages=self.settings.status_pages,
             has_receivers=bool(read_receivers(_status(held))),
         )

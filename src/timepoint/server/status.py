@@ -92,6 +92,11 @@ def read_ledger_trouble(status: Mapping[str, Any]) -> str:
     return _text(status.get("ledger_trouble"))
 
 
+def read_config_trouble(status: Mapping[str, Any]) -> str:
+    """Why a changed config is not in force; empty if the newest one is."""
+    return _text(_mapping(status.get("config")).get("trouble"))
+
+
 def health(silence: float, deadline: float) -> Verdict:
     """Well while the poller has been silent for less than the deadline. Both in seconds."""
     if silence < deadline:

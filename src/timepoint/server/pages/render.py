@@ -44,6 +44,7 @@ def _environment() -> jinja2.Environment:
 
     environment = jinja2.Environment(
         autoescape=True,
+        finalize=_finalize,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -72,6 +73,11 @@ _LINKS: Mapping[str, Any] = {
     "series_link": views.series_link,
     "one_link": views.one_link,
 }
+
+
+def _finalize(shown: Any) -> Any:
+    """What an expression of a template comes to: texts of others with all their characters visible."""
+    return words.visible(shown) if isinstance(shown, str) and not hasattr(shown, "__html__") else shown
 
 
 def _read(name: str) -> str:

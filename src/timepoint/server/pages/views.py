@@ -26,8 +26,9 @@ _LONGEST_LINK = 4000  # characters of a query: a line of a request has 8 KiB
 class Site:
     """What all pages know. ``now`` in milliseconds; ``problems`` are sentences about contradictions between jobs.
 
-    ``ledger_trouble`` is why the poller cannot use its ledger, empty if it can. ``has_pages``: there are more pages
-    than the one at ``/``. ``has_receivers``: something is sent by remote write.
+    ``ledger_trouble`` is why the poller cannot use its ledger, ``config_trouble`` why a changed config is not in force;
+    empty if all is well. ``has_pages``: there are more pages than the one at ``/``. ``has_receivers``: something is
+    sent by remote write.
     """
 
     telemetry_path: str
@@ -37,6 +38,7 @@ class Site:
     now: int
     problems: Sequence[str] = ()
     ledger_trouble: str = ""
+    config_trouble: str = ""
     has_pages: bool = True
     has_receivers: bool = False
 

@@ -6,11 +6,14 @@ Owns: their words. Pure. Must not know: pages, HTML.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from timepoint.clock import DAY, HOUR, MINUTE, SECOND, format_duration, format_instant
 
 _NARROW = "\u202f"  # a narrow blank that does not break
+# Control characters, those that turn the direction of writing (UAX 9), and those without a width but joiners.
+_HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
 _BIG, _TINY = 1e15, 1e-4
 
 
@@ -42,6 +45,11 @@ def distance(at: int, now: int) -> str:
             amount = f"{length // unit} {name}"
             return f"in {amount}" if ahead else f"{amount} ago"
     return "now"
+
+
+def visible(text: str) -> str:
+    """A text without characters that hide what it says, or turn it round; they are written as escapes."""
+    return _HIDING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def grouped(number: float) -> str:
