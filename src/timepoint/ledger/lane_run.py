@@ -13,7 +13,7 @@ from timepoint.ledger.change import Counts, MetricChanges, RunFacts
 from timepoint.ledger.interval_plan import Memory, Reach
 from timepoint.ledger.outgoing import Ended, Outgoing
 from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
-from timepoint.model import MetricSpec, Rejects, Times
+from timepoint.model import MetricSpec, Rejects, Temporality, Times
 
 UNKNOWN = SeriesState(0.0, times=Times((), ()))
 """Stands for a series that was never seen. Never changed; its ``times`` is an object of its own, not ``NO_TIMES``."""
@@ -75,7 +75,9 @@ class MetricRun:
         )
         self.outgoing: Outgoing | None = None
         if spec.receivers:
-            self.outgoing = Outgoing(spec.family, spec.receivers, lane.facts.now)
+            self.outgoing = Outgoing(
+                spec.family, spec.receivers, lane.facts.now, is_delta=spec.temporality is Temporality.DELTA
+            )
             self.changes.outgoing = self.outgoing
         self._find_expired()
 

@@ -67,12 +67,24 @@ class MemoryStore:
                 self._next_id += 1
         self._commits += 1
         change_set.commit = self._commits
+        ended: set[int] = set()
         for changes in change_set.metrics.values():
             if changes.outgoing is not None and changes.counts.enqueued:
-                self.outbox.take(changes.outgoing, {text: s.id for text, s in changes.new.items()}, change_set.now)
+                new = {text: s.id for text, s in changes.new.items()}
+                ended |= self.outbox.take(changes.outgoing, new, change_set.now)
         _copy_new(change_set).apply(lane)
         self._lanes[lane.job, lane.lane] = lane
+        if ended:
+            self._end(ended)
         return self._commits
+
+    def _end(self, ended: set[int]) -> None:
+        """The totals of some series begin at 0, if they are counted on."""
+        metrics = (metric for lane in self._lanes.values() for metric in lane.metrics.values())
+        for metric in metrics:
+            for state in (*metric.series.values(), *metric.absent.values()):
+                if state.id in ended and "/delta/" in metric.shape:
+                    state.value = state.carry = state.debt = 0.0
 
     def note_attempt(self, job: str, lane: str, at: int, asked_from: int | None = None) -> None:
         self._lanes.setdefault((job, lane), LaneState(job, lane)).note_attempt(at, asked_from)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from timepoint.ledger.outgoing import LATE_AMOUNT, Outgoing
+from timepoint.ledger.outgoing import LATE_AMOUNT, Floor, Outgoing
 from timepoint.ledger.sqlite_outbox import labels_of
 from timepoint.model import FamilySpec
 from timepoint.remote_write.memory import MemoryOutbox, Sample
@@ -28,19 +28,32 @@ class OutboxOfMemory(MemoryOutbox):
         self._lives: dict[int, _Life] = {}
         self._ids: dict[str, int] = {}
 
-    def take(self, outgoing: Outgoing, new: Mapping[str, int], now: int) -> None:
-        """Lets the samples of a metric wait for all its receivers. ``new`` are the ids of series that are new."""
+    def take(self, outgoing: Outgoing, new: Mapping[str, int], now: int) -> set[int]:
+        """Lets the samples of a metric wait for all its receivers. ``new`` are the ids of series that are new.
+
+        Gives the ids of series whose count of the same is over with that: others begin.
+        """
         queues = [self._queue(receiver.name) for receiver in outgoing.receivers]
 
-        def floor_of(number: int, text: str) -> int | None:
+        begun: dict[str, int] = {}
+
+        def floor_of(number: int, text: str) -> Floor | None:
             if number in self._lives:
-                return self._lives[number].start
+                start = self._lives[number].start
+                return None if start is None else Floor(start, is_of_another=False)
             of = self._ids.get(outgoing.family.name + text, 0)
             sent = [queue.sent_until[of] for queue in queues if of in queue.sent_until]
             waits = [row.at for queue in queues for row in queue.rows.values() if row.series.id == of]
-            return max((at for at in (*sent, *waits) if at <= outgoing.now), default=None)
+            at = max((at for at in (*sent, *waits) if at <= outgoing.now), default=None)
+            if at is not None:
+                begun[text] = of
+            return None if at is None else Floor(at, is_of_another=True)
 
         outgoing.keep_behind(floor_of)
+        over = {begun[text] for text in begun.keys() & outgoing.counted()}
+        ended = {number for number, (series, _) in self._lives.items() if series.id in over}
+        for number in ended:
+            del self._lives[number]
         for receiver in outgoing.receivers:
             samples: list[Sample] = []
             for text, number, ats, values, start in outgoing.waiting(receiver):
@@ -53,6 +66,8 @@ class OutboxOfMemory(MemoryOutbox):
                 self.enqueue([receiver.name], [(life.series, late.at, late.value, life.start)])
                 letters = (Letter(self._last_number, reason),)
                 self.settle(receiver.name, Settlement(buried=letters), now)
+
+        return ended
 
     def _life(self, family: FamilySpec, text: str, number: int, start: int | None) -> _Life:
         known = self._lives.get(number)

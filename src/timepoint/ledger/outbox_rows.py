@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import copysign
 
 from timepoint.clock import DAY
-from timepoint.ledger.outgoing import Ended, Late, Leaving, Outgoing
+from timepoint.ledger.outgoing import Ended, Floor, Late, Leaving, Outgoing
 from timepoint.model import FamilySpec
 
 _BITS = struct.Struct("<d")
@@ -149,7 +149,13 @@ def _lives(
     leaving: list[Leaving | Late | Ended] = [*outgoing.series, *outgoing.late, *outgoing.ended]
     nameless = {series.text for series in leaving if series.id not in known}
     earlier = _earlier_lives(connection, outgoing, of, nameless, queues)
-    outgoing.keep_behind(lambda number, text: known[number][1] if number in known else earlier.get(text))
+
+    def floor_of(number: int, text: str) -> Floor | None:
+        at = known[number][1] if number in known else earlier.get(text)
+        return None if at is None else Floor(at, number not in known)
+
+    outgoing.keep_behind(floor_of)
+    _end_lives(connection, [family.name + text for text in earlier.keys() & outgoing.counted()])
     lives = {number: life for number, (life, _) in known.items()}
     if not nameless:
         return lives
@@ -215,6 +221,24 @@ def _earlier_lives(
             text = found[number][len(name) :]
             newest[text] = max(at, newest.get(text, at))
     return newest
+
+
+def _end_lives(connection: sqlite3.Connection, texts: Sequence[str]) -> None:
+    """Ends the counts of some series, since others of them begin.
+
+    Whoever has one of them still, and goes on with it, begins at 0, too, and behind the others: its old total would be
+    an increase once more. It remembers what it has counted. Readings are what their source shows.
+    """
+    if not texts:
+        return
+    series = "(SELECT id FROM out_series WHERE text IN (SELECT value FROM json_each(?)))"
+    connection.execute(
+        "UPDATE state SET value = 0, carry = 0, debt = 0 WHERE id IN (SELECT series.id FROM life "  # noqa: S608 - our own
+        "JOIN series ON series.id = series_id JOIN metric ON metric.id = metric_id "
+        f"WHERE out_series_id IN {series} AND shape LIKE '%/delta/%')",
+        (json.dumps(texts),),
+    )
+    connection.execute(f"UPDATE life SET series_id = NULL WHERE out_series_id IN {series}", (json.dumps(texts),))  # noqa: S608 - our own
 
 
 def _one(connection: sqlite3.Connection, select: str, *values: object) -> bool:

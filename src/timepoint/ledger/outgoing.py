@@ -60,6 +60,16 @@ class Late(NamedTuple):
     is_amount: bool
 
 
+class Floor(NamedTuple):
+    """The instant behind which a count of a series must stay.
+
+    It is where its own 0 stands, or, ``is_of_another``, the newest sample of an earlier count, if this one begins now.
+    """
+
+    at: int
+    is_of_another: bool
+
+
 class Ended(NamedTuple):
     """A series that was absent from a whole run, and the instant that says so."""
 
@@ -72,12 +82,14 @@ class Ended(NamedTuple):
 class Outgoing:
     """What of one metric goes out, to each of ``receivers``.
 
-    ``now`` is when that was decided: an end that a receiver would refuse for its age is not told.
+    ``now`` is when that was decided: an end that a receiver would refuse for its age is not told. ``is_delta``: totals
+    of amounts, which begin with 0.
     """
 
     family: FamilySpec
     receivers: tuple[Receiver, ...]
     now: int
+    is_delta: bool = False
     series: list[Leaving] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
@@ -101,29 +113,43 @@ class Outgoing:
             elif receiver.is_strict:
                 yield late, LATE
 
-    def keep_behind(self, floor_of: Callable[[int, str], int | None]) -> None:
+    def keep_behind(self, floor_of: Callable[[int, str], Floor | None]) -> None:
         """Lets no count mix with an earlier one of the same series: nothing of it stands at or before its floor.
 
-        ``floor_of`` gives it by the id and the text of a series: for one that is new the newest sample that any earlier
-        count of it has sent, for others where their own 0 stands; None if there is neither. A 0 is moved behind the
-        floor, and what lies before it is late: it is in the next total.
+        ``floor_of`` gives that by the id and the text of a series, None if there is none. The 0 of a count that begins
+        is moved behind it, and what lies before is late: it is in the next total.
         """
         for place, leaving in enumerate(self.series):
             floor = floor_of(leaving.id, leaving.text)
-            if floor is not None and leaving.ats[0] <= floor and self._is_count(leaving.text):
-                self.series[place] = self._behind(leaving, floor)
+            if floor is not None and self._is_count(leaving.text):
+                begins = floor.is_of_another and (self.is_delta or leaving.start is not None)
+                if leaving.ats[0] <= floor.at or begins:
+                    self.series[place] = self._behind(leaving, floor.at, begins=begins)
         self.series = [leaving for leaving in self.series if leaving.ats]
-        for place, ended in enumerate(self.ended):
-            floor = floor_of(ended.id, ended.text)
-            if floor is not None and ended.at <= floor:
-                self.ended[place] = ended._replace(at=floor + 1)
+        self._begin_late(floor_of)
+        ended, self.ended = self.ended, []
+        for end in ended:
+            floor = floor_of(end.id, end.text)
+            if floor is None or not floor.is_of_another:  # another count has gone on since: nothing ends with this one
+                self.ended.append(end if floor is None else end._replace(at=max(end.at, floor.at + 1)))
 
-    def _behind(self, leaving: Leaving, floor: int) -> Leaving:
+    def _begin_late(self, floor_of: Callable[[int, str], Floor | None]) -> None:
+        """A count that begins anew with late amounts alone has its 0 at once: later totals hold them."""
+        told = {leaving.text for leaving in self.series}
+        for late in self.late if self.is_delta else ():
+            floor = floor_of(late.id, late.text)
+            if floor is not None and floor.is_of_another and late.text not in told and self._is_count(late.text):
+                told.add(late.text)
+                begin = floor.at + 1
+                self.series.append(Leaving(late.text, late.id, (begin,), array("d", [0.0]), begin))
+
+    def _behind(self, leaving: Leaving, floor: int, *, begins: bool) -> Leaving:
         text, number, ats, values, start = leaving
-        begins = start is not None
-        begin = floor + begins
-        first = max(int(begins), bisect_right(ats, begin))
-        self.late += [Late(text, number, ats[i], values[i], is_amount=True) for i in range(begins, first)]
+        if start is not None and start > floor:
+            return leaving
+        zero, begin = int(start is not None), floor + begins
+        first = max(zero, bisect_right(ats, begin))
+        self.late += [Late(text, number, ats[i], values[i], is_amount=True) for i in range(zero, first)]
         kept = array("d", values[first:])
         if not begins:
             return Leaving(text, number, ats[first:], kept)
@@ -136,6 +162,10 @@ class Outgoing:
         return kind in (MetricType.COUNTER, MetricType.HISTOGRAM) or (
             kind is MetricType.SUMMARY and text.startswith("_")
         )
+
+    def counted(self) -> set[str]:
+        """The series of which something was counted."""
+        return {series.text for series in self.series} | {late.text for late in self.late}
 
     def enqueued(self) -> int:
         """How many samples join queues, those that are dead letters from the start included."""
