@@ -24,7 +24,8 @@ from timepoint.poller.freshness import Rhythm
 from timepoint.poller.function_points import Point
 from timepoint.poller.report import LanesStanding, MetricStanding, RunReport
 from timepoint.poller.runner import HEARTBEAT
-from timepoint.poller.selfmetrics import PollerFacts, families
+from timepoint.poller.self_facts import PollerFacts
+from timepoint.poller.selfmetrics import families
 from timepoint.poller.sending import ReceiverStanding
 from timepoint.poller.tally import JobTally
 from timepoint.remote_write.facts import SenderFacts

@@ -5,7 +5,8 @@ from timepoint.exposition.render import render_families
 from timepoint.model import Outcome
 from timepoint.poller.cost_metrics import ProcessCost
 from timepoint.poller.report import NOTHING_NEW, MetricStanding, RunReport, skipped
-from timepoint.poller.selfmetrics import ALL, FAILURES, PollerFacts, families
+from timepoint.poller.self_facts import PollerFacts
+from timepoint.poller.selfmetrics import ALL, FAILURES, families
 from timepoint.poller.tally import JobTally
 from timepoint.testing import read_samples
 

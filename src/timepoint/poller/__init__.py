@@ -16,6 +16,7 @@ Read in this order:
     sources, sending    the gate and the fetcher of each source; the sender to each receiver
     errands             what a command asks of the exporter that runs
     recent, telling, journal                        what a job tells the status pages
-    report, tally, selfmetrics, source_metrics, cost_metrics    what runs came to, as log line, status and metrics
+    report, tally       what runs came to, as log line and status
+    self_facts, selfmetrics, source_metrics, cost_metrics   the same as metrics
     timing, job_loop, runner, main  waiting, one job over time, all of them, the process
 """

@@ -47,7 +47,8 @@ from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import give_back_memory, read_process
 from timepoint.poller.reloads import Reloading, Reloads
-from timepoint.poller.selfmetrics import PollerFacts, families
+from timepoint.poller.self_facts import PollerFacts
+from timepoint.poller.selfmetrics import families
 from timepoint.poller.sending import OpenPost, Sending
 from timepoint.poller.sources import OpenFetcher, Sources, open_http
 from timepoint.poller.switch import Change, compare

@@ -1,7 +1,7 @@
 """The poller's own metrics.
 
 Owns: their names, types, labels and help, in one place from which the documentation is generated; how tallies become
-families. Must not know: where tallies come from, rendering. Pure.
+families. Must not know: where tallies come from, how facts are read, rendering. Pure.
 
 A failure counter exists for every outcome from the start, at 0, so that ``increase()`` sees the first failure. Facts
 about the process have names of their own: ``process_*`` on the page is the server, which answers the scrape.
@@ -10,22 +10,28 @@ about the process have names of their own: ``process_*`` on the page is the serv
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.model import FamilySpec, MetricType, Outcome, series_text
-from timepoint.poller.cost_metrics import OF_PROCESS, ProcessCost
+from timepoint.poller.cost_metrics import OF_PROCESS
 from timepoint.poller.freshness import Freshness
-from timepoint.poller.report import LanesStanding
-from timepoint.poller.sending import ReceiverStanding
-from timepoint.poller.source_metrics import OF_SOURCES, Read
+from timepoint.poller.self_facts import (
+    PollerFacts,
+    Sample,
+    SelfMetric,
+    by_word,
+    of_jobs,
+    of_lanes,
+    of_poller,
+    of_process,
+    of_receivers,
+    of_sources,
+    seconds,
+)
+from timepoint.poller.source_metrics import OF_SOURCES
 from timepoint.poller.tally import JobTally
-from timepoint.reload import ReloadFacts
 from timepoint.remote_write.facts import OF_RECEIVERS
-from timepoint.remote_write.facts import Read as ReadReceiver
-from timepoint.request.politeness.gate import GateFacts
 from timepoint.version import __version__
 
 FAILURES = (
@@ -35,98 +41,6 @@ FAILURES = (
     Outcome.STORE_ERROR,
     Outcome.SKIPPED,
 )
-
-_NOT_THE_LEDGER = frozenset({"publish", "bug"})
-"""Reasons of a store_error that say nothing of the ledger."""
-
-
-class Sample(NamedTuple):
-    """The label values, in the order of the declaration, and the value; and when it is seen, if not always (ms)."""
-
-    labels: tuple[str, ...]
-    value: float
-    visible_from: int | None = None
-    visible_until: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PollerFacts:
-    """What the families of one moment are made of. ``now`` and ``started`` in milliseconds.
-
-    ``is_open`` says that the ledger could be opened and its lanes be loaded. ``sources`` are how their gates stand,
-    ``receivers`` how their senders do, ``config`` says which config is in force.
-    """
-
-    tallies: Sequence[JobTally]
-    process: ProcessCost
-    now: int
-    started: int
-    is_open: bool = True
-    sources: Sequence[GateFacts] = ()
-    receivers: Sequence[ReceiverStanding] = ()
-    config: ReloadFacts = field(default_factory=lambda: ReloadFacts(0))
-
-    @property
-    def ledger_ok(self) -> bool:
-        """Whether runs can be kept: the ledger is open, and no job's newest run failed at it."""
-        newest = [tally.last for tally in self.tallies if tally.last is not None]
-        return self.is_open and not any(
-            run.outcome is Outcome.STORE_ERROR and run.reason not in _NOT_THE_LEDGER for run in newest
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SelfMetric:
-    """One declared metric: its family, the names of its labels, and how its samples are read from the facts."""
-
-    spec: FamilySpec
-    labels: tuple[str, ...]
-    read: Callable[[PollerFacts], Iterable[Sample]]
-
-
-def _of_poller(value: Callable[[PollerFacts], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
-    def read(facts: PollerFacts) -> Iterable[Sample]:
-        found = value(facts)
-        if found is not None:
-            yield Sample((), found)
-
-    return read
-
-
-def _of_process(value: Callable[[ProcessCost], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
-    return _of_poller(lambda facts: value(facts.process))
-
-
-def _of_jobs(value: Callable[[JobTally], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
-    """One sample for each job that has the value."""
-
-    def read(facts: PollerFacts) -> Iterable[Sample]:
-        for tally in facts.tallies:
-            found = value(tally)
-            if found is not None:
-                yield Sample((tally.name,), found)
-
-    return read
-
-
-def _of_lanes(value: Callable[[LanesStanding], float | None]) -> Callable[[PollerFacts], Iterable[Sample]]:
-    """One sample for each job with a fan-out that has the value."""
-    return _of_jobs(lambda tally: None if tally.lanes is None else value(tally.lanes))
-
-
-def _by_word(words: Callable[[JobTally], Mapping[str, float]]) -> Callable[[PollerFacts], Iterable[Sample]]:
-    """One sample for each job and word: an outcome, a reason, a metric."""
-
-    def read(facts: PollerFacts) -> Iterable[Sample]:
-        for tally in facts.tallies:
-            for word, found in words(tally).items():
-                yield Sample((tally.name, word), found)
-
-    return read
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
 
 
 def _outcomes(tally: JobTally) -> dict[str, float]:
@@ -165,7 +79,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         (),
-        _of_poller(lambda facts: facts.now / 1000),
+        of_poller(lambda facts: facts.now / 1000),
     ),
     SelfMetric(
         FamilySpec(
@@ -175,7 +89,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "run of a job failed at it. The log and the landing page say why.",
         ),
         (),
-        _of_poller(lambda facts: float(facts.ledger_ok)),
+        of_poller(lambda facts: float(facts.ledger_ok)),
     ),
     SelfMetric(
         FamilySpec(
@@ -184,7 +98,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "1 if the config could be used when it was last reloaded, or at the start; 0: the one before is in force.",
         ),
         (),
-        _of_poller(lambda facts: float(not facts.config.trouble)),
+        of_poller(lambda facts: float(not facts.config.trouble)),
     ),
     SelfMetric(
         FamilySpec(
@@ -194,18 +108,18 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         (),
-        _of_poller(lambda facts: facts.config.at / 1000),
+        of_poller(lambda facts: facts.config.at / 1000),
     ),
     SelfMetric(
         FamilySpec("timepoint_poller_start_time_seconds", _GAUGE, "When the poller's process started.", unit="seconds"),
         (),
-        _of_poller(lambda facts: facts.started / 1000),
+        of_poller(lambda facts: facts.started / 1000),
     ),
-    *(SelfMetric(spec, (), _of_process(read)) for spec, read in OF_PROCESS),
+    *(SelfMetric(spec, (), of_process(read)) for spec, read in OF_PROCESS),
     SelfMetric(
         FamilySpec("timepoint_job_runs_total", _COUNTER, "Runs of the job that ended or were skipped."),
         _JOB,
-        _of_jobs(lambda tally: tally.runs),
+        of_jobs(lambda tally: tally.runs),
     ),
     SelfMetric(
         FamilySpec(
@@ -214,7 +128,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "Runs of the job that ended otherwise than ok or empty, or should have taken place and did not.",
         ),
         ("job_name", "outcome"),
-        _by_word(lambda tally: {outcome.value: tally.failures.get(outcome, 0) for outcome in FAILURES}),
+        by_word(lambda tally: {outcome.value: tally.failures.get(outcome, 0) for outcome in FAILURES}),
     ),
     SelfMetric(
         FamilySpec(
@@ -223,19 +137,19 @@ DECLARED: tuple[SelfMetric, ...] = (
             "1 for the closing word of the job's newest run, 0 for the others.",
         ),
         ("job_name", "outcome"),
-        _by_word(_outcomes),
+        by_word(_outcomes),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_consecutive_failures", _GAUGE, "Failed runs of the job since its last good one."),
         _JOB,
-        _of_jobs(lambda tally: tally.consecutive_failures),
+        of_jobs(lambda tally: tally.consecutive_failures),
     ),
     SelfMetric(
         FamilySpec(
             "timepoint_job_last_run_duration_seconds", _GAUGE, "How long the job's newest run took.", unit="seconds"
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.last.duration if tally.last else None),
+        of_jobs(lambda tally: tally.last.duration if tally.last else None),
     ),
     SelfMetric(
         FamilySpec(
@@ -245,7 +159,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         ("job_name", "stage"),
-        _by_word(lambda tally: tally.last.stages if tally.last else {}),
+        by_word(lambda tally: tally.last.stages if tally.last else {}),
     ),
     SelfMetric(
         FamilySpec(
@@ -254,7 +168,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "HTTP exchanges, or calls of a function, in the job's newest run.",
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.last.attempts if tally.last else None),
+        of_jobs(lambda tally: tally.last.attempts if tally.last else None),
     ),
     SelfMetric(
         FamilySpec(
@@ -264,14 +178,14 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         _JOB,
-        _of_jobs(lambda tally: _seconds(tally.last_success)),
+        of_jobs(lambda tally: seconds(tally.last_success)),
     ),
     SelfMetric(
         FamilySpec(
             "timepoint_job_next_run_timestamp_seconds", _GAUGE, "When the job's next run begins.", unit="seconds"
         ),
         _JOB,
-        _of_jobs(lambda tally: _seconds(tally.next_begin)),
+        of_jobs(lambda tally: seconds(tally.next_begin)),
     ),
     SelfMetric(
         FamilySpec(
@@ -281,7 +195,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         _JOB_METRIC,
-        _by_word(
+        by_word(
             lambda tally: {
                 name: metric.newest / 1000 for name, metric in tally.standing.items() if metric.newest is not None
             }
@@ -300,12 +214,12 @@ DECLARED: tuple[SelfMetric, ...] = (
     SelfMetric(
         FamilySpec("timepoint_job_lanes", _GAUGE, "Lanes of the job's fan-out: one for each of its values."),
         _JOB,
-        _of_lanes(lambda lanes: lanes.listed),
+        of_lanes(lambda lanes: lanes.listed),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_failing_lanes", _GAUGE, "Lanes whose newest attempt came to nothing."),
         _JOB,
-        _of_lanes(lambda lanes: lanes.failing),
+        of_lanes(lambda lanes: lanes.failing),
     ),
     SelfMetric(
         FamilySpec(
@@ -315,7 +229,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         _JOB,
-        _of_lanes(lambda lanes: _seconds(lanes.watermark)),
+        of_lanes(lambda lanes: seconds(lanes.watermark)),
     ),
     SelfMetric(
         FamilySpec(
@@ -325,19 +239,19 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="seconds",
         ),
         _JOB,
-        _of_lanes(lambda lanes: _seconds(lanes.listed_at)),
+        of_lanes(lambda lanes: seconds(lanes.listed_at)),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_series", _GAUGE, "Series of the metric on the page."),
         _JOB_METRIC,
-        _by_word(lambda tally: {name: metric.series for name, metric in tally.standing.items()}),
+        by_word(lambda tally: {name: metric.series for name, metric in tally.standing.items()}),
     ),
     SelfMetric(
         FamilySpec(
             "timepoint_job_kept_series", _GAUGE, "Series of the metric that left the page and are not forgotten yet."
         ),
         _JOB_METRIC,
-        _by_word(lambda tally: {name: metric.kept for name, metric in tally.standing.items()}),
+        by_word(lambda tally: {name: metric.kept for name, metric in tally.standing.items()}),
     ),
     SelfMetric(
         FamilySpec(
@@ -346,7 +260,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "How many series of the job may be shown and kept; new ones are rejects.",
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.max_series),
+        of_jobs(lambda tally: tally.max_series),
     ),
     SelfMetric(
         FamilySpec(
@@ -355,7 +269,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "What downward revisions still owe the counters of the metric; later increments pay it first.",
         ),
         _JOB_METRIC,
-        _by_word(
+        by_word(
             lambda tally: {name: metric.debt for name, metric in tally.standing.items() if metric.debt is not None}
         ),
     ),
@@ -364,7 +278,7 @@ DECLARED: tuple[SelfMetric, ...] = (
             "timepoint_job_rejects_total", _COUNTER, "Rows, values and points that could not be used, by reason."
         ),
         ("job_name", "reason"),
-        _by_word(lambda tally: tally.rejects.counts),
+        by_word(lambda tally: tally.rejects.counts),
     ),
     SelfMetric(
         FamilySpec(
@@ -373,24 +287,24 @@ DECLARED: tuple[SelfMetric, ...] = (
             "How often the ledger told of a time that had not come, since the clock had been ahead, and was corrected.",
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.clock_corrections),
+        of_jobs(lambda tally: tally.clock_corrections),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_points_total", _COUNTER, "Points in accepted answers, those read again included."),
         _JOB,
-        _of_jobs(lambda tally: tally.points),
+        of_jobs(lambda tally: tally.points),
     ),
     SelfMetric(
         FamilySpec("timepoint_job_new_points_total", _COUNTER, "Points that a counter counted."),
         _JOB,
-        _of_jobs(lambda tally: tally.counts.new),
+        of_jobs(lambda tally: tally.counts.new),
     ),
     SelfMetric(
         FamilySpec(
             "timepoint_job_late_points_total", _COUNTER, "Counted points that lie before what was already settled."
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.counts.late),
+        of_jobs(lambda tally: tally.counts.late),
     ),
     SelfMetric(
         FamilySpec(
@@ -399,14 +313,14 @@ DECLARED: tuple[SelfMetric, ...] = (
             "Data time that will never be asked for, since it was further back than catch_up when the job ran again.",
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.counts.given_up / 1000),
+        of_jobs(lambda tally: tally.counts.given_up / 1000),
     ),
     SelfMetric(
         FamilySpec(
             "timepoint_job_revised_points_total", _COUNTER, "Counted points that came again with another value."
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.counts.revised),
+        of_jobs(lambda tally: tally.counts.revised),
     ),
     SelfMetric(
         FamilySpec(
@@ -416,33 +330,15 @@ DECLARED: tuple[SelfMetric, ...] = (
             unit="bytes",
         ),
         _JOB,
-        _of_jobs(lambda tally: tally.response_bytes),
+        of_jobs(lambda tally: tally.response_bytes),
     ),
 )
 
 
-def _of_sources(read: Read) -> Callable[[PollerFacts], Iterable[Sample]]:
-    def samples(facts: PollerFacts) -> Iterable[Sample]:
-        for source in facts.sources:
-            for labels, value in read(source):
-                yield Sample((source.tally.name, *labels), value)
-
-    return samples
-
-
-def _of_receivers(read: ReadReceiver) -> Callable[[PollerFacts], Iterable[Sample]]:
-    def samples(facts: PollerFacts) -> Iterable[Sample]:
-        for receiver in facts.receivers:
-            for labels, value in read(receiver.facts, receiver.spec):
-                yield Sample((receiver.spec.name, *labels), value)
-
-    return samples
-
-
 ALL: tuple[SelfMetric, ...] = (
     *DECLARED,
-    *(SelfMetric(spec, ("source", *labels), _of_sources(read)) for spec, labels, read in OF_SOURCES),
-    *(SelfMetric(spec, ("remote_name", *labels), _of_receivers(read)) for spec, labels, read in OF_RECEIVERS),
+    *(SelfMetric(spec, ("source", *labels), of_sources(read)) for spec, labels, read in OF_SOURCES),
+    *(SelfMetric(spec, ("remote_name", *labels), of_receivers(read)) for spec, labels, read in OF_RECEIVERS),
 )
 """Those of the poller and its jobs, then those of the sources, and of the receivers."""
 
