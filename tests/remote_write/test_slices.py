@@ -174,6 +174,14 @@ def test_a_witness_lies_no_further_away_than_a_slice_spans() -> None:
     assert [ready.row.number for ready in screen.witnesses(rows, [screen.ready(rows[0])], NOW)] == [2]
 
 
+def test_a_witness_of_far_away_is_found_where_it_is_asked_for() -> None:
+    """A sample that is too old already has nobody near it."""
+    screen = Screen(spec(max_age=0))
+    rows = [row(1, 1, DAY), row(3, 3, HOUR)]
+    held = [screen.ready(rows[0])]
+    assert [ready.row.number for ready in screen.witnesses(rows, held, NOW, is_wide=True)] == [3]
+
+
 ROWS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 20)), max_size=40)
 
 

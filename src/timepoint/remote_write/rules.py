@@ -73,9 +73,13 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Seek:
-    """Find samples of other series behind these. Wants ``Rows``."""
+    """Find samples of other series behind these. Wants ``Rows``.
+
+    ``is_wide``: also such that are newer by more than the receiver's window.
+    """
 
     beside: Rows
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,14 +300,19 @@ class Courier:
         """Whether the receiver takes a sample of another series now.
 
         The first is of the slice, the newest; then some from behind it, since bad samples often stand side by side.
-        Each search asks others, so no bad witness decides for ever.
+        Each search asks others, so no bad witness decides for ever. One that is newer by more than the window could
+        make what failed too old, so it is asked only where nothing nearer can be: else a sample that is too old
+        already, over which a receiver fails, would hold up all others for ever.
         """
         inside = [ready for ready in _joined(pieces) if ready.labels != failed[0].labels][::-1]
         if inside:
             first = inside[(trouble.searches - 1) % len(inside)]
             if (yield from self._bears_witness(first, pieces)):
                 return True
-        found = yield Seek((*failed, *_joined(pieces)))
+        beside = (*failed, *_joined(pieces))
+        found = yield Seek(beside)
+        if not found or trouble.searches > 1:
+            found = yield Seek(beside, is_wide=True)
         assert isinstance(found, tuple), "BUG: sought, and nothing given"
         start = (trouble.searches - 1) * _TRIES % len(found) if found else 0
         for witness in (found[start:] + found[:start])[:_TRIES]:

@@ -200,7 +200,7 @@ class Sender:
             case Seek():
                 now = self._clock.now()
                 rows = await self._worker.do(lambda: self._outbox.oldest(self.spec.name, WINDOW))
-                return self._screen.witnesses(rows, step.beside, now)
+                return self._screen.witnesses(rows, step.beside, now, is_wide=step.is_wide)
             case Learn():
                 await self._worker.do(lambda: self._outbox.remember(self.spec.name, step.version))
         return None

@@ -124,11 +124,16 @@ class Screen:
         """A sample with the labels under which it leaves."""
         return Ready(row, self._look(row.series).labels)
 
-    def witnesses(self, rows: Iterable[Pending], beside: Iterable[Ready], now: int) -> tuple[Ready, ...]:
-        """The first sample of each of some other series: the receiver may take them, and so show that it is well."""
+    def witnesses(
+        self, rows: Iterable[Pending], beside: Iterable[Ready], now: int, *, is_wide: bool = False
+    ) -> tuple[Ready, ...]:
+        """The first sample of each of some other series: the receiver may take them, and so show that it is well.
+
+        They lie within the receiver's window of those ``beside``, unless ``is_wide``.
+        """
         held = tuple(beside)
         seen = {ready.labels for ready in held}
-        latest = min(now, min((ready.row.at for ready in held), default=now) + self._spec.span)
+        latest = now if is_wide else min(now, min((ready.row.at for ready in held), default=now) + self._spec.span)
         found: list[Ready] = []
         for row in rows:
             if row.at > latest or len(found) == _WITNESSES:
