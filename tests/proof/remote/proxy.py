@@ -3,8 +3,9 @@
 Owns: the faults on the way, and what a receiver was told and answered. It is never killed. Must not know: the product,
 what should have been sent.
 
-What becomes of the n-th request is a function of (seed, n). Some samples are cursed, a function of (seed, sample): a
-request with one of them is always answered with 400, so each of them must end as a dead letter, and nothing beside it.
+What becomes of the n-th request is a function of (seed, n), but that each kind of fault comes soon. Some samples are
+cursed, a function of (seed, sample): a request with one of them is always answered with 400, so each of them must end
+as a dead letter, and nothing beside it.
 """
 
 from __future__ import annotations
@@ -141,9 +142,8 @@ class Proxy:
             return None
         roll = mix(self.seed, 6, number) % 100
         fault: str | None = FAULTS[roll] if roll < len(FAULTS) else None
-        place, rest = divmod(number - NO_400_BEFORE, EACH_WITHIN)
-        if not rest and 0 <= place < len(WAYS):
-            fault = WAYS[place]  # so that a short loop meets each of them
+        if number >= NO_400_BEFORE and not number % EACH_WITHIN:
+            fault = next((way for way in WAYS if not self.stats[way]), fault)  # so that a short loop meets each of them
         if fault == "status_400" and (number < NO_400_BEFORE or len(keys) == 1):
             return None  # a single one that gets 400 is given up; which ones are is a function of the sample alone
         return fault
