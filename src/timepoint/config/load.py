@@ -232,6 +232,9 @@ class _Loader:
             )
         for metric_name, metric in metrics.items() if isinstance(metrics, dict) else ():
             self._metric(parts, metric_name, metric)
+        if shape is not None and isinstance(metrics, dict) and metrics:
+            ways = [metric.get("deliver") for metric in metrics.values() if isinstance(metric, dict)]
+            self.receivers.check_job(where, shape, ways)
         return parts
 
     def _check_source(self, name: Any, where: Where, sources: Mapping[str, Any]) -> None:

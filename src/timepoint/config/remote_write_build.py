@@ -6,7 +6,7 @@ they are when they first leave. Must not know: how samples are sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -126,6 +126,12 @@ class Receivers:
     def note_job(self, where: Path, job: JobShape) -> None:
         """Takes up what a job says for its metrics."""
         self._check_names(job, where)
+
+    def check_job(self, where: Path, job: JobShape, ways: Iterable[object]) -> None:
+        """Adds receivers of a job that sends nothing. ``ways`` are what its metrics say in ``deliver``, or None."""
+        if job.receivers and all((way or job.deliver) in {None, "scrape"} for way in ways):
+            message = "needs deliver: remote_write beside it: as it stands all metrics of the job are scraped"
+            self._findings.add(Check.DELIVER, (*where, "receivers"), message, key=True)
 
     def _check_names(self, shape: RulesShape, where: Path) -> None:
         for number, name in enumerate(shape.receivers or ()):
