@@ -49,7 +49,7 @@ NO_400_BEFORE = 20
 """Requests. The very first ones are where a sender learns which version is spoken."""
 
 WAYS = tuple(dict.fromkeys(FAULTS))
-EACH_WITHIN = 8
+EACH_WITHIN = 5
 LATE = 1.3  # seconds, behind the timeout of the senders
 ENOUGH = 5
 _TIMEOUT = 20.0
