@@ -36,15 +36,18 @@ def zone_complaint(name: str) -> str | None:
     return None
 
 
-_FIXED = {"EST": ("-5", "America/New_York"), "MST": ("-7", "America/Denver"), "HST": ("-10", "Pacific/Honolulu")}
+_FIXED = {"EST": ("-5", "America/Panama", "America/New_York"), "MST": ("-7", "America/Phoenix", "America/Denver")}
 _POSIX = regex(r"Etc/GMT([+-])([1-9][0-9]?)")
 
 
 def zone_doubt(name: str) -> str | None:
     """What is surprising about a zone that there is. A zone that is named after a place says what is meant."""
     if name in _FIXED:
-        hours, place = _FIXED[name]
-        return f"{name!r} is UTC{hours} all year: its clocks are never moved. Name a place, such as {place}"
+        hours, same, moving = _FIXED[name]
+        return (
+            f"{name!r} is UTC{hours} all year: its clocks are never moved. Name a place: "
+            f"{same} if that is meant, {moving} if not"
+        )
     if (found := _POSIX.fullmatch(name)) and found[1] == "+":
         return f"{name!r} is {found[2]} h behind UTC: its sign is turned round, as in POSIX. Name a place in that zone"
     return None
