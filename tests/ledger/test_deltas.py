@@ -299,3 +299,23 @@ def test_gap_between_forgotten_intervals_is_not_counted(ledger: Ledger) -> None:
     change_set = ledger.run(facts(0, 70, overlap=70), {"": fives(0, *[1] * 14)})
     assert ledger.value() == 4 + 6
     assert change_set.rejects.counts == {"too_old": 7}
+
+
+def test_what_may_be_read_again_is_not_forgotten(store: Store) -> None:
+    """A series that left just before a long outage, and comes back in the overlap behind it, counts once."""
+    ledger = Ledger(store, [replace(counter(), forget_after=DAY)])
+    ledger.run(facts(0, 30, overlap=60), {"": fives(0, 1, 2, 3, 4, 5, 6), "other": fives(0, 1, 1, 1, 1, 1, 1)})
+    ledger.run(facts(30, 60, overlap=60), {"other": fives(30, 1, 1, 1, 1, 1, 1)})
+    later = facts(0, 90, overlap=60, fire=3 * 24 * 60)
+    change_set = ledger.run(later, {"": fives(0, 1, 2, 3, 4, 5, 6, 7), "other": fives(60, 1)})
+    assert change_set.counts.forgotten == 0
+    assert ledger.value() == 28
+
+
+def test_what_can_not_be_read_again_is_forgotten(store: Store) -> None:
+    """Once the windows have passed its newest interval, a series is forgotten by its age alone."""
+    ledger = Ledger(store, [replace(counter(), forget_after=DAY)])
+    ledger.run(facts(0, 30), {"": fives(0, 1, 2, 3, 4, 5, 6), "other": fives(0, 1)})
+    ledger.run(facts(30, 60), {"other": fives(30, 1)})
+    change_set = ledger.run(facts(60, 90, fire=3 * 24 * 60), {"other": fives(60, 1)})
+    assert change_set.counts.forgotten == 1

@@ -56,7 +56,8 @@ class Model:
         self.tally = Counter()
         keep_from = max(window.end - overlap, self.kept_from or 0)
         for text in set(self.series) - self.on_page:
-            if self.stamp - self.series[text].seen_at > FORGET_AFTER:
+            mine = self.series[text]
+            if self.stamp - mine.seen_at > FORGET_AFTER and not self._may_come_again(mine):
                 del self.series[text]
         present = {text for text, points in answer.items() if self._take(text, points, window, overlap, fire_time)}
         for text in present:
@@ -86,6 +87,11 @@ class Model:
         mine.page = max(mine.page, mine.exact)
         self.series[text] = mine
         return True
+
+    def _may_come_again(self, mine: Series) -> bool:
+        """Whether a window that overlaps earlier ones may still hold something that was counted."""
+        newest = max((end for _, end in mine.known), default=-math.inf)
+        return self.kept_from is not None and newest > self.kept_from
 
     def _forgotten_before(self, mine: Series) -> float:
         """Forgotten is only what lies before the oldest interval that is known, if that could be forgotten itself."""

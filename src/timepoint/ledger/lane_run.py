@@ -82,13 +82,22 @@ class MetricRun:
         self._find_expired()
 
     def _find_expired(self) -> None:
-        """Absent series stand in the order in which they left, so this costs what is forgotten, not what is kept."""
+        """Absent series stand in the order in which they left, so this costs what is forgotten, not what is kept.
+
+        One whose counted intervals may be read again stays, however long ago it left: it would count them twice. So it
+        is after an outage, or where ``forget_after`` is shorter than the overlap.
+        """
         forgotten = self.changes.forgotten
         for text, state in self.state.absent.items():
             if self.lane.stamp - state.seen_at <= self.spec.forget_after:
                 break
-            forgotten[text] = state.id
+            if not self._may_be_read_again(state):
+                forgotten[text] = state.id
         self.changes.counts.forgotten = len(forgotten)
+
+    def _may_be_read_again(self, state: SeriesState) -> bool:
+        kept_from, ends = self.lane.memory.kept_from, state.times.ends
+        return self.spec.temporality is not None and kept_from is not None and bool(ends) and ends[-1] > kept_from
 
     def find_absent(self, text: str) -> SeriesState | None:
         """A series that is not on the page: one that comes back, UNKNOWN, or None if it cannot be kept."""
