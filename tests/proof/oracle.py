@@ -96,10 +96,11 @@ class Oracle:
         jobs = []
         for name in (LATE, FIRM):
             path = snapshot_path(self.layout.published, name)
+            was_there = name in self.commit or path.exists()  # asked first: a first page may come after the look
             try:
                 job = read_published(path)
             except PublishError as error:
-                if name in self.commit or path.exists():
+                if was_there:
                     self.blame(f"a page that was there cannot be read: {error}")
                 continue
             if job.commit < self.commit.get(name, 0):
