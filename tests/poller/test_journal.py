@@ -15,10 +15,10 @@ from timepoint.clock import MINUTE
 from timepoint.errors import StatusError
 from timepoint.job import Workload
 from timepoint.journal.files import config_path, read_told, recent_path, runs_path
-from timepoint.journal.told import FAILED_RUNS, RUNS, ConfigTold, JobTold, RecentTold
+from timepoint.journal.told import FAILED_RUNS, REQUESTS, RUNS, ConfigTold, JobTold, RecentTold
 from timepoint.model import Rejects, Window
 from timepoint.poller.journal import JobJournal, series_limit
-from timepoint.poller.report import KEPT_REQUESTS, RequestReport, RunReport, skipped
+from timepoint.poller.report import RequestReport, RunReport, skipped
 from timepoint.poller.runner import Runner
 from timepoint.poller.telling import run_told
 from timepoint.request.asked import Asked
@@ -189,7 +189,7 @@ def test_a_run_tells_no_more_than_fits() -> None:
         asked = Asked("GET", f"https://a/{number}")
         report.note_request(RequestReport(asked, Window(0, 1), "", error="no" if number == 50 else ""))
     told = run_told(report, str)
-    assert len(told.requests) == KEPT_REQUESTS
+    assert len(told.requests) == REQUESTS
     assert told.requests[0].url == "https://a/50"
     assert told.request_count == 100
     assert len(told.error) == 2000

@@ -67,6 +67,7 @@ def test_a_metric_says_what_it_shows(tmp_path: Path) -> None:
     [metric] = metrics_told(http_job(tmp_path).metrics, {"energy_joules_total": MetricStanding(7, 5, 0.5, kept=2)})
     assert (metric.type, metric.series, metric.kept, metric.newest, metric.debt) == ("counter", 7, 2, 5, 0.5)
     assert metric.how == "the sum of all intervals, each counted once"
+    assert metric.is_amounts
 
 
 def test_of_many_lanes_those_that_need_a_look_are_told() -> None:

@@ -124,7 +124,10 @@ class LaneTold(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MetricTold(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A metric as the config declares it, and what is shown of it. ``receivers`` get it instead of the page."""
+    """A metric as the config declares it, and what is shown of it. ``receivers`` get it instead of the page.
+
+    ``is_amounts``: each timepoint is an amount of its own interval, and not how something stands.
+    """
 
     name: str
     type: str
@@ -137,6 +140,7 @@ class MetricTold(msgspec.Struct, frozen=True, omit_defaults=True):
     newest: int | None = None
     debt: float | None = None
     receivers: list[str] = []
+    is_amounts: bool = False
 
 
 class JobTold(msgspec.Struct, frozen=True, omit_defaults=True):

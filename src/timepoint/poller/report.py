@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 
+from timepoint.journal.told import REQUESTS
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects, Window
 from timepoint.poller.edits import Anew
@@ -28,12 +29,6 @@ NO_FAILURES = frozenset({NOTHING_NEW, NOT_SETTLED})
 
 TIMEOUT = "timeout"
 """The reason of a run whose time was over before all was asked for."""
-
-KEPT_REQUESTS = 10
-"""Requests of a run that its report keeps, for the status pages."""
-
-STAGES = ("fetch", "map", "decide", "commit", "publish")
-"""The stages whose time is taken, in the order of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +178,7 @@ class RunReport:
     def note_request(self, request: RequestReport) -> None:
         """Keeps a request, or a failed one in the place of one that went well."""
         self.request_count += 1
-        if len(self.requests) < KEPT_REQUESTS:
+        if len(self.requests) < REQUESTS:
             self.requests.append(request)
         elif request.error:
             place = next((place for place, kept in enumerate(self.requests) if not kept.error), None)

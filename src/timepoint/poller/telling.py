@@ -141,6 +141,7 @@ def metrics_told(metrics: Mapping[str, MetricSpec], standing: Mapping[str, Metri
                 newest=now.newest if now is not None else None,
                 debt=now.debt if now is not None else None,
                 receivers=[receiver.name for receiver in spec.receivers],
+                is_amounts=spec.temporality is Temporality.DELTA,
             )
         )
     return told

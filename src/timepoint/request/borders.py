@@ -13,7 +13,6 @@ from timepoint.mapping.stamps import Length
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_WEEK = 7
 
 
 class Grid(Protocol):

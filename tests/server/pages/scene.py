@@ -133,7 +133,7 @@ def _job(series: int, attack: str) -> JobTold:
     )
     good = RunTold(fire_time=NOW - 31 * MINUTE, began=NOW - 31 * MINUTE, outcome="ok", duration=0.5, series=3)
     metrics = [
-        MetricTold(COUNTER, "counter", f"Energy. {attack}", "joules", "the sum of all intervals, each counted once"),
+        MetricTold(COUNTER, "counter", f"Energy. {attack}", "joules", "the sum of all intervals", is_amounts=True),
         MetricTold(GAUGE, "gauge", "Power.", "watts", "the last of the timepoints of a run", series=series),
         MetricTold(SENT, "gauge", "Forecast.", "watts", "what is forecast", receivers=["central"]),
     ]

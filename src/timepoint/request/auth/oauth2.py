@@ -28,7 +28,7 @@ from timepoint.secret import Secret
 
 LOGGER = logging.getLogger(__name__)
 
-CLIENT_CREDENTIALS, REFRESH_TOKEN, PASSWORD = GRANTS = ("client_credentials", "refresh_token", "password")
+CLIENT_CREDENTIALS, REFRESH_TOKEN, PASSWORD = ("client_credentials", "refresh_token", "password")
 BASIC, POST = METHODS = ("client_secret_basic", "client_secret_post")
 
 LAST_WISH = 2.0  # seconds: a refresh token that is spent when all ends would be lost without its successor

@@ -28,8 +28,6 @@ from timepoint.request.template import encode_query
 from timepoint.secret import Secret
 
 HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
-ALGORITHMS = (*(f"hmac-{name}" for name in HASHES), *HASHES)
-KEY_FORMS = ("text", "hex", "base64")
 ENCODINGS: Mapping[str, Callable[[bytes], str]] = {
     "hex": bytes.hex,
     "HEX": lambda digest: digest.hex().upper(),
@@ -37,7 +35,6 @@ ENCODINGS: Mapping[str, Callable[[bytes], str]] = {
     "base64url": lambda digest: urlsafe_b64encode(digest).decode().rstrip("="),
 }
 PARTS = ("method", "url", "host", "path", "path_and_query", "query", "sorted_query", "body", "content_type")
-STAMPS = ("unix", "unix_ms", "rfc3339", "http")
 _WORD = re.compile(r"\{([a-z_]+)((?::[^{}]*)?)\}")
 
 

@@ -20,7 +20,6 @@ from timepoint.mapping.stamps import parse_length
 from timepoint.request.borders import CalendarGrid, EvenGrid, Grid
 from timepoint.request.politeness.spec import QuotaSpec
 
-PERIODS = ("hour", "day", "week", "month")
 _BLOCKS = 1000  # of a quota: what a crash may cost
 _LARGEST_BLOCK = 100
 

@@ -25,8 +25,6 @@ SERIES = 50
 LONGEST_QUERY = 500
 """Characters of a filter."""
 
-_COUNTED = frozenset(("the sum of all intervals, each counted once",))
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -110,9 +108,9 @@ def one_page(
         job=status,
         metric=metric,
         row=_row(metric, text, value, recent),
-        chart=chart(points, WIDE, bars=_is_amounts(metric)) if points is not None else None,
+        chart=chart(points, WIDE, bars=metric.is_amounts) if points is not None else None,
         points=_backwards(points) if points is not None else [],
-        is_amounts=_is_amounts(metric),
+        is_amounts=metric.is_amounts,
     )
 
 
@@ -142,13 +140,8 @@ def _row(metric: MetricTold, text: str, value: str | None, recent: Recent | None
         value=value or None,
         newest=points.ends[-1] if points is not None else None,
         newest_value=points.values[-1] if points is not None else None,
-        spark=chart(points, SPARK, bars=_is_amounts(metric)) if points is not None else None,
+        spark=chart(points, SPARK, bars=metric.is_amounts) if points is not None else None,
     )
-
-
-def _is_amounts(metric: MetricTold) -> bool:
-    """Whether each timepoint is an amount of its own interval, and not how something stands."""
-    return metric.how in _COUNTED
 
 
 def _backwards(points: Points) -> list[tuple[int, int, float]]:
