@@ -360,7 +360,7 @@ def _address(exporter: subprocess.Popen[bytes]) -> str:
     assert exporter.stderr is not None
     log = b""
     while (match := re.search(rb"open=(\S+/) ", log)) is None:
-        ready, _, _ = select.select([exporter.stderr], [], [], 20)
+        ready, _, _ = select.select([exporter.stderr], [], [], 120)
         assert ready, log
         log += os.read(exporter.stderr.fileno(), 4096)
     return match[1].decode()

@@ -280,8 +280,8 @@ def seen_by_all(tmp_path_factory: pytest.TempPathFactory) -> Seen:
             exporter.data_dir.parent.mkdir()
             exporter.start(wait=False)
             try:
-                wait_for("all jobs to have run", exporter.ready, 60)
-                wait_for("all texts to be echoed", partial(api.has_answered, enough), 60)
+                wait_for("all jobs to have run", exporter.ready)
+                wait_for("all texts to be echoed", partial(api.has_answered, enough))
                 for page in PAGES:
                     seen[f"{format_} {page}"] = get(exporter.url + page)[1]
                 seen[f"{format_} openmetrics"] = get(f"{exporter.url}/metrics", {"Accept": OPENMETRICS})[1]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -184,10 +185,10 @@ def test_who_does_not_end_in_time_is_killed(supervised: Callable[..., Supervised
     parent = supervised("sys.exit(supervise([stubborn('poller'), polite('server')], stop_within=0.3))")
     parent.pids(2)
     parent.process.terminate()
-    assert parent.line() == "poller asked"
     code, errors = parent.end()
     assert code == 1
-    assert "event=killing children=poller" in errors
+    (killing,) = [line for line in errors.splitlines() if "event=killing" in line]
+    assert "poller" in killing
 
 
 def test_a_second_signal_kills_at_once(supervised: Callable[..., Supervised]) -> None:
@@ -216,6 +217,13 @@ def test_a_signal_that_is_repeated_at_once_is_one(supervised: Callable[..., Supe
     assert "event=killing" not in errors
 
 
+def is_zombie(process: psutil.Process) -> bool:
+    """Whether nobody has asked yet how it ended."""
+    with suppress(psutil.NoSuchProcess):  # somebody did, since it was listed
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return False
+
+
 def test_it_is_a_good_process_1(supervised: Callable[..., Supervised]) -> None:
     """In a container the kernel ignores signals without handler, and orphans come to process 1 to be reaped (X3)."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-pf", "true"], check=False).returncode != 0:
@@ -242,7 +250,7 @@ sys.exit(supervise([Child("poller", main)], stop_within=600))
     assert said["orphan"] == 1
     [first] = psutil.Process(parent.process.pid).children()
     give_up = time.monotonic() + DEADLINE
-    while any(child.status() == psutil.STATUS_ZOMBIE for child in first.children()):
+    while any(is_zombie(child) for child in first.children()):
         assert time.monotonic() < give_up
     first.terminate()
     assert parent.end()[0] == 0

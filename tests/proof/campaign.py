@@ -297,7 +297,11 @@ class Campaign:
 
     def _newest_write(self) -> int:
         """When anything was last written to the ledger or its log."""
-        return max((path.stat().st_mtime_ns for path in self.layout.path.glob("ledger.sqlite*")), default=0)
+        newest = 0
+        for path in self.layout.path.glob("ledger.sqlite*"):
+            with suppress(FileNotFoundError):  # a journal may be gone before it is looked at
+                newest = max(newest, path.stat().st_mtime_ns)
+        return newest
 
     @contextmanager
     def life(self, *, ends_itself: bool = False) -> Iterator[int]:

@@ -15,8 +15,10 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import stat
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -288,7 +290,12 @@ def _of_processes(pids: Mapping[str, int]) -> dict[str, float]:
 
 def _of_files(directory: Path) -> dict[str, float]:
     """The ledger with its log, and all else that lies in the data directory."""
-    sizes = {path: path.stat().st_size for path in directory.rglob("*") if path.is_file()}
+    sizes = {}
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):  # a page that is written has another name a moment later
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                sizes[path] = status.st_size
     ledger = sum(size for path, size in sizes.items() if path.name.startswith("ledger.sqlite"))
     return {"ledger bytes": float(ledger), "other files bytes": float(sum(sizes.values()) - ledger)}
 

@@ -127,7 +127,7 @@ def serving(receiver: Receiver, body: bytes) -> Iterator[str]:
 def newest_of(receiver: Receiver) -> dict[Labels, int]:
     """Of each series of the config the newest value, bit by bit."""
     found = {}
-    for labels, at in receiver.newest.items():
+    for labels, at in list(receiver.newest.items()):  # what is written meanwhile is not among them
         if dict(labels)["__name__"].startswith("golden_"):
             found[labels] = receiver.bits[labels, at]
     return found

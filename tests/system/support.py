@@ -99,12 +99,21 @@ def wait_for(what: str, condition: Callable[[], T | None], seconds: float = PATI
         time.sleep(0.05)  # the pause between two looks at another process, not a wait for it
 
 
+_HELD: list[int] = []
+
+
 def free_port() -> int:
-    """A port of the loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback that nobody else gets as long as this process lives, only a listener with SO_REUSEADDR.
+
+    A socket that is bound and does not listen holds it. Of 28,000 ports that are drawn by chance some would be drawn
+    again before who asked for it listens, or between two lives of it.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    _HELD.append(holder.detach())
+    return port
 
 
 def get(url: str, headers: dict[str, str] | None = None, timeout: float = PATIENCE) -> tuple[int, bytes]:
@@ -229,8 +238,8 @@ class Exporter:
 
     def log(self, event: str | None = None) -> list[dict[str, Any]]:
         """The log's lines so far; a line that is still being written is left out."""
-        lines = self.log_path.read_text().splitlines(keepends=True)
-        records = [json.loads(line) for line in lines if line.endswith("\n") and line.startswith("{")]
+        whole, _, _ = self.log_path.read_bytes().rpartition(b"\n")
+        records = [json.loads(line) for line in whole.split(b"\n") if line.startswith(b"{")]
         return [record for record in records if event is None or record.get("event") == event]
 
     def accepted(self) -> list[dict[str, Any]]:

@@ -301,7 +301,8 @@ def tell(directory: Path, answers: Mapping[str, list[Answer]], max_body: int) ->
                     lambda: all(len(runs_of(exporter).get(job_of(case), ())) > len(answers[case]) for case in answers),
                     3 * PATIENCE,
                 )
-            openmetrics = get(f"{exporter.url}/metrics", {"Accept": "application/openmetrics-text"})[1].decode()
+            odd = [case for case in (*LABELS, LONG) if case in answers]
+            openmetrics = wait_for("a page with the odd labels", lambda: page_with(exporter, odd))
             (poller,) = (line["pid"] for line in exporter.log("child_started") if line["child"] == "poller")
             peak = high_water(poller)
             exporter.stop()
@@ -395,6 +396,12 @@ def test_each_second_is_counted_once(story: Story, name: str) -> None:
     empty_ones = [run for run in runs if run["outcome"] == "empty"]
     nothing = sum(milliseconds(run["window_end"]) - milliseconds(run["window_start"]) for run in empty_ones)
     assert total == (watermark - milliseconds(runs[0]["window_start"]) - nothing) / 1000
+
+
+def page_with(exporter: Exporter, cases: Iterable[str]) -> str | None:
+    """A page if it shows a second pod for each of these cases: the last runs are on it a moment after they are told."""
+    page = get(f"{exporter.url}/metrics", {"Accept": "application/openmetrics-text"})[1].decode()
+    return page if all(len(pods_on(page, case)) >= 2 for case in cases) else None
 
 
 def pods_on(page: str, case: str) -> set[str]:

@@ -112,6 +112,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         exporter = Exporter(directory / "config.yaml", directory / "data", demo_environ(api))
         exporter.start()
         wait_for("a first run", exporter.accepted)
+        wait_for("its page", lambda: _counters(exporter.samples()))  # the server looks for it now and then
         scraper = Scraper(exporter.url)
         thread = threading.Thread(target=scraper.run)
         thread.start()

@@ -72,7 +72,10 @@ class Story:
     def trouble(self) -> str:
         """Why the story says nothing about the exporter: what the machine was too slow for."""
         (scrapes,) = self.scrapes.values()
-        gap = max(later - earlier for (earlier, _), (later, _) in pairwise(scrapes))
+        seen = [at for at, is_up in scrapes if is_up]  # one that did not end within its second has seen nothing
+        if not seen or seen[-1] < scrapes[-1][0]:
+            return "the last scrape did not end in time"
+        gap = max((later - earlier for earlier, later in pairwise(seen)), default=0.0)
         if gap > self.zero_first - 0.5:  # the server looks for new pages five times in a second
             return f"{gap:.1f} s between two scrapes"
         name, job = ("__name__", "timepoint_snapshot_timestamp_seconds"), ("job_name", "pod_energy")

@@ -281,7 +281,7 @@ class RemoteCampaign(Campaign):
             oracle.looks.backlogs,
             oracle.looks.doubts,
             oracle.looks.asked,
-            sum(bits == 0x7FF0000000000002 for bits in proxy.sent.values()),
+            sum(bits == 0x7FF0000000000002 for bits in list(proxy.sent.values())),  # a late request may add to it
             time.monotonic() - self._begun,
             self.caught_up_in,
         )
