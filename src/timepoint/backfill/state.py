@@ -10,7 +10,6 @@ Owns: that a directory belongs to one backfill at a time and to one order. Must 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any, Self
 
 import msgspec
 
-from timepoint.backfill.spool import sync_directory
 from timepoint.datadir import DataDirectory
+from timepoint.durable import replacing
 from timepoint.errors import BackfillError, StoreError
 
 
@@ -84,16 +83,11 @@ class State:
     def keep(self, kept: Kept) -> None:
         """Makes durable what was settled. Raises StoreError."""
         path = self.path / "order.json"
-        temporary = path.with_suffix(".new")
         try:
-            with temporary.open("wb") as file:
+            with replacing(path) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror or error}") from error
-        sync_directory(self.path)
         self.kept = kept
 
     def _compare(self, order: Order) -> None:

@@ -11,7 +11,6 @@ ledger aside, since it does not touch it.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from timepoint.datadir import DataDirectory, Layout, looked_at
 from timepoint.doctor.look import LEDGER_CHECKS, examine_held
 from timepoint.doctor.pages import BESIDE, difference, read_pages
 from timepoint.doctor.report import Report
-from timepoint.durable import sync_directory
+from timepoint.durable import replacing, sync_directory
 from timepoint.errors import DataDirectoryError, InUseError
 from timepoint.exposition.publish import POLLER, publish, published_paths, withdraw
 from timepoint.job import Job
@@ -149,20 +148,11 @@ def export_to(path: Path, file: Path, now: int) -> list[str]:
             sys.stdout.buffer.writelines(lines)
             sys.stdout.flush()
             return []
-        beside = file.with_name(f"{file.name}.new")
         try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as out:  # noqa: PTH123 - the mode is given when the file is made
+            with replacing(file) as out:
                 out.writelines(lines)
-                out.flush()
-                os.fsync(out.fileno())
-            beside.replace(file)
-            sync_directory(file.absolute().parent)
         except OSError as error:
             raise DataDirectoryError(f"{file}: it could not be written ({error.strerror or error})") from error
-        finally:
-            with contextlib.suppress(OSError):
-                beside.unlink()
     return [f"exported to {file}"]
 
 

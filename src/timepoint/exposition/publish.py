@@ -14,8 +14,6 @@ a mapped file that is cut short, or lies on a failing disk, kills the process th
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +21,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from timepoint.durable import sync_directory
+from timepoint.durable import replacing
 from timepoint.errors import PublishError
 from timepoint.exposition.deflate import Buffer, crc32
 from timepoint.exposition.family import FamilySnapshot, JobSnapshot
@@ -100,7 +98,8 @@ def publish(directory: Path, snapshot: JobSnapshot, *, durable: bool = True) -> 
     path = snapshot_path(directory, snapshot.job_name)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, pack(snapshot), durable=durable)
+        with replacing(path, is_synced=durable, passing=failpoint) as file:
+            file.writelines(pack(snapshot))
     except OSError as error:
         raise PublishError(
             f"{path}: the snapshot of job {snapshot.job_name!r} could not be written ({error.strerror or error}): "
@@ -264,25 +263,3 @@ def _unpack_family(family: _Family, blobs: _Blobs) -> PublishedFamily:
             for batch in family.batches
         ),
     )
-
-
-def _replace(path: Path, parts: list[Buffer], *, durable: bool) -> None:
-    """Writes a file beside ``path`` and renames it. A directory has one writer, so what lies there is of a crash."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is given when the file is made
-            file.writelines(parts)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        failpoint("before_rename")
-        beside.replace(path)
-        failpoint("after_rename")
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    if durable:
-        sync_directory(path.parent)

@@ -9,8 +9,6 @@ tell less, and nothing counts on them. Must not know: what is told, who reads it
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from timepoint.durable import replacing
 from timepoint.errors import PublishError
 from timepoint.exposition.deflate import crc32, deflate, inflate
 from timepoint.exposition.publish import POLLER
@@ -54,20 +53,11 @@ def config_path(directory: Path) -> Path:
 def write_told(path: Path, told: JobTold | RecentTold | ConfigTold) -> None:
     """Replaces a file of the journal. Raises PublishError; the old or the new one is then in place, whole."""
     packed = deflate((_encode(told),))
-    beside = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is given when the file is made
-                file.write(_HEAD.pack(_MAGIC, _LAYOUT, crc32(packed)))
-                file.write(packed)
-            beside.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
+        with replacing(path, is_synced=False) as file:
+            file.write(_HEAD.pack(_MAGIC, _LAYOUT, crc32(packed)))
+            file.write(packed)
     except OSError as error:
         raise PublishError(
             f"{path}: what the status pages show could not be written ({error.strerror or error}): see that the data "
