@@ -18,5 +18,6 @@ Read in this order:
     recent, telling, journal                        what a job tells the status pages
     report, tally       what runs came to, as log line and status
     self_facts, selfmetrics, source_metrics, cost_metrics   the same as metrics
+    heartbeat           all of that, published
     timing, job_loop, runner, main  waiting, one job over time, all of them, the process
 """

@@ -1,7 +1,7 @@
 """The poller: all jobs of one config, from start to end.
 
-Owns: what happens at the start (open, load, restore the pages), the heartbeat, the end within three seconds.
-Must not know: the stages of a run, when a job fires, the server.
+Owns: what happens at the start (open, load, restore the pages), when the heart beats, the end within three seconds.
+Must not know: the stages of a run, when a job fires, what a heartbeat tells, the server.
 
     start   open the ledger ──> load each lane ──> publish each page that is older than its lane, missing, damaged or
             made by another config ──> first heartbeat, which makes the exporter ready for restored jobs
@@ -9,8 +9,7 @@ Must not know: the stages of a run, when a job fires, the server.
             receiver of remote write
     reload  jobs that the new config does not have end, those that it changes begin as after a restart, new ones begin;
             what was committed stays; nothing else is touched (``switch``)
-    beat    every 3 s, and soon after each change: the poller's own metrics and the status of each job, not fsynced,
-            written by a thread of its own so that a slow disk or a large answer does not look like a dead poller
+    beat    every 3 s, and soon after each change (``heartbeat``)
     without a ledger   no run; the same signs of life, which say why; the ledger is tried again every 5 s to 60 s
     end     no new run, requests cancelled, the commit in hand gets its time, the ledger is closed
 """
@@ -30,8 +29,6 @@ from typing import Any
 
 from timepoint import log
 from timepoint.errors import DataDirectoryError, PublishError, StoreError
-from timepoint.exposition.family import JobSnapshot
-from timepoint.exposition.publish import POLLER, publish, read_published, snapshot_path
 from timepoint.job import Job, Workload
 from timepoint.ledger.store import Store
 from timepoint.model import Outcome
@@ -40,6 +37,7 @@ from timepoint.poller.cost_metrics import ProcessCost
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.errands import DIRECTORY
 from timepoint.poller.freshness import Rhythm
+from timepoint.poller.heartbeat import Heartbeat, Standing
 from timepoint.poller.job_loop import JobLoop, log_anew
 from timepoint.poller.journal import JobJournal, series_limit, write_config
 from timepoint.poller.listing import Listing
@@ -47,17 +45,13 @@ from timepoint.poller.origin import open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.process import give_back_memory, read_process
 from timepoint.poller.reloads import Reloading, Reloads
-from timepoint.poller.self_facts import PollerFacts
-from timepoint.poller.selfmetrics import families
 from timepoint.poller.sending import OpenPost, Sending
 from timepoint.poller.sources import OpenFetcher, Sources, open_http
 from timepoint.poller.switch import Change, compare
-from timepoint.poller.tally import JobTally, poller_status
+from timepoint.poller.tally import JobTally
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker, Worker
-from timepoint.reload import ReloadFacts
 from timepoint.remote_write.post import open_post
-from timepoint.version import __version__
 
 LOGGER = logging.getLogger(__name__)
 
@@ -97,10 +91,10 @@ class Runner:
         self.tallies = {job.name: JobTally(job.name, _rhythm(job), job.max_series) for job in work.jobs}
         self._around = around
         self._timing = around.timing
-        self._started = around.timing.clock.now()
         self._worker = around.make_worker()
-        self._beater = around.make_worker()
         self._loader = around.make_worker()
+        clock, published = around.timing.clock, around.published
+        self._heartbeat = Heartbeat(published, clock, around.read_process, around.make_worker)
         self._loops: list[JobLoop] = []
         self._tasks: dict[JobLoop, asyncio.Task[None]] = {}
         self._sources = Sources(work.jobs, around.timing)
@@ -113,11 +107,9 @@ class Runner:
         self._store: Store
         self._trouble = ""  # why the ledger cannot be used
         self._pause = _FIRST_PAUSE
-        self._beat_fails = False
         self._reloading: Reloading | None = None
         if around.reloads is not None:
-            clock, changed = around.timing.clock, self._changed.set
-            self._reloading = Reloading(around.reloads, clock, self.go_over, changed)
+            self._reloading = Reloading(around.reloads, clock, self.go_over, self._changed.set)
         self._reload_task: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -144,7 +136,7 @@ class Runner:
 
         Raises StoreError, DataDirectoryError if the ledger cannot be used; what is published says so then, too.
         """
-        self._take_up_sums()
+        self._heartbeat.take_up(self._standing())
         with self._workers():
             try:
                 async with self._opened() as loops:
@@ -285,7 +277,7 @@ class Runner:
             yield
         finally:
             self._worker.close()
-            self._beater.close()
+            self._heartbeat.close()
             self._loader.close()
 
     @contextlib.asynccontextmanager
@@ -376,56 +368,12 @@ class Runner:
             await self._publish_old_pages()
             await self._timing.sleep(_SOONEST_BEAT)
 
-    def _take_up_sums(self) -> None:
-        """Goes on with the counters of the call before: each alone would count to one for ever.
-
-        A process that lives begins at 0, as any exporter does: its heartbeats are not fsynced, and after a power cut an
-        older one would make counters go back.
-        """
-        try:
-            status = read_published(snapshot_path(self._around.published, POLLER)).status
-            jobs = status["jobs"]
-        except (PublishError, KeyError):
-            return
-        self._sources.take_up(status.get("sources", {}))
-        self._sending.take_up(status.get("sent", {}))
-        for name, tally in self.tallies.items():
-            # Those of another release begin at 0.
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-                tally.take_up(jobs[name]["sums"])
-
-    @property
-    def _config_facts(self) -> ReloadFacts:
-        return self._reloading.facts if self._reloading is not None else ReloadFacts(self._started)
-
     async def _beat(self, *, durable: bool = False) -> None:
-        """Publishes the poller's own metrics and the status of each job."""
-        around, clock = self._around, self._timing.clock
-        tallies = list(self.tallies.values())
-        facts = PollerFacts(
-            tallies,
-            around.read_process(),
-            clock.now(),
-            self._started,
-            not self._trouble,
-            self._sources.facts(),
-            self._sending.standing,
-            self._config_facts,
-        )
-        status: dict[str, Any] = poller_status(tallies, version=__version__, started=self._started)
-        status["ledger_trouble"] = self._trouble
-        status["sources"] = self._sources.sums()
-        status["receivers"], status["sent"] = self._sending.status(), self._sending.sums()
-        status["config"] = {"since": facts.config.at, "trouble": facts.config.trouble}
-        snapshot = JobSnapshot(POLLER, families(facts), 0, facts.now, __version__, status)
-        try:
-            await self._beater.do(lambda: publish(around.published, snapshot, durable=durable))
-        except PublishError as error:
-            if not self._beat_fails:  # once, not every three seconds
-                log.event(LOGGER, logging.ERROR, "publish_failed", job=POLLER, error=error)
-            self._beat_fails = True
-        else:
-            self._beat_fails = False
+        await self._heartbeat.beat(self._standing(), durable=durable)
+
+    def _standing(self) -> Standing:
+        config = self._reloading.facts if self._reloading is not None else None
+        return Standing(self.tallies, self._sources, self._sending, self._trouble, config)
 
     async def _publish_old_pages(self) -> None:
         """Tries again what could not be published; the run that met it has said so. And what somebody has deleted."""
