@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observe.support import check_rules, demo, told_by_tests, watched
+from tests.observe.support import SENT, check_rules, demo, told_by_tests, watched
 from timepoint.observe.board import Board, Kind
 from timepoint.observe.compose import compose, uid_of
 from timepoint.observe.facts import Watched
@@ -138,6 +138,56 @@ def test_the_data_source_is_chosen_first(many: Watched) -> None:
     first = board["templating"]["list"][0]
     assert (first["name"], first["type"], first["query"]) == ("datasource", "datasource", "prometheus")
     assert board["id"] is None
+
+
+def test_all_scrape_jobs_are_those_of_timepoint(many: Watched) -> None:
+    """``up`` and ``process_...`` are known of everything: All of the jobs and instances means those that are found."""
+    variables = {variable["name"]: variable for variable in written(many)["templating"]["list"]}
+    assert [name for name in variables if "allValue" not in variables[name]] == [
+        "datasource",
+        "job",
+        "instance",
+        "by",
+        "aggregation",
+    ]
+    found = compose(many).variables[0].query
+    assert all(name in found for name in ("timepoint_build_info", "pod_energy_joules_total", "wait_seconds_count"))
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "labels", "states"),
+    [
+        ("Freshness", "timepoint_job_freshness", 'job_name="pods",metric="m"', ("fresh", "late", "stale", "expired")),
+        ("What each sender does", "timepoint_remote_write_state", 'remote_name="central"', ("idle", "retrying")),
+    ],
+)
+def test_of_several_exporters_the_worst_state_is_shown(
+    title: str, name: str, labels: str, states: tuple[str, ...], tmp_path: Path, promtool: str
+) -> None:
+    """One exporter that is well and one in the last state show the last; both well show the first."""
+    panel = next(panel for panel in compose(watched(tmp_path, SENT)).panels() if panel.title == title)
+    values = {state.word: state.value for state in panel.states}
+    series = [
+        {
+            "series": f'{name}{{job="timepoint",instance="{instance}",{labels},state="{state}"}}',
+            "values": " ".join(str(int(state == now)) for now in story),
+        }
+        for instance, story in (("a", (states[0], states[0])), ("b", (states[0], states[-1])))
+        for state in states
+    ]
+    story = {
+        "interval": "1m",
+        "input_series": series,
+        "promql_expr_test": [
+            {
+                "expr": filled(panel.queries[0].expr),
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": f"{{{labels}}}", "value": values[state]}],
+            }
+            for minute, state in ((0, states[0]), (1, states[-1]))
+        ],
+    }
+    assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""
 
 
 def test_the_same_config_gives_the_same_json(tmp_path: Path) -> None:

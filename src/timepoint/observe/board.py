@@ -74,7 +74,8 @@ class Row:
 class Variable:
     """What is chosen at the top: from a ``query`` to Prometheus, or one of the ``choices``.
 
-    ``is_multi``: several may be chosen; one from a query then begins with all.
+    ``is_multi``: several may be chosen. One from a query begins with all: all that the query finds, or, if
+    ``all_is_any``, whatever there is, series without the label too.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Variable:
     query: str = ""
     choices: tuple[str, ...] = ()
     is_multi: bool = False
+    all_is_any: bool = False
 
 
 @dataclass(frozen=True, slots=True)

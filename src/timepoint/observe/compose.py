@@ -6,7 +6,7 @@ Owns: the order of its rows, its variables, how far back it looks. Must not know
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 from timepoint.clock import HOUR, MINUTE, SECOND
@@ -14,7 +14,7 @@ from timepoint.model import MetricType
 from timepoint.observe.board import Board, Variable
 from timepoint.observe.facts import Watched, slowest_scrape
 from timepoint.observe.health_panels import health_rows
-from timepoint.observe.metric_panels import metric_rows, variable_of
+from timepoint.observe.metric_panels import SCRAPED, metric_rows, variable_of
 from timepoint.observe.promql import selector, single_unit
 
 _SHOWN = 48  # runs of the slowest job
@@ -54,10 +54,16 @@ def uid_of(title: str) -> str:
 
 
 def _variables(watched: Watched) -> Iterator[Variable]:
-    own = "timepoint_build_info"
-    yield Variable("job", "Scrape job", "The job in Prometheus.", f"label_values({own}, job)", is_multi=True)
+    # Where a Prometheus keeps the metrics of the jobs alone, they tell which scrape jobs there are.
+    shown = [_shown_as(metric.name, metric.type) for metric in watched.metrics if not metric.is_sent]
+    own = ["timepoint_build_info", *shown]
+    yield Variable("job", "Scrape job", "The job in Prometheus.", f"label_values({_any_of(own)}, job)", is_multi=True)
     yield Variable(
-        "instance", "Instance", "The exporter.", f'label_values({own}{{job=~"$job"}}, instance)', is_multi=True
+        "instance",
+        "Instance",
+        "The exporter.",
+        f"label_values({_any_of(own, SCRAPED[0])}, instance)",
+        is_multi=True,
     )
     labels = watched.label_names()
     if labels:
@@ -72,13 +78,14 @@ def _variables(watched: Watched) -> Iterator[Variable]:
     for label in labels:
         metrics = [metric for metric in watched.metrics if label in metric.labels]
         names = [_shown_as(metric.name, metric.type) for metric in metrics]
-        matchers = [] if any(metric.is_sent for metric in metrics) else ['job=~"$job"']
-        if len(names) == 1:
-            selected = selector(names[0], *matchers)
-        else:
-            selected = selector("", f'__name__=~"{"|".join(names)}"', *matchers)
+        matchers = () if any(metric.is_sent for metric in metrics) else SCRAPED[:1]
         yield Variable(
-            variable_of(label), label, "A label of the metrics.", f"label_values({selected}, {label})", is_multi=True
+            variable_of(label),
+            label,
+            "A label of the metrics.",
+            f"label_values({_any_of(names, *matchers)}, {label})",
+            is_multi=True,
+            all_is_any=True,
         )
     yield Variable(
         "job_name",
@@ -86,7 +93,15 @@ def _variables(watched: Watched) -> Iterator[Variable]:
         "Of the exporter; for the rows about it.",
         "label_values(timepoint_job_runs_total, job_name)",
         is_multi=True,
+        all_is_any=True,
     )
+
+
+def _any_of(names: Sequence[str], *matchers: str) -> str:
+    """A selector for series of any of these names."""
+    if len(names) == 1:
+        return selector(names[0], *matchers)
+    return selector("", f'__name__=~"{"|".join(names)}"', *matchers)
 
 
 def _shown_as(name: str, kind: MetricType) -> str:

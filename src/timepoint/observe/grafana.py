@@ -133,7 +133,7 @@ def _variable(variable: Variable) -> Any:
                 ]
             )
         )
-    return (
+    built = (
         sdk.dashboard.QueryVariable(variable.name)
         .label(variable.label)
         .description(variable.description)
@@ -144,9 +144,9 @@ def _variable(variable: Variable) -> Any:
         .sort(sdk.models.VariableSort.ALPHABETICAL_ASC)
         .multi(variable.is_multi)
         .include_all(include_all=True)
-        .all_value(".*")
         .current(sdk.models.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
+    return built.all_value(".*") if variable.all_is_any else built
 
 
 def _panel(panel: Panel, width: int) -> Any:

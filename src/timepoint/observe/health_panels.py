@@ -5,7 +5,7 @@ Owns: which of its own metrics are shown, and how. Must not know: Grafana's JSON
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from timepoint.clock import MINUTE
 from timepoint.observe.board import Kind, Panel, Query, Row, State
@@ -61,6 +61,12 @@ def _state(state: State) -> str:
     return f'state="{state.word}"'
 
 
+def _worst(states: tuple[State, ...], select: Callable[..., str], metric: str, by: str) -> str:
+    """The largest value of the states that hold, over all exporters; 0 where none holds."""
+    words = (f"{state.value} * {select(metric, _state(state))}" for state in states)
+    return f"max by ({by}) (\n  " + "\n  or ".join(words) + "\n)"
+
+
 def _stat(title: str, description: str, expr: str, states: tuple[State, ...] = (), **settings: object) -> Panel:
     query = Query(expr, is_instant=True)
     return Panel(
@@ -89,32 +95,30 @@ def _glance() -> Iterator[Panel]:
 
 
 def _runs(step: int) -> Iterator[Panel]:
-    words = (
-        f"{state.value} * sum by (job_name, metric) ({_of_job('timepoint_job_freshness', _state(state))})"
-        for state in _FRESHNESS
-    )
+    freshness = _worst(_FRESHNESS, _of_job, "timepoint_job_freshness", "job_name, metric")
     yield Panel(
         "Freshness",
-        "late: a run or data are overdue; stale: runs fail and older values are shown; expired: max_age has passed.",
+        "late: a run or data are overdue; stale: runs fail and older values are shown; expired: max_age has passed. "
+        "Of several exporters the worst.",
         Kind.TIMELINE,
-        (Query("\n+ ".join(words), "{{job_name}} {{metric}}"),),
+        (Query(freshness, "{{job_name}} {{metric}}"),),
         width=24,
         states=(_NEVER, *_FRESHNESS),
     )
     data, success = "timepoint_job_data_timestamp_seconds", "timepoint_job_last_success_timestamp_seconds"
     yield Panel(
         "Age of the data",
-        "How long ago the newest timepoint of each metric was.",
+        "How long ago the newest timepoint of each metric was. Of several exporters the oldest.",
         Kind.TIMESERIES,
-        (Query(f"time() - max by (job_name, metric) ({_of_job(data)})", "{{job_name}} {{metric}}"),),
+        (Query(f"time() - min by (job_name, metric) ({_of_job(data)})", "{{job_name}} {{metric}}"),),
         unit="s",
         is_from_zero=True,
     )
     yield Panel(
         "Time since the last good run",
-        "How long ago it began.",
+        "How long ago it began. Of several exporters the longest.",
         Kind.TIMESERIES,
-        (Query(f"time() - max by (job_name) ({_of_job(success)})", "{{job_name}}"),),
+        (Query(f"time() - min by (job_name) ({_of_job(success)})", "{{job_name}}"),),
         unit="s",
         is_from_zero=True,
     )
@@ -138,7 +142,7 @@ def _runs(step: int) -> Iterator[Panel]:
         "Failed runs per hour", "By their closing word.", "timepoint_job_run_failures_total", "job_name, outcome", step
     )
     shown, kept = _of_job("timepoint_job_series"), _of_job("timepoint_job_kept_series")
-    share = f"sum without (metric) ({shown} + {kept}) / {_of_job('timepoint_job_max_series')}"
+    share = f"max by (job_name) (sum without (metric) ({shown} + {kept}) / {_of_job('timepoint_job_max_series')})"
     yield Panel(
         "Share of max_series that is used",
         "Series on the page, and those that left it and are not forgotten.",
@@ -255,16 +259,13 @@ def _sources(watched: Watched, step: int) -> Iterator[Panel]:
 
 
 def _receivers(step: int) -> Iterator[Panel]:
-    words = (
-        f"{state.value} * max by (remote_name) ({_own('timepoint_remote_write_state', _state(state))})"
-        for state in _SENDING
-    )
+    sending = _worst(_SENDING, _own, "timepoint_remote_write_state", "remote_name")
     yield Panel(
         "What each sender does",
         "retrying: the receiver fails; held: somebody must mend something; clock: the clocks differ; ledger: it cannot "
-        "be used.",
+        "be used. Of several exporters the worst.",
         Kind.TIMELINE,
-        (Query("\n+ ".join(words), "{{remote_name}}"),),
+        (Query(sending, "{{remote_name}}"),),
         width=24,
         states=(State(0, "unknown", "gray"), *_SENDING),
     )
