@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,11 @@ def sends(loop: RemoteCampaign) -> int:
     return sum(bool(passed.keys) for passed in loop.proxy.passed)
 
 
+def asks(loop: RemoteCampaign) -> int:
+    """How many requests without samples have come, which ask for the receiver's time."""
+    return sum(not passed.keys for passed in loop.proxy.passed)
+
+
 def come_up(loop: RemoteCampaign) -> None:
     """No more faults: one life in which something fresh arrives; then ledger and receiver agree about all samples."""
     loop.proxy.peace = True
@@ -52,10 +57,13 @@ def test_w16_q17_nothing_leaves_by_a_wrong_clock_and_nothing_is_given_up(tmp_pat
         for jump in (3 * HOUR, -DAY):
             with loop.life():
                 wait_for_sends(loop)
+                asked = asks(loop)
                 faketime.set(jump // SECOND)
-                time.sleep(2)  # what was under way, and the pauses of a proxy that stalls
+                # Who sends has seen the jump when it asks for the time; it does not if nothing waits.
+                with suppress(AssertionError):
+                    wait_for("the receiver to be asked for its time", lambda asked=asked: asks(loop) > asked, 10)  # type: ignore[misc]
                 held = sends(loop)
-                time.sleep(2)
+                time.sleep(2)  # in which something could leave
                 assert sends(loop) == held, f"samples left by a clock that is {jump} ms wrong"
             faketime.set(0)
             loop.live_and_die(0.5)

@@ -16,15 +16,28 @@ import sys
 import time
 from pathlib import Path
 
+BEAT = 0.005
+
 
 class SlowApi:
-    """``arrivals`` are seconds of the monotonic clock and the path; ``peak`` is the most requests at one time."""
+    """``arrivals`` are seconds of the monotonic clock and the path; ``peak`` is the most requests at one time.
+
+    ``late`` is the longest time for which a busy machine did not let this process go on.
+    """
 
     def __init__(self, delay: float, size: int) -> None:
         self.delay = delay
         self.body = b'[{"v": 1.5, "filling": "%s"}]' % (b"x" * size)
         self.arrivals: list[tuple[float, str]] = []
         self.under_way = self.peak = 0
+        self.late = 0.0
+
+    async def beat(self) -> None:
+        """Notes by how much this process came later than it wanted: so late may an arrival be noted."""
+        while True:
+            due = time.monotonic() + BEAT
+            await asyncio.sleep(BEAT)
+            self.late = max(self.late, time.monotonic() - due)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, as long as it lives."""
@@ -45,19 +58,21 @@ class SlowApi:
 
 async def serve(api: SlowApi) -> None:
     """Serves until SIGTERM; the port is the first line on standard output."""
+    beating = asyncio.create_task(api.beat())
     server = await asyncio.start_server(api.answer, "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()
+    beating.cancel()
 
 
 def main(delay: float, size: int, file: Path) -> None:
     """Serves, then tells what came."""
     api = SlowApi(delay, size)
     asyncio.run(serve(api))
-    file.write_text(json.dumps({"peak": api.peak, "arrivals": api.arrivals}))
+    file.write_text(json.dumps({"peak": api.peak, "arrivals": api.arrivals, "late": api.late}))
 
 
 if __name__ == "__main__":

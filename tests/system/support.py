@@ -24,6 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -219,6 +220,14 @@ class Exporter:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(PATIENCE)
+
+    def kill_all(self) -> None:
+        """The same, and returns when no child lives and writes any more."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children()
+        self.kill()
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert not alive
 
     def stop(self) -> int:
         """SIGTERM; the exit status. 0 says that nobody had to be killed, which the supervisor does after 4.5 s."""

@@ -42,7 +42,7 @@ def test_a_damaged_ledger_costs_no_scrape_and_begins_anew_only_when_told(tmp_pat
         wait_for("pods on the page", lambda: shows_pods(exporter))
         live = doctor(exporter)
         assert live.returncode == 0, live.stdout
-        exporter.kill()
+        exporter.kill_all()
         with Layout(exporter.data_dir).ledger.open("r+b") as ledger:
             ledger.write(bytes(100))
         exporter.start(wait=False)

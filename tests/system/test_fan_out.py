@@ -22,7 +22,7 @@ LANES = int(os.environ.get("TIMEPOINT_LANES", "1200"))
 RATE = 100  # requests a second
 CONCURRENCY = 8
 BODY = 200_000  # bytes: all answers together would be a quarter of a gigabyte
-SLACK = 0.1  # seconds by which an arrival may be late or early, since two processes share a processor
+SLACK = 0.1  # seconds by which an arrival may be late, beside what the API was late by its own measure
 
 CONFIG = """
 sources:
@@ -45,11 +45,12 @@ jobs:
 
 @dataclass(frozen=True)
 class Story:
-    """What was seen of a run: when requests came and how many at once, scrapes, memory, series."""
+    """What was seen of a run: when requests came (noted ``late`` at the most) and how many at once, and the rest."""
 
     arrivals: list[float]
     paths: list[str]
     peak: int
+    late: float
     scrapes: Scrapes
     span: tuple[float, float]
     memory: list[float]
@@ -97,7 +98,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     arrivals = [when for when, _ in found["arrivals"]]
     span = (arrivals[0], arrivals[-1])
     paths = [path for _, path in found["arrivals"]]
-    return Story(arrivals, paths, found["peak"], scrapes, span, memory, series, report)
+    return Story(arrivals, paths, found["peak"], found["late"], scrapes, span, memory, series, report)
 
 
 def _whole(series: list[float]) -> list[float]:
@@ -117,7 +118,7 @@ def test_the_rate_is_kept(story: Story) -> None:
     lowest = float("inf")  # of place / rate - time: a stretch that begins there is the fullest
     for place, when in enumerate(story.arrivals):
         lowest = min(lowest, place / RATE - when)
-        allowed = lowest + when + SLACK + 1 / RATE
+        allowed = lowest + when + SLACK + story.late + 1 / RATE
         assert place / RATE <= allowed, f"request {place} came too soon"
     assert story.peak <= CONCURRENCY
 
@@ -132,4 +133,5 @@ def test_no_scrape_waits_for_the_run(story: Story) -> None:
     """Scrapes begin and end all through it."""
     assert story.scrapes.statuses == {200}
     begin, end = story.span
-    assert story.scrapes.within(begin, end) >= (end - begin) * 2
+    # One that waited for it would be the only one in it.
+    assert story.scrapes.within(begin, end) >= 10

@@ -60,6 +60,7 @@ scrape_configs:
     metric_relabel_configs: [{source_labels: [cluster], regex: eu-west, action: keep}]
 """
 """One exporter three times, with the target labels that discovery in Kubernetes adds."""
+LABEL_JOBS = ("honoured", "default", "default-kept")
 
 
 CENTRAL = [(layout, way) for layout in LAYOUTS for way in WAYS]
@@ -161,12 +162,15 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
     _silence(silence, list(exporters.values()))
     for layout in layouts:
         _hope(lambda layout=layout: not layout.one_is_behind())  # type: ignore[misc]
-    wait_for("the labels", lambda: len(totals(labels, "up", by="job")) == 3)
+    labelled_at = wait_for("the labels", lambda: _all_up(labels, len(LABEL_JOBS)))
     story = Story(
         world,
         {key: exporter.accepted() for key, exporter in exporters.items()},
-        {layout.name: {name: _look(server) for name, server in layout.servers().items()} for layout in layouts},
-        _look_at_labels(labels),
+        {
+            layout.name: {name: _look(server, expected(layout.name, name)) for name, server in layout.servers().items()}
+            for layout in layouts
+        },
+        _look_at_labels(labels, labelled_at),
         away,
     )
     _end_exporters(layouts, story)
@@ -251,26 +255,45 @@ def _newest_scrape(server: Server) -> float:
     return float(max(reached.values(), default=0.0))
 
 
-def _look(server: Server) -> Seen:
-    """Asks a server for everything that the tests are about."""
+def _look(server: Server, clusters: set[str]) -> Seen:
+    """Asks a server for everything that the tests are about, of an instant at which it knows these clusters.
+
+    At rest any instant is as good as another, but for one after a scrape that a busy machine did not end in time.
+    """
+    instants: list[float] = []
+
+    def knows_all() -> bool:
+        instants.append(SystemClock().now() / 1000)
+        up = server.query('up{job="timepoint"}', instants[-1])
+        return set(up.values()) == {1.0} and set(totals(server, at=instants[-1])) == clusters
+
+    _hope(knows_all)
+    at = instants[-1]
     return Seen(
-        now=server.query(COUNTER),
+        now=server.query(COUNTER, at),
         series=server.series(COUNTER),
-        counts=server.query(f"count by (cluster, app, namespace, pod_name) ({COUNTER})"),
-        runs=server.query("count by (cluster, job_name) (timepoint_job_last_success_timestamp_seconds)"),
-        up=server.query('up{job="timepoint"}'),
+        counts=server.query(f"count by (cluster, app, namespace, pod_name) ({COUNTER})", at),
+        runs=server.query("count by (cluster, job_name) (timepoint_job_last_success_timestamp_seconds)", at),
+        up=server.query('up{job="timepoint"}', at),
         types=server.types(),
         complaints=server.complaints(),
     )
 
 
-def _look_at_labels(server: Server) -> dict[str, Any]:
+def _all_up(server: Server, targets: int) -> float | None:
+    """This instant, in seconds, if by it the last scrapes of so many targets came to an end."""
+    at = SystemClock().now() / 1000
+    return at if list(server.query("up", at).values()) == [1.0] * targets else None
+
+
+def _look_at_labels(server: Server, at: float) -> dict[str, Any]:
+    pods = {job: f'{COUNTER}{{job="{job}"}}' for job in LABEL_JOBS}
     return {
-        "pods": {job: server.query(f'{COUNTER}{{job="{job}"}}') for job in ("honoured", "default", "default-kept")},
-        "own": {job: server.query(f'timepoint_poller_up{{job="{job}"}}') for job in ("honoured", "default")},
-        "by cluster": {job: totals(server, f'{COUNTER}{{job="{job}"}}') for job in ("honoured", "default")},
-        "by exported": totals(server, f'{COUNTER}{{job="default"}}', by="exported_cluster"),
-        "twice": server.query(f"count by (pod_name) ({COUNTER})"),
+        "pods": {job: server.query(selector, at) for job, selector in pods.items()},
+        "own": {job: server.query(f'timepoint_poller_up{{job="{job}"}}', at) for job in ("honoured", "default")},
+        "by cluster": {job: totals(server, pods[job], at=at) for job in ("honoured", "default")},
+        "by exported": totals(server, pods["default"], by="exported_cluster", at=at),
+        "twice": server.query(f"count by (pod_name) ({COUNTER})", at),
     }
 
 
@@ -283,7 +306,8 @@ def _end_exporters(layouts: list[Layout], story: Story) -> None:
         for server in [*layout.clusters.values(), layout.centres["scrape"]]:
             wait_for("the exporter to be down", lambda server=server: not server.query('up{job="timepoint"} == 1'))  # type: ignore[misc]
         received = layout.centres["receive"]
-        _hope(lambda: not received.query(COUNTER))  # noqa: B023 - called at once
+        federated = layout.centres["federate"]
+        _hope(lambda: not received.query(COUNTER) and bool(federated.query(COUNTER)))  # noqa: B023 - called at once
         for name, server in layout.servers().items():
             seen = story.seen[layout.name][name]
             seen.after = server.query(COUNTER)

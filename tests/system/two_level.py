@@ -134,9 +134,9 @@ class Server(Prometheus):
         return [line for line in lines if any(word in line.lower() for word in words)]
 
 
-def totals(server: Server, selector: str = COUNTER, by: str = "cluster") -> Sums:
-    """The sum of the totals that a server shows now, by a label."""
-    found = server.query(f"sum by ({by}) ({selector})")
+def totals(server: Server, selector: str = COUNTER, by: str = "cluster", at: float | None = None) -> Sums:
+    """The sum of the totals that a server shows now, or at an instant in seconds, by a label."""
+    found = server.query(f"sum by ({by}) ({selector})", at)
     return {dict(series).get(by, ""): value for series, value in found.items()}
 
 

@@ -13,7 +13,7 @@ not know: who is killed when, how a receiver is read.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -159,11 +159,11 @@ class RemoteOracle(Oracle):
 
     # -- the receiver -------------------------------------------------------------------------------------------------
 
-    def is_missing(self, stored: Mapping[Key, float]) -> bool:
-        """Whether something that the receiver acknowledged is not among what it gave."""
-        return any(key not in stored and self.proxy.sent[key] != STALE_BITS for key in self.proxy.stored)
+    def missing(self, stored: Mapping[Key, float], acknowledged: Collection[Key]) -> list[Key]:
+        """What the receiver had acknowledged and is not among what it gave afterwards."""
+        return [key for key in acknowledged if key not in stored and self.proxy.sent[key] != STALE_BITS]
 
-    def look_at_receiver(self, stored: Mapping[Key, float]) -> None:
+    def look_at_receiver(self, stored: Mapping[Key, float], acknowledged: Collection[Key]) -> None:
         """Beside the last look at the ledger: the receiver holds what is due, but for what waits or is buried."""
         self.looks.asked += 1
         for key, value in stored.items():
@@ -174,9 +174,8 @@ class RemoteOracle(Oracle):
         for key, value in self.expected.items():
             if key not in stored and key not in self.waiting and key not in self.buried:
                 self.blame(f"O2: the receiver does not hold {key} = {value}")
-        for key in self.proxy.stored:
-            if key not in stored and self.proxy.sent[key] != STALE_BITS:
-                self.blame(f"the receiver acknowledged {key} and does not hold it")
+        for key in self.missing(stored, acknowledged):
+            self.blame(f"the receiver acknowledged {key} and does not hold it")
         self._look_at_late(stored)
 
     def _look_at_late(self, stored: Mapping[Key, float]) -> None:

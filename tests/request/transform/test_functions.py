@@ -60,6 +60,7 @@ def test_a_function_that_does_not_come_back_is_left_behind() -> None:
     for thread in threading.enumerate():
         if thread.name == "transform":
             thread.join()
+    object.__setattr__(hanging, "timeout", 60_000)  # what comes back at once may take longer than 20 ms to be heard
     assert hanging(3) == []
 
 
