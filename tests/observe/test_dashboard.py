@@ -154,6 +154,17 @@ def test_all_scrape_jobs_are_those_of_timepoint(many: Watched) -> None:
     assert all(name in found for name in ("timepoint_build_info", "pod_energy_joules_total", "wait_seconds_count"))
 
 
+def test_a_choice_narrows_the_ones_after_it(many: Watched) -> None:
+    """The values of a label are those of the series that the choices before it leave, as far as they have the label."""
+    asked = {variable.name: variable.query for variable in compose(many).variables}
+    assert asked["app"] == (
+        'label_values({__name__=~"pod_energy_joules_total|pod_power_watts",'
+        'job=~"$job",instance=~"$instance",zone=~"$zone"}, app)'
+    )
+    assert 'zone=~"$zone",app=~"$app"}, pod_name)' in asked["pod_name"]
+    assert "app=~" not in asked["job_name_label"]
+
+
 @pytest.mark.parametrize(
     ("title", "name", "labels", "states"),
     [

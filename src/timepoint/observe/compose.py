@@ -12,9 +12,9 @@ from hashlib import blake2b
 from timepoint.clock import HOUR, MINUTE, SECOND
 from timepoint.model import MetricType
 from timepoint.observe.board import Board, Variable
-from timepoint.observe.facts import Watched, slowest_scrape
+from timepoint.observe.facts import MetricFacts, Watched, slowest_scrape
 from timepoint.observe.health_panels import health_rows
-from timepoint.observe.metric_panels import SCRAPED, metric_rows, variable_of
+from timepoint.observe.metric_panels import SCRAPED, chosen, metric_rows, variable_of
 from timepoint.observe.promql import selector, single_unit
 
 _SHOWN = 48  # runs of the slowest job
@@ -76,22 +76,28 @@ def _variables(watched: Watched) -> Iterator[Variable]:
             choices=("avg", "sum", "max", "min"),
         )
     for label in labels:
-        metrics = [metric for metric in watched.metrics if label in metric.labels]
-        names = [_shown_as(metric.name, metric.type) for metric in metrics]
-        matchers = () if any(metric.is_sent for metric in metrics) else SCRAPED[:1]
-        yield Variable(
-            variable_of(label),
-            label,
-            "A label of the metrics.",
-            f"label_values({_any_of(names, *matchers)}, {label})",
-            is_multi=True,
-            all_is_any=True,
-        )
+        yield _of_label(label, [metric for metric in watched.metrics if label in metric.labels], labels)
     yield Variable(
         "job_name",
         "Job",
         "Of the exporter; for the rows about it.",
         "label_values(timepoint_job_runs_total, job_name)",
+        is_multi=True,
+        all_is_any=True,
+    )
+
+
+def _of_label(label: str, metrics: Sequence[MetricFacts], labels: Sequence[str]) -> Variable:
+    """What is chosen of a label: of its values those that what is chosen of the labels before it leaves."""
+    before = labels[: labels.index(label)]
+    outer = [name for name in before if all(name in metric.labels for metric in metrics)]
+    scraped = () if any(metric.is_sent for metric in metrics) else SCRAPED
+    found = _any_of([_shown_as(metric.name, metric.type) for metric in metrics], *scraped, *map(chosen, outer))
+    return Variable(
+        variable_of(label),
+        label,
+        "A label of the metrics.",
+        f"label_values({found}, {label})",
         is_multi=True,
         all_is_any=True,
     )

@@ -33,6 +33,11 @@ def variable_of(label: str) -> str:
     return f"{label}_label" if label in OWN_VARIABLES else label
 
 
+def chosen(label: str) -> str:
+    """The matcher for what is chosen of a label at the top."""
+    return f'{label}=~"${variable_of(label)}"'
+
+
 @dataclass(frozen=True, slots=True)
 class _Metric:
     """A metric in its dashboard. ``step`` is the least distance of points, in milliseconds."""
@@ -47,8 +52,8 @@ class _Metric:
         return words_of(self.facts.stem, self.facts.unit)
 
     def select(self, suffix: str = "", *more: str) -> str:
-        chosen = (f'{name}=~"${variable_of(name)}"' for name in self.facts.labels)
-        return selector(self.facts.name + suffix, *(() if self.facts.is_sent else SCRAPED), *chosen, *more)
+        scraped = () if self.facts.is_sent else SCRAPED
+        return selector(self.facts.name + suffix, *scraped, *map(chosen, self.facts.labels), *more)
 
     def newest(self, suffix: str = "", *more: str, is_now: bool = False) -> str:
         """The newest samples at a moment; ``is_now``: at the end of the time range, whose data are on their way."""
@@ -59,8 +64,8 @@ class _Metric:
 
     def by(self, *more: str) -> str:
         """The grouping: what is chosen at the top, if the metric has labels, and labels that must stay."""
-        chosen = ["${by:csv}"] if self.facts.labels or not self.facts.knows_labels else []
-        return f"by ({', '.join([*more, *chosen])})"
+        groups = ["${by:csv}"] if self.facts.labels or not self.facts.knows_labels else []
+        return f"by ({', '.join([*more, *groups])})"
 
     def panel(self, title: str, kind: Kind, *queries: Query, **settings: object) -> Panel:
         text = f"{self.facts.help} `{self.facts.name}`"
