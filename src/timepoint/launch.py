@@ -20,19 +20,20 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from timepoint.clock import SystemClock
+from timepoint.clock import MINUTE, SystemClock
 from timepoint.datadir import DataDirectory, Layout
 from timepoint.errors import ConfigError
 from timepoint.job import Workload
 from timepoint.log import event
+from timepoint.notifier import Notifier
 from timepoint.poller import main as poller
-from timepoint.poller.reloads import Reloads
 from timepoint.server.listening import Address, ListenAddress, UnixAddress, listening, systemd_sockets
 from timepoint.server.serve import serve
 from timepoint.server.settings import ServerSettings
 from timepoint.supervisor import Child, supervise
 from timepoint.switchboard import POLLER, SERVER, Switchboard
 from timepoint.version import __version__
+from timepoint.vitals import Vitals
 
 LOGGER = logging.getLogger(__name__)
 
@@ -42,12 +43,16 @@ DEFAULT_ADDRESS = ListenAddress("0.0.0.0", 8080)  # noqa: S104 - scrapers are ot
 
 @dataclass(frozen=True, slots=True)
 class LaunchSettings:
-    """Where the exporter keeps its data and where it listens. ``systemd``: on the sockets that systemd passes, only."""
+    """Where the exporter keeps its data and where it listens. ``systemd``: on the sockets that systemd passes, only.
+
+    ``hang_deadline``: after how many ms without a sign of life a process is ended and started again; 0 for never.
+    """
 
     data_dir: Path = Path("timepoint-data")
     addresses: Sequence[Address] = (DEFAULT_ADDRESS,)
     systemd: bool = False
     server: ServerSettings = field(default_factory=ServerSettings)
+    hang_deadline: int = MINUTE
 
 
 def launch(
@@ -61,17 +66,32 @@ def launch(
     ListenError; nothing was started then.
     """
     leave_no_core()
-    with DataDirectory(settings.data_dir) as data, open_sockets(settings) as bound:
+    with (
+        DataDirectory(settings.data_dir) as data,
+        open_sockets(settings) as bound,
+        Vitals() as of_server,
+        Vitals() as of_poller,
+    ):
         sockets = [sock for _, sock in bound]
         announce(settings, [address for address, _ in bound], len(work.jobs))
-        if load is None:
-            serving = Child("server", lambda: serve_jobs(work, data.layout, sockets, settings.server))
-            polling = Child("poller", lambda: poll_jobs(work, data.layout, sockets))
-            return supervise([serving, polling, *beside])
-        board = Switchboard([job.name for job in work.jobs], SystemClock())
-        serving = Child(SERVER, lambda: serve_in_force(board, data.layout, sockets, settings.server))
-        polling = Child(POLLER, lambda: poll_in_force(work, load, board, data.layout, sockets))
-        return supervise([serving, polling, *beside], aside=board)
+        vitals = {SERVER: of_server, POLLER: of_poller}
+        notifier = Notifier.of_environ(os.environ, os.getpid(), SystemClock())
+        board = None if load is None else Switchboard([job.name for job in work.jobs], SystemClock(), notifier)
+
+        def serving() -> int:
+            names = [job.name for job in work.jobs] if board is None else board.in_force.jobs
+            end = None if board is None else board.asking_end()
+            return serve(sockets, data.layout.published, names, settings.server, end, vitals)
+
+        def polling() -> int:
+            for sock in sockets:
+                sock.close()  # the server's; the poller must not keep the port
+            if board is None or load is None:
+                return poller.poll_forever(work, data.layout.ledger, data.layout.published, vitals=of_poller)
+            return poll_in_force(work, load, board, data.layout, of_poller)
+
+        children = [Child(SERVER, serving, of_server), Child(POLLER, polling, of_poller), *beside]
+        return supervise(children, aside=board, notifier=notifier, hang_deadline=settings.hang_deadline / 1000)
 
 
 def serve_only(work: Workload, settings: LaunchSettings) -> int:
@@ -80,14 +100,22 @@ def serve_only(work: Workload, settings: LaunchSettings) -> int:
     It reads published snapshots alone and takes no lock, so it may run beside the polling.
     """
     layout = Layout(settings.data_dir)
-    with open_sockets(settings) as bound:
+    with open_sockets(settings) as bound, Vitals() as vitals:
         sockets = [sock for _, sock in bound]
         announce(settings, [address for address, _ in bound], len(work.jobs))
         if not layout.published.is_dir():
             event(
                 LOGGER, logging.WARNING, "nothing_published", directory=layout.published, hint="timepoint poll --once"
             )
-        return supervise([Child("server", lambda: serve_jobs(work, layout, sockets, settings.server))])
+        names = [job.name for job in work.jobs]
+
+        def serving() -> int:
+            return serve(sockets, layout.published, names, settings.server, vitals={SERVER: vitals})
+
+        notifier = Notifier.of_environ(os.environ, os.getpid(), SystemClock())
+        return supervise(
+            [Child(SERVER, serving, vitals)], notifier=notifier, hang_deadline=settings.hang_deadline / 1000
+        )
 
 
 def poll_once(work: Workload, data_dir: Path, *, force: bool = False, only: Collection[str] = ()) -> int:
@@ -142,25 +170,6 @@ def announce(settings: LaunchSettings, addresses: Sequence[Address], jobs: int) 
         )
 
 
-def serve_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket], settings: ServerSettings) -> int:
-    """The main of the server process."""
-    return serve(sockets, layout.published, [job.name for job in work.jobs], settings)
-
-
-def serve_in_force(
-    board: Switchboard, layout: Layout, sockets: Sequence[socket.socket], settings: ServerSettings
-) -> int:
-    """The main of the server process where the config may have been reloaded."""
-    return serve(sockets, layout.published, board.in_force.jobs, settings, board.asking_end())
-
-
-def poll_jobs(work: Workload, layout: Layout, sockets: Sequence[socket.socket], reloads: Reloads | None = None) -> int:
-    """The main of the poller process."""
-    for sock in sockets:
-        sock.close()  # the server's; the poller must not keep the port
-    return poller.poll_forever(work, layout.ledger, layout.published, reloads)
-
-
 def _load_again(load: poller.Load, raw: bytes) -> Workload:
     """What is in force; if it can run no longer, what stands in the file now. Raises ConfigError."""
     for source in (raw, None):
@@ -173,9 +182,7 @@ def _load_again(load: poller.Load, raw: bytes) -> Workload:
     raise AssertionError("BUG: neither read nor refused")
 
 
-def poll_in_force(
-    first: Workload, load: poller.Load, board: Switchboard, layout: Layout, sockets: Sequence[socket.socket]
-) -> int:
+def poll_in_force(first: Workload, load: poller.Load, board: Switchboard, layout: Layout, vitals: Vitals) -> int:
     """The main of the poller process where the config may have been reloaded: it begins with what is in force."""
     work, raw = first, board.in_force.raw
     if raw is not None:
@@ -184,4 +191,4 @@ def poll_in_force(
         except ConfigError:  # both are told of
             return 1
     reloads = poller.FileReloads(board.asked_end(), load, board.in_force.facts)
-    return poll_jobs(work, layout, sockets, reloads)
+    return poller.poll_forever(work, layout.ledger, layout.published, reloads, vitals)

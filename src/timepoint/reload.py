@@ -19,10 +19,10 @@ import json
 import os
 import socket
 import sys
-import tempfile
 from collections import deque
 from dataclasses import dataclass, field
-from typing import BinaryIO
+
+from timepoint.nameless import nameless_file
 
 _ASKED, _ANSWERED = b"?", b"!"
 _MOST_WAITING = 64
@@ -58,13 +58,6 @@ def connected() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, kind)
 
 
-def _nameless_file() -> BinaryIO:
-    """A file that nobody else can open: in memory where the system has that, since no disk may be writable."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("answer", os.MFD_CLOEXEC), "w+b")
-    return tempfile.TemporaryFile()
-
-
 def send_asking(end: socket.socket) -> None:
     """Asks for a reload. Raises OSError if nobody can hear it."""
     end.send(_ASKED)
@@ -73,7 +66,7 @@ def send_asking(end: socket.socket) -> None:
 def send_answer(end: socket.socket, answer: Answer) -> None:
     """Raises OSError if nobody can hear it."""
     head = {"good": answer.good, "text": answer.text, "at": answer.at, "jobs": answer.jobs}
-    with _nameless_file() as file:
+    with nameless_file("answer") as file:
         file.write(json.dumps(head).encode() + b"\n" + answer.raw)
         file.flush()
         socket.send_fds(end, [_ANSWERED], [file.fileno()])

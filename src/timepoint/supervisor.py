@@ -1,6 +1,6 @@
-"""The parent process: forks the children, starts the dead again, ends all of them.
+"""The parent process: forks the children, starts the dead again, ends those that hang, and at last all of them.
 
-Owns: forking, signals, back-off, the end, and that no child outlives its parent.
+Owns: forking, signals, back-off, the patience with a child that hangs, the end, and that no child outlives its parent.
 Must not know: what a child does, what a reload is, sockets, the event loop.
 
 The parent has neither threads nor an event loop, so that it can fork a child again, at any time, from the same clean
@@ -9,11 +9,15 @@ of the data directory) is opened before and inherited.
 
 - A child that ends, with any exit code, is started again after 1 s, doubling to 30 s; a child that lived for a minute
   begins at 1 s again.
+- A child with ``vitals`` gives a sign of life several times a second. The parent looks twelve times within
+  ``hang_deadline``; if there was none at all those looks, the child hangs: it gets SIGABRT, upon which it writes
+  down where it stands, and SIGKILL at the next look. Then it has ended like any other.
 - SIGTERM or SIGINT: every child gets SIGTERM; who still lives 4.5 s later gets SIGKILL, and so does everybody at a
   second signal, half a second or more after the first. SIGHUP asks whoever sits aside for a reload of the config, and
   does nothing in a child.
 - The parent alone holds the write end of a pipe. When it dies, by whatever means, the kernel closes that end, and a
   thread in each child that waits for it ends the child at once. A child needs no care: nothing that it holds is lost.
+  One that is stopped, or whose interpreter is held by an endless call, has no thread that could run: Linux ends it.
 - As process 1 of a container it has handlers of its own (the kernel ignores signals to process 1 without them) and
   reaps the orphans that come to it.
 """
@@ -21,8 +25,10 @@ of the data directory) is opened before and inherited.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import logging
+import math
 import os
 import select
 import signal
@@ -35,24 +41,40 @@ from typing import NoReturn, Protocol
 
 from timepoint import log
 from timepoint.clock import Clock, SystemClock
+from timepoint.notifier import Notifier
+from timepoint.vitals import DIED, HUNG, Silence, Vitals
 
 LOGGER = logging.getLogger(__name__)
 
 STOP_WITHIN = 4.5
 REPEATED = 0.5  # coreutils' timeout signals its child and then the child's whole group: that is one wish, not two
 FIRST_PAUSE, LONGEST_PAUSE, STEADY = 1.0, 30.0, 60.0
+HANG_DEADLINE = 60.0
+"""The longest that an event loop stood still in a run that was well is 0.9 s (docs/design/0022-signs-of-life.md)."""
+LOOKS = 12
+_BEGUN_WITHIN = 0.05  # seconds between two looks whether all have begun, where a manager of services waits for it
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGCHLD)
 _ORPHANED = 70
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process to keep alive: its name in the log, and its main, which returns an exit code."""
+    """A process to keep alive: its name in the log, and its main, which returns an exit code.
+
+    A main that gives signs of life does so by ``vitals``; without them nobody looks whether it hangs.
+    """
 
     name: str
     main: Callable[[], int]
+    vitals: Vitals | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has got to its work in some life of it, or has shown that it cannot."""
+        return self.vitals is None or self.vitals.beats > 0 or any(self.vitals.ends.values())
 
 
 class Aside(Protocol):
@@ -114,24 +136,30 @@ class _Life:
     pid: int | None = None
     started_at: float = 0.0
     start_at: float = 0.0
+    silence: Silence = field(default_factory=Silence)
+    hangs: bool = False
 
 
 def supervise(
     children: Sequence[Child],
     *,
     aside: Aside | None = None,
-    clock: Clock | None = None,
+    notifier: Notifier | None = None,
     stop_within: float = STOP_WITHIN,
+    hang_deadline: float = HANG_DEADLINE,
 ) -> int:
     """Runs the children until SIGTERM or SIGINT; the exit code: 0 when all ended by themselves, 1 when one was killed.
 
+    ``notifier`` tells the manager of services. With a ``hang_deadline`` (seconds) of 0 no child is taken to hang.
     Must be called from a process with one thread and without a running event loop.
     """
     if threading.active_count() != 1:
         raise AssertionError("BUG: the supervisor forks and must be the only thread of its process")
     gc.collect()
     gc.freeze()  # what exists now is never freed: the collector of a child shall not copy its pages
-    supervisor = _Supervisor(children, aside, clock or SystemClock(), stop_within)
+    clock = SystemClock()
+    supervisor = _Supervisor([_Life(child) for child in children], aside, notifier or Notifier(clock), clock)
+    supervisor.stop_within, supervisor.look_every = stop_within, hang_deadline / LOOKS
     try:
         return supervisor.run()
     finally:
@@ -140,13 +168,16 @@ def supervise(
 
 
 class _Supervisor:
-    """The loop of the parent: wakes up for signals and for children whose pause is over."""
+    """The loop of the parent: wakes up for signals, for children whose pause is over, and to look at those alive."""
 
-    def __init__(self, children: Sequence[Child], aside: Aside | None, clock: Clock, stop_within: float) -> None:
-        self.lives = [_Life(child) for child in children]
+    def __init__(self, lives: Sequence[_Life], aside: Aside | None, notifier: Notifier, clock: Clock) -> None:
+        self.lives = lives
         self.aside = aside
+        self.notifier = notifier
         self.clock = clock
-        self.stop_within = stop_within
+        self.stop_within = STOP_WITHIN
+        self.look_every = HANG_DEADLINE / LOOKS
+        self.look_at = self.alive_at = -math.inf
         self.kill_at: float | None = None  # set once the end has begun
         self.killed = False
         self.alive_read, self.alive_write = os.pipe()
@@ -177,6 +208,7 @@ class _Supervisor:
                 return int(self.killed)
             elif now >= self.kill_at and not self.killed:
                 self._kill("the children did not end in time")
+            self._look(now)
             ends = self.aside.descriptors() if self.aside is not None else ()
             readable, _, _ = select.select([self.wake_read, *ends], [], [], self._timeout(now))
             for number in self._signals():
@@ -187,10 +219,15 @@ class _Supervisor:
             self._reap()
 
     def _timeout(self, now: float) -> float | None:
-        moments = [life.start_at for life in self.lives if life.pid is None] if self.kill_at is None else []
-        if self.kill_at is not None and not self.killed:
+        moments = [self.look_at, self.alive_at]
+        if self.kill_at is None:
+            moments += [life.start_at for life in self.lives if life.pid is None]
+        elif not self.killed:
             moments.append(self.kill_at)
-        return max(0.0, min(moments) - now) if moments else None
+        if self.notifier.awaits_ready:
+            moments.append(now + _BEGUN_WITHIN)
+        moment = min(moments)
+        return max(0.0, moment - now) if moment < math.inf else None
 
     def _signals(self) -> bytes:
         try:
@@ -210,6 +247,7 @@ class _Supervisor:
             self._kill(f"a second signal, {name}")
             return
         log.event(LOGGER, logging.INFO, "stopping", signal=name)
+        self.notifier.stopping()
         self.kill_at = self.clock.monotonic() + self.stop_within
         self._send(signal.SIGTERM)
 
@@ -225,6 +263,31 @@ class _Supervisor:
         log.event(LOGGER, logging.WARNING, "killing", children=names, reason=reason)
         self.killed = True
         self._send(signal.SIGKILL)
+
+    def _look(self, now: float) -> None:
+        """Whether all children live as they should, and that the parent does."""
+        if self.notifier.awaits_ready and all(life.child.has_begun for life in self.lives):
+            self.notifier.ready()
+        if now >= self.alive_at:
+            self.notifier.alive()
+            self.alive_at = now + (self.notifier.alive_every or math.inf)
+        if now >= self.look_at:
+            self.look_at = now + (self.look_every or math.inf)
+            for life in self.lives:
+                if life.pid is not None and life.child.vitals is not None and self.kill_at is None:
+                    self._look_at(life.pid, life, life.child.vitals)
+
+    def _look_at(self, pid: int, life: _Life, vitals: Vitals) -> None:
+        silent = life.silence.look(vitals.beats)
+        if silent < LOOKS:
+            return
+        if not life.hangs:
+            life.hangs = True
+            seconds = self.look_every * LOOKS
+            log.event(LOGGER, logging.ERROR, "child_hangs", child=life.child.name, pid=pid, seconds=seconds)
+            os.kill(pid, signal.SIGABRT)
+        else:  # it is stopped, or hangs where no signal can reach it
+            os.kill(pid, signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
         for life in self.lives:
@@ -247,14 +310,23 @@ class _Supervisor:
         now = self.clock.monotonic()
         pid, life.pid = life.pid, None
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        vitals = life.child.vitals
+        words = vitals.take_words() if vitals is not None else ""
         if self.kill_at is not None:
             log.event(LOGGER, logging.DEBUG, "child_ended", child=life.child.name, pid=pid, how=how)
             return
+        how = "hung" if life.hangs else how
+        if vitals is not None:
+            vitals.note_end(HUNG if life.hangs else DIED)
+        name = life.child.name
         if self.aside is not None:
-            self.aside.ended(life.child.name, how)
+            self.aside.ended(name, how)
         pause = life.backoff.after(now - life.started_at)
         life.start_at = now + pause
-        log.event(LOGGER, logging.ERROR, "child_died", child=life.child.name, pid=pid, how=how, restart_in=pause)
+        log.event(
+            LOGGER, logging.ERROR, "child_died", child=name, pid=pid, how=how, restart_in=pause, stack=words or None
+        )
+        self.notifier.status(f"The {name} died ({how}) and is started again in {pause:g} s; the log says more.")
 
     def _start(self, life: _Life) -> None:
         # A signal between fork and the child's own handlers would be written into the parent's wake-up pipe.
@@ -277,7 +349,10 @@ class _Supervisor:
         if pid == 0:
             self._be(life.child)
         life.pid, life.started_at = pid, self.clock.monotonic()
+        life.silence, life.hangs = Silence(), False
         log.event(LOGGER, logging.INFO, "child_started", child=name, pid=pid)
+        if all(other.pid is not None for other in self.lives):
+            self.notifier.status(f"Runs: {', '.join(other.child.name for other in self.lives)}.")
 
     def _be(self, child: Child) -> NoReturn:
         """The whole life of a child process. Never comes back into the parent's code."""
@@ -286,10 +361,13 @@ class _Supervisor:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:
                 signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
+            _die_with_parent()
             for fd in (self.alive_write, self.wake_read, self.wake_write):
                 os.close(fd)
             if self.aside is not None:
                 self.aside.in_child()
+            if child.vitals is not None:
+                child.vitals.leave_words()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
             threading.Thread(target=_end_with_parent, args=(self.alive_read,), name="parent", daemon=True).start()
             code = child.main()
@@ -310,6 +388,12 @@ def _flush() -> None:
 
 def _nothing(number: int, frame: FrameType | None) -> None:
     """The signal is in the wake-up pipe already."""
+
+
+def _die_with_parent() -> None:
+    """Has the kernel send SIGKILL to this process when its parent ends. Source: prctl(2), PR_SET_PDEATHSIG."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _end_with_parent(fd: int) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from timepoint import log
 from timepoint.clock import Clock
+from timepoint.notifier import Notifier
 from timepoint.reload import Answer, AskedEnd, AskingEnd, ReloadFacts, connected, receive, send_answer, send_asking
 
 LOGGER = logging.getLogger(__name__)
@@ -38,9 +39,9 @@ class InForce:
 class Switchboard:
     """Lives in the parent, which has neither threads nor an event loop; a child has a copy, and uses its end."""
 
-    def __init__(self, jobs: Sequence[str], clock: Clock) -> None:
+    def __init__(self, jobs: Sequence[str], clock: Clock, notifier: Notifier | None = None) -> None:
         self.in_force = InForce(jobs, ReloadFacts(clock.now()))
-        self._clock = clock
+        self._notifier = notifier or Notifier(clock)
         self._ends: dict[str, socket.socket] = {}  # ours, by child
         self._theirs: socket.socket | None = None  # of the child that is being started, or that this is
         self._is_busy = False
@@ -123,6 +124,7 @@ class Switchboard:
             self._later_askings += askings
             return
         self._is_busy, self._askings = True, askings
+        self._notifier.reloading()
         self._ask_poller()
 
     # ------------------------------------------------------------------ within
@@ -143,6 +145,8 @@ class Switchboard:
             with contextlib.suppress(OSError, KeyError):  # whoever asked is gone
                 send_answer(self._ends[SERVER], Answer(answer.good, answer.text, answer.at))
         self._is_busy, self._askings = False, 0
+        kept = "A changed config cannot be used; the one before stays in force: "
+        self._notifier.reloaded(answer.text if answer.good else kept + answer.text)
         if self._is_asked_again:
             self._is_asked_again = False
             askings, self._later_askings = self._later_askings, 0

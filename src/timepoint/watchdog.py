@@ -5,7 +5,8 @@ Must not know: whose loop it is but by name, what is done in it.
 
 Two looks are needed. The loop itself measures how late it wakes up, which tells every delay once it is over. A thread
 beside it sees a loop that does not come back at all, for which no metric would ever be published, and writes down
-where it stands. It counts beats instead of reading a clock, so that a machine that slept is no stall.
+where it stands. It counts beats instead of reading a clock, so that a machine that slept is no stall. For a loop that
+never comes back, each beat is a sign of life to whoever can end the process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from timepoint.clock import Clock, SystemClock
 from timepoint.log import event
@@ -33,8 +34,9 @@ LOOKS = 5
 class Watchdog:
     """Watches one loop. ``longest`` is how late, in seconds, it has come at worst. ``watched`` makes one."""
 
-    def __init__(self, name: str, clock: Clock, look: float = LOOK) -> None:
+    def __init__(self, name: str, clock: Clock, look: float = LOOK, beat: Callable[[], None] | None = None) -> None:
         self.longest = 0.0
+        self._beat = beat
         self._name = name
         self._clock = clock
         self._look = look
@@ -44,6 +46,8 @@ class Watchdog:
     async def beat(self) -> None:
         """The loop's part; for ever."""
         while True:
+            if self._beat is not None:
+                self._beat()
             begun = self._clock.monotonic()
             await asyncio.sleep(BEAT)
             self.longest = max(self.longest, self._clock.monotonic() - begun - BEAT)
@@ -71,9 +75,11 @@ class Watchdog:
 
 
 @contextlib.asynccontextmanager
-async def watched(name: str, clock: Clock | None = None) -> AsyncIterator[Watchdog]:
-    """Watches the running loop for the length of the block."""
-    watchdog = Watchdog(name, clock or SystemClock())
+async def watched(
+    name: str, clock: Clock | None = None, beat: Callable[[], None] | None = None
+) -> AsyncIterator[Watchdog]:
+    """Watches the running loop for the length of the block. ``beat`` is called while it goes round, often."""
+    watchdog = Watchdog(name, clock or SystemClock(), beat=beat)
     thread = threading.Thread(target=watchdog.watch, args=(threading.get_ident(),), name="watchdog", daemon=True)
     beats = asyncio.create_task(watchdog.beat())
     thread.start()

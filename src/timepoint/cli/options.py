@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from timepoint.clock import parse_duration
+from timepoint.clock import SECOND, parse_duration
 from timepoint.errors import ConfigError, InUseError, TimepointError
 from timepoint.model import LABEL_NAME
 from timepoint.server.listening import Address, ListenAddress, UnixAddress, parse_listen_address
@@ -245,6 +245,23 @@ ready_option: Decorator = click.option(
     default="run",
     show_default=True,
     help="When /-/ready says 200: each job has ended a first run, or besides every metric is fresh.",
+)
+
+
+def _patient(_ctx: click.Context, _param: click.Parameter, value: int) -> int:
+    if 0 < value < SECOND:
+        raise click.BadParameter("a process that works may be silent for a second: give it one at least, or 0s")
+    return value
+
+
+hang_option: Decorator = click.option(
+    "--hang-deadline",
+    type=DurationType(),
+    callback=_patient,
+    default="1m",
+    show_default=True,
+    metavar="DURATION",
+    help="A process that gives no sign of life for so long is started again; 0s: never.",
 )
 
 

@@ -17,6 +17,7 @@ from timepoint.cli.options import (
     WebOptions,
     config_argument,
     data_dir_option,
+    hang_option,
     load,
     log_options,
     ready_option,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="Without a sign of life from the poller for so long, /-/healthy says 503.",
 )
+@hang_option
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: Path,
     data_dir: Path,
@@ -57,6 +59,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ready_requires: str,
     lifecycle: bool,  # noqa: FBT001 - click gives it
     poller_deadline: int,
+    hang_deadline: int,
 ) -> None:
     """Poll every job of CONFIG on its schedule and serve /metrics.
 
@@ -90,6 +93,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
             web=web.source(),
             lifecycle=lifecycle,
         ),
+        hang_deadline=hang_deadline,
     )
     with told_plainly():
         code = launch(loaded.workload, settings, load=partial(_load, config))

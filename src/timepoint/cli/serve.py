@@ -13,6 +13,7 @@ from timepoint.cli.options import (
     WebOptions,
     config_argument,
     data_dir_option,
+    hang_option,
     load,
     log_options,
     ready_option,
@@ -27,13 +28,15 @@ from timepoint.cli.options import (
 @web_options
 @log_options
 @ready_option
-def serve(
+@hang_option
+def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: Path,
     data_dir: Path,
     web: WebOptions,
     log_level: str,
     log_format: str,
     ready_requires: str,
+    hang_deadline: int,
 ) -> None:
     """Serve what "timepoint poll --once CONFIG" left in the data directory, and poll nothing.
 
@@ -58,5 +61,6 @@ def serve(
         web=web.source(),
     )
     with told_plainly():
-        code = serve_only(loaded.workload, LaunchSettings(data_dir, web.addresses, web.systemd, server))
+        settings = LaunchSettings(data_dir, web.addresses, web.systemd, server, hang_deadline)
+        code = serve_only(loaded.workload, settings)
     raise SystemExit(code)

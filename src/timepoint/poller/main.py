@@ -24,6 +24,7 @@ from timepoint.poller.runner import Runner, Surroundings
 from timepoint.reload import AskedEnd, ReloadFacts
 from timepoint.request.spec import secrets_in
 from timepoint.secret import Secret
+from timepoint.vitals import Vitals
 from timepoint.watchdog import watched
 
 LOGGER = logging.getLogger(__name__)
@@ -48,12 +49,18 @@ class FileReloads:
         return loaded
 
 
-def poll_forever(work: Workload, ledger: Path, published: Path, reloads: Reloads | None = None) -> int:
-    """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used."""
+def poll_forever(
+    work: Workload, ledger: Path, published: Path, reloads: Reloads | None = None, vitals: Vitals | None = None
+) -> int:
+    """Polls all jobs until SIGTERM or SIGINT; the exit code: 0, or 1 if the ledger cannot be used.
+
+    ``vitals`` take the signs of life of this process.
+    """
+    beat = vitals.beat if vitals is not None else None
 
     async def main(stop: asyncio.Event) -> int:
         around = _surroundings(work, ledger, published)
-        async with watched("poller") as dog:
+        async with watched("poller", beat=beat) as dog:
             cost = partial(read_process_and_ledger, ledger, lambda: dog.longest)
             return await Runner(work, replace(around, read_process=cost, reloads=reloads)).run(stop)
 

@@ -50,6 +50,7 @@ from timepoint.server.status import (
 )
 from timepoint.server.web.current import CurrentWeb
 from timepoint.server.web.gate import Gate
+from timepoint.vitals import Vitals
 from timepoint.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class App:
     clock: Clock
     web_config: CurrentWeb | None = None
     reload: AskingEnd | None = None
+    vitals: Mapping[str, Vitals] = field(default_factory=dict)
     acceptor: Acceptor | None = field(init=False, default=None)
     watchdog: Watchdog | None = field(init=False, default=None)
     started: float = field(init=False)
@@ -296,7 +298,8 @@ class App:
         connections = self.acceptor.facts if self.acceptor is not None else None
         web_facts = self._gate.facts if self._gate is not None else None
         stall = self.watchdog.longest if self.watchdog is not None else None
-        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems, connections, web_facts, stall)
+        ends = {child: vitals.ends for child, vitals in self.vitals.items()}
+        server = ServerFacts(poller_up, held.read_failures, rendered_at, problems, connections, web_facts, stall, ends)
         return server, read_process(self._start_time), self._python
 
 

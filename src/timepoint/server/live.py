@@ -19,7 +19,8 @@ class ServerFacts:
     """What the server knows about what it serves. ``poller_up`` is None where no poller is expected.
 
     ``rendered_at`` maps a job's name to milliseconds since the epoch; ``problems`` counts contradictions between jobs.
-    ``longest_stall`` is how many seconds the event loop came late at worst, None if nobody watched it.
+    ``longest_stall`` is how many seconds the event loop came late at worst, None if nobody watched it. ``ends``: how
+    often each process of the exporter ended unasked, by how.
     """
 
     poller_up: bool | None
@@ -29,6 +30,7 @@ class ServerFacts:
     connections: Connections | None = None
     web: WebFacts | None = None
     longest_stall: float | None = None
+    ends: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ EVERYTHING = ServerFacts(
     connections=Connections(ended={"refused": 0}),
     web=WebFacts(refused={"password": 0}),
     longest_stall=0.0,
+    ends={"poller": {"died": 0}},
 )
 """Facts with which no family is missing: for the reference."""
 
@@ -96,7 +99,20 @@ def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
         "How late the server's event loop came at worst since the process started. Beyond 5 s the log says where.",
         unit="seconds",
     )
+    ends = FamilySpec(
+        "timepoint_child_ends_total",
+        MetricType.COUNTER,
+        "How often a process of the exporter died, or hung and was ended, and was started again.",
+    )
     return [
+        _family(
+            ends,
+            {
+                series_text({"child": child, "how": how}): float(count)
+                for child, counts in sorted(server.ends.items())
+                for how, count in sorted(counts.items())
+            },
+        ),
         _family(stall, {} if server.longest_stall is None else {"": server.longest_stall}),
         _family(poller_up, {} if server.poller_up is None else {"": float(server.poller_up)}),
         _family(

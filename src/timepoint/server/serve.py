@@ -11,7 +11,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from timepoint.clock import SystemClock
@@ -23,12 +23,14 @@ from timepoint.server.connection import ScrapeServer
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.settings import ServerSettings
 from timepoint.server.web.current import CurrentWeb
+from timepoint.vitals import Vitals
 from timepoint.watchdog import watched
 
 # How long the thread that reads snapshots may keep the interpreter from a scrape. While two jobs of 100,000 series that
 # share a family are put together, p99 of a small scrape is 10 to 24 ms with it and 40 ms with Python's own 5 ms.
 _SWITCH_INTERVAL = 0.0005
 
+_NAME = "server"
 _LAST_HEADS = 0.5  # seconds at the end for the heads of requests whose connections are there
 _TURNS = 10  # of the event loop, in which all that waits in the kernel is accepted and read
 
@@ -39,10 +41,11 @@ def serve(
     job_names: Sequence[str],
     settings: ServerSettings,
     reload: AskingEnd | None = None,
+    vitals: Mapping[str, Vitals] | None = None,
 ) -> int:
     """Serves the snapshots published in ``directory`` until SIGTERM or SIGINT; the exit code of the process.
 
-    ``reload`` is where reloads of the config are asked for.
+    ``reload`` is where reloads of the config are asked for, ``vitals`` are those of each process of the exporter.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
     clock = SystemClock()
@@ -52,7 +55,7 @@ def serve(
     try:
         if current is not None:
             current.start()
-        asyncio.run(_serve_until_told(sockets, App(loader, settings, clock, current, reload)))
+        asyncio.run(_serve_until_told(sockets, App(loader, settings, clock, current, reload, vitals or {})))
     finally:
         if current is not None:
             current.stop()
@@ -65,7 +68,9 @@ async def _serve_until_told(sockets: Sequence[socket.socket], app: App) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with watched("server") as app.watchdog, serving(sockets, app):
+    own = app.vitals.get(_NAME)
+    beat = own.beat if own is not None else None
+    async with watched(_NAME, beat=beat) as app.watchdog, serving(sockets, app):
         await stop.wait()
 
 
