@@ -10,15 +10,17 @@ is made GAP seconds wide, so that some dozens of kills find it and not some thou
 from __future__ import annotations
 
 import copy
+import io
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from timepoint.durable import replacing
 from timepoint.exposition import publish as publish_module
-from timepoint.exposition.deflate import Buffer
 from timepoint.exposition.family import JobSnapshot
 from timepoint.ledger import counters, decide, sqlite
 from timepoint.ledger.change import ChangeSet
@@ -114,15 +116,14 @@ def forgiven_debt() -> None:
 def page_in_place() -> None:
     """The page is written over the old one, and not beside it and renamed."""
 
-    def write(path: Path, parts: list[Buffer], *, durable: bool) -> None:
-        with path.open("wb") as file:
-            for part in parts:
-                file.write(part)
-                file.flush()
-            if durable:
+    @contextmanager
+    def in_place(path: Path, *, is_synced: bool = True, **_: object) -> Iterator[io.FileIO]:
+        with path.open("wb", buffering=0) as file:
+            yield file
+            if is_synced:
                 os.fsync(file.fileno())
 
-    _replace(publish_module, "_replace", write)
+    _replace(publish_module, "replacing", in_place)
 
 
 def page_of_two_commits() -> None:
@@ -162,12 +163,11 @@ def never_synced() -> None:
 
 def page_unsynced() -> None:
     """The page is renamed before it is synced."""
-    real = publish_module._replace
 
-    def write(path: Path, parts: list[Buffer], *, durable: bool) -> None:
-        real(path, parts, durable=False)
+    def unsynced_file(path: Path, **more: Any) -> Any:
+        return replacing(path, **(more | {"is_synced": False}))
 
-    _replace(publish_module, "_replace", write)
+    _replace(publish_module, "replacing", unsynced_file)
 
 
 FOUND_BY_KILLS: tuple[Callable[[], None], ...] = (
