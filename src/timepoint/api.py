@@ -29,9 +29,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from timepoint.clock import DAY, MINUTE, format_duration, parse_duration
+from timepoint.clock import parse_duration
 from timepoint.config import load_config
-from timepoint.config.job_build import cron_gaps, window_complaints
+from timepoint.config.cron import cron_gaps
+from timepoint.config.defaults import FORGET_AFTER, ZERO_FIRST, guard_of, max_age_of, polled_text, timeout_of
 from timepoint.config.kinds import calendar_span, calendar_step
 from timepoint.config.names import (
     claims,
@@ -42,6 +43,7 @@ from timepoint.config.names import (
     unit_complaint,
 )
 from timepoint.config.remote_write_build import age_complaint, age_parts, read_receivers
+from timepoint.config.window_checks import window_complaints
 from timepoint.config.zones import zone_complaint
 from timepoint.job import MAX_SERIES, FunctionPolling, GuardSpec, Job, ScheduleSpec, Workload
 from timepoint.mapping.labels import check_label_name
@@ -55,10 +57,6 @@ from timepoint.request.each.spec import EachSpec, Entry, Values
 from timepoint.request.spec import WindowSpec
 
 __all__ = ["Counter", "Exporter", "Gauge", "JobWindow", "Point"]
-
-_TIMEOUT = 5 * MINUTE
-_ZERO_FIRST = 2 * MINUTE
-_FORGET_AFTER = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +140,8 @@ class Gauge:
             points=Points(self.points),
             max_age=_duration("max_age", self.max_age or "0s"),
             timed=False,
-            zero_first=_ZERO_FIRST,
-            forget_after=_FORGET_AFTER,
+            zero_first=ZERO_FIRST,
+            forget_after=FORGET_AFTER,
         )
 
 
@@ -211,10 +209,6 @@ class Exporter:
         )
         _check_window(window)
         guard = _guard(min_series_ratio, max_series)
-        polled = (
-            f"every {format_duration(schedule.every)}" if cron is None else f"at {' '.join(cron.split())} {timezone}"
-        )
-        delayed = f", delayed {format_duration(window.delay)}" if window.delay else ""
 
         def register(function: Function) -> Function:
             if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -222,11 +216,11 @@ class Exporter:
                     "a job is a plain function, not an async one: it has a thread of its own and may block"
                 )
             job_name = name or str(getattr(function, "__name__", ""))
-            how = f"polled {polled} by {job_name}{delayed}"
+            how = polled_text(schedule.every, cron, timezone, f"by {job_name}", window.delay)
             fan_out = _fan_out(each, function)
-            longest_run = longest * 9 // 10 if fan_out else min(_TIMEOUT, longest * 9 // 10)
-            rhythm = max(longest, window.longest_step)
-            specs = [_complete(metric.spec(), rhythm, window.delay, how) for metric in metrics]
+            longest_run = timeout_of(longest, has_lanes=fan_out is not None)
+            max_age = max_age_of(longest, window)
+            specs = [_complete(metric.spec(), max_age, how) for metric in metrics]
             sent = {metric.name: metric.receivers for metric in metrics if _is_sent(metric)}
             self._add(
                 Job(
@@ -443,13 +437,13 @@ def _guard(min_series_ratio: float | None, max_series: int) -> GuardSpec:
         raise ValueError(f"min_series_ratio is between 0 and 1, not {min_series_ratio}")
     if max_series < 1:
         raise ValueError(f"max_series is at least 1, not {max_series}")
-    return GuardSpec(min_series_ratio, 3 if min_series_ratio else 1)
+    return guard_of(min_series_ratio)
 
 
-def _complete(spec: MetricSpec, period: int, delay: int, polled: str) -> MetricSpec:
+def _complete(spec: MetricSpec, max_age: int, polled: str) -> MetricSpec:
     """Adds what follows from the job: the default of max_age, and how the metric is got, at the end of its help."""
     family = replace(spec.family, help=f"{spec.family.help} ({polled})")
-    return replace(spec, family=family, max_age=spec.max_age or 3 * period + delay)
+    return replace(spec, family=family, max_age=spec.max_age or max_age)
 
 
 def _on_one_page(jobs: Sequence[Job]) -> tuple[Job, ...]:

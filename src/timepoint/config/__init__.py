@@ -8,7 +8,9 @@ Read in this order:
     yaml, syntax        the text as data, with the place of everything; words for its syntax errors
     places, checks      where things stand, what was found, and the list of all checks
     environ             ${NAME}
-    kinds, names, zones kinds of values; names that a metric, label, job or source may have; time zones
+    kinds, names        kinds of values; names that a metric, label, job or source may have
+    zones, cron         time zones; cron expressions
+    defaults            what follows where nothing is said
     auth_shape          credentials, headers and TLS, wherever they stand
     auth_oauth2, auth_service_account, auth_login, auth_signature, auth_sigv4   each a way to authenticate: its keys
     source_shape, job_shape, metric_shape   what keys there are: pydantic models, from which schema and reference come

@@ -5,7 +5,6 @@ Owns: the checks of ``each`` and of the templates that name its values. Must not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from hashlib import blake2b
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from timepoint.clock import HOUR, format_duration
 from timepoint.config.checks import Check
-from timepoint.config.job_build import JobBuilder
+from timepoint.config.job_build import JobBuilder, each_named
 from timepoint.config.job_shape import EachShape, JobShape
-from timepoint.config.names import LABELS_OF_TYPES
+from timepoint.config.names import LABELS_OF_TYPES, captures_in
 from timepoint.config.places import Path as Where
 from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.mapping.labels import check_label_name
@@ -25,10 +24,6 @@ from timepoint.request.each.lanes import ListError, lanes_of
 from timepoint.request.each.lists import as_value, compile_list
 from timepoint.request.each.spec import MAX_LANES, Discovery, EachSpec, Entry, ListFile, Values
 from timepoint.request.spec import RequestSpec, SourceSpec
-from timepoint.request.template import template_names
-
-_CAPTURE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)[}=!]")
-_EACH = "each."
 
 
 class EachBuilder:
@@ -193,7 +188,7 @@ class EachBuilder:
 
     def _check_used(self, shapes: Mapping[str, EachShape], request: RequestSpec) -> None:
         """Whether each list changes the request: all lanes would get the same answer otherwise."""
-        used = {name.removeprefix(_EACH) for name in _names(request) if name.startswith(_EACH)}
+        used = each_named(request)
         for name, shape in shapes.items():
             together = [shape, *(at for at in shapes.values() if at.beside == name)]
             told = {name, *(other for other, at in shapes.items() if at.beside == name)}.union(*map(_told, together))
@@ -262,11 +257,4 @@ def _told(shape: EachShape) -> Iterator[str]:
     """What else is known of some values."""
     yield from shape.labels or ()
     for walk in (shape.rows or {}).values():
-        yield from (match[1] for match in _CAPTURE.finditer(walk.path))
-
-
-def _names(request: RequestSpec) -> frozenset[str]:
-    try:
-        return template_names(request)
-    except ValueError:  # a template that cannot be read is a finding already
-        return frozenset()
+        yield from captures_in(walk.path)

@@ -5,18 +5,13 @@ Owns: the checks of schedules, windows, requests and their templates. Must not k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from fractions import Fraction
-from functools import lru_cache
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
-
-from cronsim import CronSim, CronSimError
 
 from timepoint.clock import DAY, MINUTE, format_duration
 from timepoint.config.checks import Check
+from timepoint.config.cron import Gaps, cron_gaps
+from timepoint.config.defaults import timeout_of
 from timepoint.config.job_shape import JobShape, RequestShape, WindowShape
 from timepoint.config.paging_build import build_paging
 from timepoint.config.places import Findings, Path
@@ -24,6 +19,7 @@ from timepoint.config.politeness_shape import check_cost
 from timepoint.config.report_build import build_report
 from timepoint.config.source_build import SourceBuilder, has_secret
 from timepoint.config.transform_shape import build_transform
+from timepoint.config.window_checks import window_complaints
 from timepoint.config.zones import zone_complaint
 from timepoint.job import ScheduleSpec
 from timepoint.mapping.stamps import Length
@@ -33,22 +29,8 @@ from timepoint.request.template import template_doubts, template_names, template
 from timepoint.request.transform.chain import Step
 from timepoint.secret import Secret
 
-_TIMEOUT = 5 * MINUTE  # or nine tenths of the period: a run that hangs shall not cost the next fire time, too
-_CRON_FIELDS = 5
-# The gaps of a cron expression are looked at from a Friday on, for 1,500 fires or 400 days: enough to see a weekend
-# behind a job of every minute (7 ms).
-_CRON_FROM = datetime(2024, 1, 5, tzinfo=UTC)
-_CRON_FIRES = 1500
-_CRON_SPAN = 400 * DAY
-_MOST_WINDOWS = 100_000  # a run plans all of them before it asks for the first: 9 MB
+_EACH = "each."
 _REQUEST_KEYS = {"body": "json", "headers": "http_headers"}
-
-
-class Gaps(NamedTuple):
-    """The shortest and the longest time between two fire times."""
-
-    shortest: int
-    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +80,7 @@ class JobBuilder:
             window=self._window(shape.window, shape.request.timezone),
             request=request,
             window_is_asked=_asks_for_window(request),
-            timeout=shape.timeout or _timeout(gaps, has_lanes=bool(shape.each)),
+            timeout=shape.timeout or timeout_of(gaps.longest, has_lanes=bool(shape.each)),
             period=gaps.longest,
             transform=build_transform(
                 shape.transform, (*self.where, "transform"), str(self.sources.directory.resolve()), self.findings
@@ -242,7 +224,7 @@ class JobBuilder:
         self._add(Check.REQUEST, f"request.{key}", message)
 
     def _check_templates(self, request: RequestSpec, method: str, each: Collection[str] | None) -> None:
-        for inside, message in template_problems(request, _each_names(request) if each is None else each):
+        for inside, message in template_problems(request, each_named(request) if each is None else each):
             key = method if inside[0] == "path" else _REQUEST_KEYS.get(str(inside[0]), inside[0])
             where = (*self.where, "request", key, *inside[1:])
             # what the message quotes may be part of a credential
@@ -255,40 +237,10 @@ class JobBuilder:
                 self.findings.add(Check.TEMPLATE_DOUBT, where, message)
 
 
-def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findings: Findings) -> None:
-    """Adds a source whose jobs together ask more often than it allows: some of them would starve."""
-    alone = [name for name, period in periods.items() if period < source.min_interval]
-    share = sum(Fraction(source.min_interval, period) for period in periods.values())
-    if len(periods) > 1 and not alone and share > 1:
-        message = f"the jobs {', '.join(periods)} together ask more often than this allows: make their periods longer"
-        findings.add(Check.MIN_INTERVAL, ("sources", source.name, "min_interval"), message)
-
-
-def window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
-    """The keys of a window that do not fit together, and why."""
-    step, span = window.step, window.max_span
-    shown = str(step) if isinstance(step, Length) else format_duration(step)
-    if isinstance(step, int) and step and window.overlap % step:
-        yield "overlap", f"must be a multiple of step, {shown}"
-    if window.align and not step:
-        yield "align", "moves the steps of a window, and there are none: write step, too"
-    elif window.align and window.align >= (step.shortest if isinstance(step, Length) else step):
-        yield "align", f"must be shorter than step, {shown}"
-    reach = span.longest if isinstance(span, Length) else span
-    if span and reach < window.longest_step:
-        hint = ""
-        if isinstance(step, Length) and not isinstance(span, Length):
-            hint = f", which may have {format_duration(step.longest)}: write max_span: {step}"
-        yield "max_span", f"must not be shorter than step, {shown}{hint}"
-    elif span and (pieces := max(window.catch_up, window.initial) // reach) > _MOST_WINDOWS:
-        farthest = format_duration(max(window.catch_up, window.initial))
-        yield "max_span", f"would make {pieces} requests of {farthest}: make it longer, or catch_up and initial shorter"
-
-
-def _each_names(request: RequestSpec) -> frozenset[str]:
-    """What templates name of a fan-out."""
+def each_named(request: RequestSpec) -> frozenset[str]:
+    """What the templates of a request name of a fan-out."""
     try:
-        return frozenset(name.removeprefix("each.") for name in template_names(request) if name.startswith("each."))
+        return frozenset(name.removeprefix(_EACH) for name in template_names(request) if name.startswith(_EACH))
     except ValueError:  # a template that cannot be read is a finding already
         return frozenset()
 
@@ -300,31 +252,5 @@ def _asks_for_window(request: RequestSpec) -> bool:
         return True
 
 
-def _timeout(gaps: Gaps, *, has_lanes: bool) -> int:
-    """A run over lanes takes as long as its source wants it to; what it does not reach comes first in the next."""
-    return gaps.longest * 9 // 10 if has_lanes else min(_TIMEOUT, gaps.longest * 9 // 10)
-
-
 def _pairs(texts: dict[str, list[str]] | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, values in (texts or {}).items() for value in values)
-
-
-@lru_cache(1024)
-def cron_gaps(expression: str, zone: str) -> Gaps:
-    """The gaps of a cron expression. Raises ValueError with a sentence if it is none."""
-    if len(expression.split()) != _CRON_FIELDS:
-        raise ValueError(f"{expression!r} is not a cron expression: write five fields, as in '15 * * * *'")
-    try:
-        fires = CronSim(expression, _CRON_FROM.astimezone(ZoneInfo(zone)))
-    except CronSimError as error:
-        raise ValueError(f"{expression!r} is not a cron expression: {str(error).lower()}") from error
-    first = last = None
-    gaps: list[int] = []
-    for moment in fires:
-        now = round(moment.timestamp() * 1000)
-        if last is not None:
-            gaps.append(now - last)
-        first, last = (now if first is None else first), now
-        if gaps and (len(gaps) >= _CRON_FIRES or now - first > _CRON_SPAN):
-            break
-    return Gaps(min(gaps, default=_CRON_SPAN), max(gaps, default=_CRON_SPAN))

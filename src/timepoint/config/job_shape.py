@@ -21,6 +21,7 @@ from timepoint.config.kinds import (
     PositiveDuration,
     Shape,
     Span,
+    Status,
     Step,
     Text,
     TextOrNull,
@@ -195,7 +196,7 @@ class EmptyStatusShape(Shape):
 
     place: ClassVar[str] = "an item of empty_status"
 
-    status: Annotated[int, Field(ge=100, le=599)] = required("The status.", 400)
+    status: Status = required("The status.", 400)
     body: FilledText | None = described("A text in the first 4 KiB of the body. Default: any body.", "No Data found")
 
 
@@ -205,7 +206,6 @@ def _as_empty_status(value: Any) -> Any:
     return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Status = Annotated[int, Field(ge=100, le=599)]
 EmptyStatus = Annotated[
     EmptyStatusShape, BeforeValidator(_as_empty_status, json_schema_input_type=Status | EmptyStatusShape)
 ]
@@ -235,9 +235,7 @@ class ExpectShape(Shape):
         "window is asked for again.",
         {"equal": {"$.timed_out": True}, "present": ["$.warnings"]},
     )
-    partial_status: list[Annotated[int, Field(ge=100, le=599)]] | None = described(
-        "Statuses that mean the same as `partial`.", [416]
-    )
+    partial_status: list[Status] | None = described("Statuses that mean the same as `partial`.", [416])
 
     min_series_ratio: Annotated[float, Field(ge=0, le=1)] | None = described(
         "The share of the series on the page that an answer must hold, if ten or more are there. Without it an answer "

@@ -99,7 +99,7 @@ def as_text(value: Any) -> str:
     refuse(Check.WRONG_KIND, f"must be a text, not {kind_of(value)}")
 
 
-def _as_pattern(value: Any) -> str:
+def _as_filled_text(value: Any) -> str:
     text = as_text(value)
     return text or refuse(Check.EMPTY, "must not be empty")
 
@@ -224,6 +224,11 @@ def as_bounds(values: list[float]) -> list[float]:
     return values
 
 
+def as_list(value: Any) -> Any:
+    """A list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
 def _as_list_of_text(value: Any) -> list[str]:
     return [as_text(item) for item in value] if isinstance(value, list) else [as_text(value)]
 
@@ -241,7 +246,7 @@ TextOrNull = Annotated[  # for a key whose null says something else than its abs
     BeforeValidator(lambda value: None if value is None else as_text(value)),
     WithJsonSchema({"type": [*_TEXT_SCHEMA["type"], "null"]}),
 ]
-FilledText = Annotated[str, BeforeValidator(_as_pattern), WithJsonSchema({**_TEXT_SCHEMA, "minLength": 1})]
+FilledText = Annotated[str, BeforeValidator(_as_filled_text), WithJsonSchema({**_TEXT_SCHEMA, "minLength": 1})]
 Texts = Annotated[
     list[str],
     BeforeValidator(_as_list_of_text),
@@ -275,8 +280,7 @@ Span = Annotated[
 ]
 Size = Annotated[int, BeforeValidator(_as_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
 Json = Annotated[Any, BeforeValidator(as_json), WithJsonSchema({})]
-
-
+Status = Annotated[int, Field(ge=100, le=599)]
 Bounds = Annotated[list[float], AfterValidator(as_bounds)]
 States = Annotated[list[FilledText], AfterValidator(as_different)]
 

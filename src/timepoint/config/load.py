@@ -15,12 +15,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from timepoint.clock import format_duration
 from timepoint.config.checks import Check
+from timepoint.config.defaults import guard_of, max_age_of, polled_text, rhythm_of
 from timepoint.config.each_build import EachBuilder, each_names
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.job_build import JobBuilder, Plan, check_shared_interval
+from timepoint.config.job_build import JobBuilder, Plan
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, check_walks_named, rules
 from timepoint.config.metric_shape import MetricShape
@@ -29,7 +29,7 @@ from timepoint.config.names import plain_name_complaint
 from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
-from timepoint.config.politeness_shape import check_quotas, check_second_request
+from timepoint.config.politeness_shape import check_quotas, check_second_request, check_shared_interval
 from timepoint.config.remote_write_build import Receivers
 from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape
@@ -267,9 +267,7 @@ class _Loader:
         shape, plan = parts.shape, parts.plan
         if shape is None or plan is None:
             return None
-        # A window with a step longer than the period moves only every step: the runs between have nothing to ask.
-        rhythm = max(plan.period, plan.window.longest_step)
-        max_age = 3 * rhythm + plan.window.delay
+        max_age = max_age_of(plan.period, plan.window)
         metrics = [
             builder.build(shape, Policy(max_age, self.families.polled(name), self.receivers.of(builder.shape, shape)))
             for name, builder in parts.metrics.items()
@@ -296,7 +294,7 @@ class _Loader:
         if shape.overflow == "aggregate" and not any(builder.can_sum(shape) for builder in parts.metrics.values()):
             message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"
             self.findings.add(Check.NO_EFFECT, (*parts.where, "overflow"), message)
-        check_max_age(parts.where, shape, shapes, rhythm, self.findings)
+        check_max_age(parts.where, shape, shapes, rhythm_of(plan.period, plan.window), self.findings)
         self.receivers.check_ages(parts.where, shape, plan, [mapped.metric for mapped in metrics])
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
@@ -389,15 +387,9 @@ def _counts_windows(mapped: MetricMapping) -> bool:
 
 
 def _guard(shape: JobShape) -> GuardSpec:
-    ratio = shape.expect.min_series_ratio if shape.expect else None
-    refusals = shape.expect.max_refusals if shape.expect else None
-    return GuardSpec(ratio, refusals or (3 if ratio else 1))
+    expect = shape.expect
+    return guard_of(expect.min_series_ratio, expect.max_refusals) if expect is not None else GuardSpec()
 
 
 def _polled(shape: JobShape, plan: Plan) -> str:
-    if shape.cron is None:
-        when = f"every {format_duration(plan.period)}"
-    else:
-        when = f"at {' '.join(shape.cron.split())}{f' {shape.timezone}' if shape.timezone else ''}"
-    delayed = f", delayed {format_duration(plan.window.delay)}" if plan.window.delay else ""
-    return f"polled {when} from {shape.source}{delayed}"
+    return polled_text(plan.period, shape.cron, shape.timezone, f"from {shape.source}", plan.window.delay)

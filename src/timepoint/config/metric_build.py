@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from timepoint.clock import DAY, MINUTE
 from timepoint.config.checks import Check
+from timepoint.config.defaults import FORGET_AFTER, ZERO_FIRST
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_shape import MetricShape, RelabelShape, RulesShape, TimeShape
 from timepoint.config.names import (
     LABELS_OF_TYPES,
+    captures_in,
     grammar_complaint,
     reserved_complaint,
     suffix_complaint,
@@ -61,11 +62,8 @@ NEEDED: Mapping[MetricType, tuple[str, ...]] = {
     _SUMMARY: ("quantiles", "sum", "count"),
     _INFO: (),
 }
-_CAPTURE = re.compile(r"\{(\w+)[}=!]")
 _DOLLAR = re.compile(r"\$(?![$.\[\w]|$)|\$\d")
 _NO_DOLLAR = re.compile(r"(\w+)[.\[]")
-_ZERO_FIRST = 2 * MINUTE
-_FORGET_AFTER = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +173,8 @@ class MetricBuilder:
             temporality=Temporality(shape.temporality) if shape.temporality else None,
             points=Points(points) if self.type in (_GAUGE, _UNKNOWN) else Points.LAST,
             max_age=shape.max_age or job.max_age or policy.max_age,
-            zero_first=_first(shape.zero_first, job.zero_first, _ZERO_FIRST),
-            forget_after=shape.forget_after or job.forget_after or _FORGET_AFTER,
+            zero_first=_first(shape.zero_first, job.zero_first, ZERO_FIRST),
+            forget_after=shape.forget_after or job.forget_after or FORGET_AFTER,
             on_revision=OnRevision(shape.on_revision or "debt"),
             horizons=tuple(shape.horizon or ()),
             max_series=shape.max_series or 0,
@@ -241,8 +239,7 @@ def check_walks_named(shape: RulesShape, walks: Iterable[str], where: Path, find
 def check_captures(shape: JobShape, where: Path, findings: Findings) -> None:
     """Adds the captures of ``rows`` that would become a label which belongs to a type."""
     for name, walk in (shape.rows or {}).items():
-        for match in _CAPTURE.finditer(walk.path):
-            capture = match[1]
+        for capture in captures_in(walk.path):
             if capture in LABELS_OF_TYPES:
                 message = f"{{{capture}}} would become the label for {LABELS_OF_TYPES[capture]}: choose another name"
                 findings.add(Check.LABEL_RESERVED, (*where, "rows", name), message)

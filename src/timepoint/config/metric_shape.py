@@ -24,6 +24,7 @@ from timepoint.config.kinds import (
     States,
     Text,
     as_different,
+    as_list,
     described,
     refuse,
     required,
@@ -166,13 +167,9 @@ class RulesShape(Shape):
     )
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
 Horizons = Annotated[
     list[Duration],
-    BeforeValidator(_as_list, json_schema_input_type=Duration | list[Duration]),
+    BeforeValidator(as_list, json_schema_input_type=Duration | list[Duration]),
     AfterValidator(as_different),
 ]
 

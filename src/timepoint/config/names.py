@@ -1,4 +1,4 @@
-"""Names that a metric, a label, a job or a source may have.
+"""Names that a metric, a label, a job, a source or a header may have.
 
 Owns: the grammar of names, reserved words and suffixes, and which families cannot stand on one page.
 Must not know: how a metric is computed.
@@ -12,19 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from timepoint.exposition.family import OWN_SUFFIX, SAMPLE_SUFFIXES
 from timepoint.model import METRIC_NAME, MetricType
 
 _PREFIXES = ("timepoint_", "process_", "python_", "prometheus_remote_storage_", "scrape_")
-_SUFFIXES = {
-    MetricType.COUNTER: ("_total", "_created"),
-    MetricType.HISTOGRAM: ("_bucket", "_count", "_sum", "_created", ""),
-    MetricType.SUMMARY: ("_count", "_sum", "_created", ""),
-    MetricType.INFO: ("_info",),
-    MetricType.GAUGE: ("",),
-    MetricType.STATESET: ("",),
-    MetricType.UNKNOWN: ("",),
-}
-_OWN_SUFFIX = {MetricType.COUNTER: "_total", MetricType.INFO: "_info"}
 _RESERVED = {
     "_total": "counters",
     "_info": "info metrics",
@@ -38,6 +29,16 @@ _RESERVED = {
 LABELS_OF_TYPES = {"le": "the buckets of histograms", "quantile": "the quantiles of summaries"}
 LABELS_OF_PROMETHEUS = ("job", "instance")
 _SOURCE_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,99}")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+OWN_HEADERS = frozenset(
+    (
+        *("accept-encoding", "connection", "content-encoding", "content-length", "host", "keep-alive", "te"),
+        *("trailer", "transfer-encoding", "upgrade"),
+    )
+)
+"""Headers that the exporter sets itself, in lower case."""
+
+_CAPTURE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)[}=!]")
 METRIC_PATTERN = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 UNIT_NAME = re.compile(r"[a-zA-Z0-9_]+")
 
@@ -64,7 +65,7 @@ def reserved_complaint(name: str) -> str | None:
 
 def suffix_complaint(name: str, metric_type: MetricType) -> str | None:
     """Whether the end of a metric name says what the metric is."""
-    own = _OWN_SUFFIX.get(metric_type, "")
+    own = OWN_SUFFIX.get(metric_type, "")
     if own and (not name.endswith(own) or name == own):
         return f"the name of {_article(metric_type)} ends in {own}: call it {name.removesuffix(own)}{own}"
     base = name.removesuffix(own)
@@ -78,7 +79,7 @@ def unit_complaint(name: str, metric_type: MetricType, unit: str) -> str | None:
     """Whether a metric name carries its unit."""
     if UNIT_NAME.fullmatch(unit) is None:
         return f"{unit!r} cannot end a metric name: write the unit in words with _, as in meters_per_second"
-    own = _OWN_SUFFIX.get(metric_type, "")
+    own = OWN_SUFFIX.get(metric_type, "")
     base = name.removesuffix(own)
     if base.endswith(f"_{unit}"):
         return None
@@ -97,10 +98,13 @@ def plain_name_complaint(name: str) -> str | None:
     return None
 
 
+def captures_in(path: str) -> Iterator[str]:
+    """The names that a walk binds to what it passes, which become labels."""
+    yield from (match[1] for match in _CAPTURE.finditer(path))
+
+
 def claims(name: str, metric_type: MetricType) -> Iterator[str]:
     """All names that a family takes on a page: its own in OpenMetrics, and those of its samples."""
-    base = name.removesuffix(_OWN_SUFFIX.get(metric_type, ""))
+    base = name.removesuffix(OWN_SUFFIX.get(metric_type, ""))
     yield base
-    for suffix in _SUFFIXES[metric_type]:
-        if suffix:
-            yield base + suffix
+    yield from (base + suffix for suffix in SAMPLE_SUFFIXES.get(metric_type, ()))

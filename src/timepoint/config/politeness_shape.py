@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
 
 from timepoint.clock import DAY, HOUR, format_duration, parse_duration
 from timepoint.config.checks import Check
-from timepoint.config.kinds import FilledText, PositiveDuration, Shape, as_text, described, refuse, required
+from timepoint.config.kinds import FilledText, PositiveDuration, Shape, as_list, as_text, described, refuse, required
 from timepoint.config.places import Findings, Path
 from timepoint.config.zones import zone_complaint
 from timepoint.request.politeness.spec import BreakerSpec, QuotaSpec, RateSpec
@@ -56,14 +56,10 @@ class QuotaShape(Shape):
     )
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
 Quotas = Annotated[
     list[QuotaShape],
     Field(min_length=1),
-    BeforeValidator(_as_list, json_schema_input_type=QuotaShape | list[QuotaShape]),
+    BeforeValidator(as_list, json_schema_input_type=QuotaShape | list[QuotaShape]),
 ]
 
 
@@ -138,6 +134,15 @@ def check_second_request(
             "rate or quota of the source instead of min_interval"
         )
         findings.add(Check.TIMEOUT, (*where, "request", "paging" if pages else "report"), message, key=True)
+
+
+def check_shared_interval(source: SourceSpec, periods: Mapping[str, int], findings: Findings) -> None:
+    """Adds a source whose jobs together ask more often than it allows: some of them would starve."""
+    alone = [name for name, period in periods.items() if period < source.min_interval]
+    share = sum(Fraction(source.min_interval, period) for period in periods.values())
+    if len(periods) > 1 and not alone and share > 1:
+        message = f"the jobs {', '.join(periods)} together ask more often than this allows: make their periods longer"
+        findings.add(Check.MIN_INTERVAL, ("sources", source.name, "min_interval"), message)
 
 
 def check_quotas(source: SourceSpec, uses: Mapping[str, tuple[int, int]], findings: Findings) -> None:

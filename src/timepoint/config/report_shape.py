@@ -5,13 +5,9 @@ Owns: the keys of a report and what they mean to users. Must not know: how a rep
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from timepoint.config.kinds import FilledText, Json, JsonPath, OneOf, PositiveDuration, Shape, Text, described
-
-Status = Annotated[int, Field(ge=100, le=599)]
+from timepoint.config.kinds import FilledText, Json, JsonPath, OneOf, PositiveDuration, Shape, Status, Text, described
 
 
 class PollShape(Shape):

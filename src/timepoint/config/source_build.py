@@ -22,7 +22,7 @@ from timepoint.config.auth_signature import build_signature
 from timepoint.config.auth_sigv4 import build_sigv4
 from timepoint.config.checks import Check
 from timepoint.config.kinds import Shape
-from timepoint.config.names import plain_name_complaint
+from timepoint.config.names import HEADER_NAME, OWN_HEADERS, plain_name_complaint
 from timepoint.config.places import Findings
 from timepoint.config.places import Path as Where
 from timepoint.config.politeness_shape import limits_of
@@ -36,14 +36,7 @@ if TYPE_CHECKING:
     from timepoint.config.remote_write_shape import ReceiverShape
 
 METADATA_SERVICES = frozenset({"169.254.169.254", "metadata.google.internal"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OURS = frozenset(
-    (
-        *("accept-encoding", "connection", "content-encoding", "content-length", "host", "keep-alive", "te"),
-        *("trailer", "transfer-encoding", "upgrade"),
-    )
-)
 
 
 # What each way to authenticate that has modules of its own means; it is given the builder, the shape and its place.
@@ -174,7 +167,7 @@ class SourceBuilder:
         scheme = shape.type or "Bearer"
         if scheme.lower() == "basic":
             self.findings.add(Check.CREDENTIAL, (*where, "type"), "use basic_auth with username and password for Basic")
-        elif _TOKEN.fullmatch(scheme) is None:
+        elif HEADER_NAME.fullmatch(scheme) is None:
             self.findings.add(Check.CREDENTIAL, (*where, "type"), f"{scheme!r} is not a scheme: write one word")
         credential = self.credential(shape.credentials, shape.credentials_file, (*where, "credentials"))
         return Authorization(credential, scheme)
@@ -186,9 +179,9 @@ class SourceBuilder:
         found: dict[str, SecretSource] = {}
         for name, shape in (shapes or {}).items():
             at = (*where, "http_headers", name)
-            if _TOKEN.fullmatch(name) is None:
+            if HEADER_NAME.fullmatch(name) is None:
                 self.findings.add(Check.HEADER, at, f"{name!r} is not the name of a header", key=True)
-            elif name.lower() in _OURS:
+            elif name.lower() in OWN_HEADERS:
                 self.findings.add(Check.HEADER, at, f"{name} is set by the exporter itself: leave it out", key=True)
             elif name.lower() == "authorization" and has_authorization:
                 message = "the header Authorization is set by the way in which the source authenticates: keep one"
@@ -236,7 +229,7 @@ class SourceBuilder:
 
     def token(self, name: str, where: Where) -> str:
         """The name of a header or a cookie."""
-        if _TOKEN.fullmatch(name) is None:
+        if HEADER_NAME.fullmatch(name) is None:
             self.findings.add(Check.HEADER, where, f"{name!r} is not the name of a header or a cookie")
         return name
 

@@ -1,13 +1,13 @@
 """The window of a job and the metrics that depend on it.
 
-Owns: the checks that a list of values which begins at the window can fill it exactly (R17), that what is said of a
-window (or of refusals) has an effect, and that values are shown until new ones come. Must not know: how times are
-made.
+Owns: which keys of a window fit together; the checks that a list of values which begins at the window can fill it
+exactly (R17), that what is said of a window (or of refusals) has an effect, and that values are shown until new ones
+come. Must not know: how times are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from timepoint.clock import DAY, HOUR, format_duration
 from timepoint.config.checks import Check
@@ -18,6 +18,29 @@ from timepoint.config.zones import zone_doubt
 from timepoint.mapping.stamps import Length, parse_length
 from timepoint.mapping.unusable import Unusable
 from timepoint.request.spec import WindowSpec
+
+_MOST_WINDOWS = 100_000  # a run plans all of them before it asks for the first: 9 MB
+
+
+def window_complaints(window: WindowSpec) -> Iterator[tuple[str, str]]:
+    """The keys of a window that do not fit together, and why."""
+    step, span = window.step, window.max_span
+    shown = str(step) if isinstance(step, Length) else format_duration(step)
+    if isinstance(step, int) and step and window.overlap % step:
+        yield "overlap", f"must be a multiple of step, {shown}"
+    if window.align and not step:
+        yield "align", "moves the steps of a window, and there are none: write step, too"
+    elif window.align and window.align >= (step.shortest if isinstance(step, Length) else step):
+        yield "align", f"must be shorter than step, {shown}"
+    reach = span.longest if isinstance(span, Length) else span
+    if span and reach < window.longest_step:
+        hint = ""
+        if isinstance(step, Length) and not isinstance(span, Length):
+            hint = f", which may have {format_duration(step.longest)}: write max_span: {step}"
+        yield "max_span", f"must not be shorter than step, {shown}{hint}"
+    elif span and (pieces := max(window.catch_up, window.initial) // reach) > _MOST_WINDOWS:
+        farthest = format_duration(max(window.catch_up, window.initial))
+        yield "max_span", f"would make {pieces} requests of {farthest}: make it longer, or catch_up and initial shorter"
 
 
 def check_grid(

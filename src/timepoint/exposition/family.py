@@ -12,13 +12,14 @@ from typing import Any
 
 from timepoint.model import FamilySpec, MetricType
 
-_SUFFIX = {MetricType.COUNTER: "_total", MetricType.INFO: "_info"}
+OWN_SUFFIX = {MetricType.COUNTER: "_total", MetricType.INFO: "_info"}
+"""What the name of a family of a type ends in, and its name in OpenMetrics does not."""
 
 # Source: OpenMetrics 1.0, "Suffixes": the sample names that a family of a type reserves beside its own name.
-_RESERVED = {
+SAMPLE_SUFFIXES = {
     MetricType.COUNTER: ("_total", "_created"),
     MetricType.SUMMARY: ("_count", "_sum", "_created"),
-    MetricType.HISTOGRAM: ("_count", "_sum", "_bucket", "_created"),
+    MetricType.HISTOGRAM: ("_bucket", "_count", "_sum", "_created"),
     MetricType.INFO: ("_info",),
 }
 
@@ -82,7 +83,7 @@ def openmetrics_name(spec: FamilySpec) -> str:
     Source: OpenMetrics 1.0, "MetricFamily". A name without the suffix its type asks for would make the whole page
     invalid: that is refused here, and never reaches a page.
     """
-    suffix = _SUFFIX.get(spec.type, "")
+    suffix = OWN_SUFFIX.get(spec.type, "")
     if not spec.name.endswith(suffix) or spec.name == suffix:
         raise ValueError(f"BUG: the {spec.type} {spec.name!r} must end in {suffix}")
     return spec.name.removesuffix(suffix)
@@ -94,7 +95,7 @@ def occupied_names(spec: FamilySpec) -> frozenset[str]:
     Source: OpenMetrics 1.0, "MetricFamily": names of samples must not collide, with what suffixes a type reserves.
     """
     name = openmetrics_name(spec)
-    return frozenset({name, *(name + suffix for suffix in _RESERVED.get(spec.type, ()))})
+    return frozenset({name, *(name + suffix for suffix in SAMPLE_SUFFIXES.get(spec.type, ()))})
 
 
 def created_name(spec: FamilySpec) -> str:

@@ -6,16 +6,14 @@ Source: Prometheus, "Configuration", ``<http_config>``; its ``common/config`` na
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from timepoint.config.names import HEADER_NAME, OWN_HEADERS
 from timepoint.importing.notes import Kind
 from timepoint.importing.reading import Node, text_of
 from timepoint.importing.secrets import Variables, names_secret
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _TLS = ("ca_file", "cert_file", "key_file", "server_name")
-_OURS = frozenset(("host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "upgrade"))
 _KNOWN = frozenset((
     "basic_auth", "authorization", "bearer_token", "bearer_token_file", "oauth2", "tls_config", "proxy_url",
     "no_proxy", "proxy_from_environment", "proxy_connect_header", "follow_redirects", "enable_http2", "http_headers",
@@ -158,9 +156,9 @@ def _plain_headers(module: Node, variables: Variables, keys: dict[str, Any]) -> 
         assert node is not None
         value = node.text(name)
         rest = value.partition(" ")[2]
-        if name.lower() in _OURS:
+        if name.lower() in OWN_HEADERS:
             node.note(Kind.LOST, "is set by the exporter itself", name)
-        elif _HEADER_NAME.fullmatch(name) is None:
+        elif HEADER_NAME.fullmatch(name) is None:
             node.note(Kind.LOST, "is no name of a header, so json_exporter asked nothing", name)
         elif name.lower() == "authorization" and rest:
             _authorization_header(node, name, variables, keys, found)
