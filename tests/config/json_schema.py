@@ -80,6 +80,10 @@ class Schema:
         for index, child in enumerate(value) if isinstance(value, list) else ():
             yield from self._node(rule, child, f"{where}[{index}]")
 
+    def _contains(self, rule: Any, value: Any, where: str, _schema: Any) -> Iterator[str]:
+        if isinstance(value, list) and not any(self._fits(rule, child) for child in value):
+            yield f"{where} has no item of the kind that it must have"
+
     def _enum(self, rule: Any, value: Any, where: str, _schema: Any) -> Iterator[str]:
         if value not in rule:
             yield f"{where} is none of {rule}"

@@ -104,6 +104,12 @@ def _metric(name: str, entry: dict[str, Any]) -> MetricMapping:
     return MetricMapping(MetricSpec(FamilySpec(name, kind, "help"), temporality), own=own, **fields)
 
 
+def _time(entry: str | list[str] | dict[str, Any]) -> TimeSpec:
+    said: dict[str, Any] = dict(entry) if isinstance(entry, dict) else {"at": entry}
+    said.update({key: tuple(value) for key, value in said.items() if isinstance(value, list)})
+    return TimeSpec(**said)
+
+
 def _rules(entry: dict[str, Any]) -> Rules:
     time = entry.pop("time", None)
     relabel = [
@@ -114,7 +120,7 @@ def _rules(entry: dict[str, Any]) -> Rules:
     missing = entry.pop("missing", None)
     return Rules(
         labels=entry.pop("labels", {}),
-        time=TimeSpec(at=time) if isinstance(time, str) else TimeSpec(**time) if time else None,
+        time=_time(time) if time else None,
         relabel=tuple(relabel),
         missing=None if missing is None else tuple(missing),
         unit=None if unit is None else UnitSpec(unit["from"], unit["to"]),

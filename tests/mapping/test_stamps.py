@@ -128,6 +128,9 @@ def test_the_reject_names_the_way_out(node: Any) -> None:
         ("unix", "-5", -5000),
         ("unix", 1.5, 1500),
         ("unix", "1700000000.9999", 1_700_000_000_999),
+        ("unix", "1.714557600E9", 1_714_557_600_000),
+        ("unix_ms", "17145576001E+2", 1_714_557_600_100),
+        ("unix", "17145576005e-1", 1_714_557_600_500),
         ("unix_ms", 1_700_000_000_123, 1_700_000_000_123),
         ("unix_ms", "1700000000123.9", 1_700_000_000_123),
         ("unix_us", 1_700_000_000_123_999, 1_700_000_000_123),
@@ -148,11 +151,29 @@ def test_formats_that_give_instants(stamp_format: Any, node: Any, expected: Any)
         ("%Y", 2022, datetime(2022, 1, 1)),
         ("%Y%m%d", 20221031, datetime(2022, 10, 31)),
         ("%d.%m.%Y %H:%M", " 31.10.2022 12:30 ", datetime(2022, 10, 31, 12, 30)),
+        ("%m/%d/%Y %H:%M", "05/24/2024 24:00", datetime(2024, 5, 25)),
+        ("%Y%m%d%H", "2024122424", datetime(2024, 12, 25)),
+        ("%H %d.%m.%Y", "24 31.12.2024", datetime(2025, 1, 1)),
     ],
 )
 def test_patterns_that_give_local_times(stamp_format: Any, node: Any, expected: Any) -> None:
     """A pattern without %z gives a local time, also from a number."""
     assert StampReader(stamp_format).read(node) == expected
+
+
+@pytest.mark.parametrize(
+    ("node", "unit", "expected"),
+    [
+        (15, MINUTE, Length(15 * MINUTE)),
+        ("1.5", HOUR, Length(90 * MINUTE)),
+        (3_600_000, 1, Length(HOUR)),
+        ("PT5M", HOUR, Length(5 * MINUTE)),
+        ("5m", HOUR, Length(5 * MINUTE)),
+    ],
+)
+def test_a_number_counts_its_unit(node: Any, unit: int, expected: Any) -> None:
+    """A bare number is so many of the unit; what says its unit itself stays what it is."""
+    assert parse_length(node, unit) == expected
 
 
 @pytest.mark.parametrize(
@@ -169,6 +190,11 @@ def test_patterns_that_give_local_times(stamp_format: Any, node: Any, expected: 
         ("%Y-%m-%dT%H%z", "9999-12-31T23-2300"),
         ("%Y", None),
         ("%Y", 10**4000),
+        ("unix", "1e99"),
+        ("%d.%m.%Y %H:%M", "31.10.2022 24:01"),
+        ("%d.%m.%Y %H:%M", "31.10.2022 25:00"),
+        ("%d.%m.%Y", "24.24.2024"),
+        ("%d.%m.%Y %H", "31.12.9999 24"),
     ],
 )
 def test_a_stamp_in_another_format_is_unusable(stamp_format: Any, node: Any) -> None:

@@ -119,6 +119,15 @@ def _as_path_or_template(value: Any) -> str:
     return text
 
 
+def _as_parts(value: list[Any]) -> list[str]:
+    parts = [as_text(item) for item in value]
+    if len(parts) < 2 or not any(part.startswith(("$", "{")) for part in parts):  # noqa: PLR2004 - one is no list
+        refuse(
+            Check.WRONG_KIND, "must be at least two parts of a time, of which one is a path, as in [$r.date, $r.hour]"
+        )
+    return parts
+
+
 def _as_value(value: Any) -> str | float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
@@ -253,8 +262,21 @@ Texts = Annotated[
     WithJsonSchema({"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA}]}),
 ]
 JsonPath = Annotated[str, BeforeValidator(_as_path), WithJsonSchema({"type": "string", "pattern": r"^\$"})]
-PathOrTemplate = Annotated[
-    str, BeforeValidator(_as_path_or_template), WithJsonSchema({"type": "string", "pattern": r"^[${]"})
+_PARTS_SCHEMA = {
+    "type": "array",
+    "items": _TEXT_SCHEMA,
+    "minItems": 2,
+    "contains": {"type": "string", "pattern": r"^[${]"},
+}
+Stamp = Annotated[
+    str | list[str],
+    BeforeValidator(lambda value: _as_parts(value) if isinstance(value, list) else _as_path_or_template(value)),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^[${]"}, _PARTS_SCHEMA]}),
+]
+TextOrParts = Annotated[
+    str | list[str],
+    BeforeValidator(lambda value: _as_parts(value) if isinstance(value, list) else as_text(value)),
+    WithJsonSchema({"anyOf": [_TEXT_SCHEMA, _PARTS_SCHEMA]}),
 ]
 PathOrTexts = Annotated[
     str | list[str],

@@ -266,4 +266,6 @@ def _relabel_rule(shape: RelabelShape) -> RelabelRule:
 def _time(shape: TimeShape | None) -> TimeSpec | None:
     if shape is None:
         return None
-    return TimeSpec(**{key: value for key, value in shape.model_dump().items() if value is not None})
+    said: dict[str, Any] = {key: value for key, value in shape.model_dump().items() if value is not None}
+    said.update({key: tuple(value) for key, value in said.items() if isinstance(value, list)})
+    return TimeSpec(**said)

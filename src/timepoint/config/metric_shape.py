@@ -18,11 +18,12 @@ from timepoint.config.kinds import (
     JsonPath,
     OneOf,
     PathOrNumber,
-    PathOrTemplate,
     PositiveDuration,
     Shape,
+    Stamp,
     States,
     Text,
+    TextOrParts,
     as_different,
     as_list,
     described,
@@ -32,19 +33,24 @@ from timepoint.config.kinds import (
 
 
 class TimeShape(Shape):
-    """When a point is. A path alone is `at`."""
+    """When a point is. A path alone, or a list of parts, is `at`."""
 
     place: ClassVar[str] = "time"
 
-    at: PathOrTemplate | None = described(
-        "The path of the timepoint, or one of `{window.start}`, `{window.end}` and `{fire_time}`.", "$p.timestamp"
+    at: Stamp | None = described(
+        "The path of the timepoint, or one of `{window.start}`, `{window.end}` and `{fire_time}`. A list holds the "
+        "parts of a timepoint, which are joined by blanks: paths, texts, and templates with a strftime pattern.",
+        "$p.timestamp",
+        ["$p.date", "$p.hour"],
+        ["{window.start:%Y-%m-%d}", "$p.hour"],
     )
-    start: Text | None = described(
-        "The path of the start of the interval, or with `step` the start of the first of a list of values.",
+    start: TextOrParts | None = described(
+        "The path of the start of the interval, or with `step` the start of the first of a list of values; "
+        "or its parts.",
         "$p.from",
         "{window.start}",
     )
-    end: PathOrTemplate | None = described("The end of the interval, as `at`.", "$p.to")
+    end: Stamp | None = described("The end of the interval, as `at`.", "$p.to")
     step: Text | None = described(
         "The length of each interval of a list of values that begins at `start`: a duration such as `5m` or `PT5M`, a "
         "number of seconds, `day`, `week`, `month`, `quarter`, `year`, or the path of one.",
@@ -63,6 +69,9 @@ class TimeShape(Shape):
     labelled: Literal["start", "end"] | None = described(
         "Whether `at` is the start or the end of its interval. Default: `start`.", "end"
     )
+    length_unit: Literal["milliseconds", "seconds", "minutes", "hours"] | None = described(
+        "What a number counts that the path of `step` or `interval` finds. Default: `seconds`.", "minutes"
+    )
     format: FilledText | None = described(
         "How timepoints are written: `unix`, `unix_ms`, `unix_us`, `unix_ns` or a strptime pattern. Without it ISO "
         "8601 and epoch seconds are recognised.",
@@ -78,10 +87,10 @@ class TimeShape(Shape):
 
 
 def _as_time(value: Any) -> Any:
-    return {"at": value} if isinstance(value, str) else value
+    return {"at": value} if isinstance(value, str | list) else value
 
 
-Time = Annotated[TimeShape, BeforeValidator(_as_time, json_schema_input_type=PathOrTemplate | TimeShape)]
+Time = Annotated[TimeShape, BeforeValidator(_as_time, json_schema_input_type=Stamp | TimeShape)]
 
 
 class UnitShape(Shape):

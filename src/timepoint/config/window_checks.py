@@ -15,6 +15,7 @@ from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_shape import MetricShape, TimeShape
 from timepoint.config.places import Findings, Path
 from timepoint.config.zones import zone_doubt
+from timepoint.mapping.paths import is_path
 from timepoint.mapping.stamps import Length, parse_length
 from timepoint.mapping.unusable import Unusable
 from timepoint.request.spec import WindowSpec
@@ -120,6 +121,11 @@ def check_times(where: Path, job: JobShape, metrics: Mapping[str, MetricShape], 
     for at, time in times.items():
         if time is not None and time.first is not None and time.index is None:
             findings.add(Check.NO_EFFECT, (*at, "first"), "has no effect without index, whose first number it is")
+        if time is not None and time.length_unit is not None and not is_path(time.interval or time.step or ""):
+            message = (
+                "has no effect without the path of a number as interval or step: write the length itself, as in 15m"
+            )
+            findings.add(Check.NO_EFFECT, (*at, "length_unit"), message)
         if time is not None and time.labelled is not None and time.interval is None:
             message = "has no effect without interval: an instant has one time only"
             findings.add(Check.NO_EFFECT, (*at, "labelled"), message)
@@ -162,7 +168,9 @@ def check_max_age(
 
 def step_from_window(time: TimeShape | None) -> Length | None:
     """The step of a time that begins at the window, None for any other time."""
-    if time is None or time.step is None or time.start is None or not time.start.startswith("{window."):
+    if time is None or not isinstance(time.step, str):
+        return None
+    if not isinstance(time.start, str) or not time.start.startswith("{window."):
         return None
     try:
         return parse_length(time.step)

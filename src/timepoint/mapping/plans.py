@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.numbers import NumberReader
@@ -17,7 +17,7 @@ from timepoint.mapping.relabel import Relabel, RelabelError, compile_relabel
 from timepoint.mapping.series import COMBINES
 from timepoint.mapping.spec import MappingSpec, MetricMapping, Rules, SpecProblem, TimeSpec, Where
 from timepoint.mapping.stamps import Length, StampReader, find_zone, parse_length
-from timepoint.mapping.times import TEMPLATES, TimePlan
+from timepoint.mapping.times import DATED, TEMPLATES, TimePlan
 from timepoint.mapping.units import IDENTITY, Conversion, compile_unit
 from timepoint.mapping.unusable import Unusable
 from timepoint.mapping.walks import BrokenWalkError, Walk, Walks
@@ -343,7 +343,7 @@ def _combine(draft: _Draft) -> str | None:
 def _time(draft: _Draft, spec: TimeSpec, where: Where) -> tuple[list[Cell], TimePlan | None]:
     said = {name for name in _TIME_ENTRIES if getattr(spec, name) is not None}
 
-    def say(message: str, *keys: str) -> None:
+    def say(message: str, *keys: str | int) -> None:
         draft.problems.append(SpecProblem((*where, *keys), message))
 
     before = len(draft.problems)
@@ -359,27 +359,68 @@ def _time(draft: _Draft, spec: TimeSpec, where: Where) -> tuple[list[Cell], Time
     if short_list not in (None, "align_start", "align_end"):
         draft.say(f"{short_list!r} is not align_start or align_end", "short_list")
     stamps = _stamps(spec, say)
-    entries = {name: getattr(spec, name) for name in _TIME_ENTRIES if name in said}
-    found = [_cell(draft, name, text, (*where, name), is_own=False) for name, text in entries.items() if is_path(text)]
+    entries = _time_entries(spec)
+    found = [_cell(draft, *entry[:2], (*where, *entry.keys), is_own=False) for entry in entries if is_path(entry.text)]
     cells = [cell for cell in found if cell is not None]
-    constants = _constants({name: text for name, text in entries.items() if not is_path(text)}, stamps, say)
+    constants = _constants([entry for entry in entries if not is_path(entry.text)], stamps, say)
     if len(draft.problems) > before or stamps is None:
         return [], None
     zone = constants.pop("timezone", None if "timezone" in said else find_zone("UTC"))
-    return cells, TimePlan(spec, tuple(cell.name for cell in cells), constants, stamps, zone, short_list)
+    parts: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        if entry.is_part:
+            parts[entry.key] = (*parts.get(entry.key, ()), entry.name)
+    return cells, TimePlan(spec, tuple(cell.name for cell in cells), constants, stamps, zone, short_list, parts)
 
 
-def _constants(entries: Mapping[str, str], stamps: StampReader | None, say: Callable[..., None]) -> dict[str, Any]:
+class _Entry(NamedTuple):
+    """One text of ``time``: how it is called in a plan, and the keys where it stands."""
+
+    name: str
+    text: str
+    keys: tuple[str | int, ...]
+
+    @property
+    def key(self) -> str:
+        return str(self.keys[0])
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is one of several parts of a stamp."""
+        return len(self.keys) > 1
+
+
+def _time_entries(spec: TimeSpec) -> list[_Entry]:
+    """The texts of ``time`` one by one; the parts of a stamp are called ``at``, ``at[1]``, ``at[2]``."""
+    entries = []
+    for key in _TIME_ENTRIES:
+        said = getattr(spec, key)
+        if isinstance(said, tuple):
+            entries += [_Entry(f"{key}[{i}]" if i else key, text, (key, i)) for i, text in enumerate(said)]
+        elif said is not None:
+            entries.append(_Entry(key, said, (key,)))
+    return entries
+
+
+def _constants(entries: list[_Entry], stamps: StampReader | None, say: Callable[..., None]) -> dict[str, Any]:
     """What the entries of ``time`` that are no paths come to; mistakes are said."""
     constants = {}
-    for name, text in entries.items():
+    for entry in entries:
         try:
-            constants[name] = _constant(name, text, stamps)
+            constants[entry.name] = _part(entry.text) if entry.is_part else _constant(entry.name, entry.text, stamps)
         except Unusable as error:
-            say(error.shown, name)
+            say(error.shown, *entry.keys)
         except ValueError as error:
-            say(str(error), name)
+            say(str(error), *entry.keys)
     return constants
+
+
+def _part(text: str) -> str:
+    """A part of a stamp that is the same for all rows."""
+    text = text[1:] if text.startswith("$$") else text
+    if text.startswith("{") and DATED.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no part of a time: say its form, as in {{window.start:%Y-%m-%d}}")
+    return text
 
 
 def _stamps(spec: TimeSpec, say: Callable[..., None]) -> StampReader | None:

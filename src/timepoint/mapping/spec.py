@@ -30,12 +30,14 @@ class TimeSpec:
     """When a point is (R6): ``at``, or ``at, interval[, labelled]``, or ``start, end``, or ``start, step[, index]``.
 
     A bare path in the config is ``at``. All entries are text as written: a path if it begins with ``$``, a window
-    template such as ``{window.start}``, else a literal. ``first`` is the number of the first interval in ``index``.
+    template such as ``{window.start}``, else a literal. Several texts are the parts of one stamp, joined by blanks.
+    ``first`` is the number of the first interval in ``index``. ``length_unit`` is what a number counts that the path of
+    ``step`` or ``interval`` finds: a word of ``stamps.LENGTH_UNITS``.
     """
 
-    at: str | None = None
-    start: str | None = None
-    end: str | None = None
+    at: str | tuple[str, ...] | None = None
+    start: str | tuple[str, ...] | None = None
+    end: str | tuple[str, ...] | None = None
     step: str | None = None
     index: str | None = None
     interval: str | None = None
@@ -43,6 +45,7 @@ class TimeSpec:
     first: int = 0
     format: str | None = None
     timezone: str | None = None
+    length_unit: str = "seconds"
 
 
 @dataclass(frozen=True, slots=True)

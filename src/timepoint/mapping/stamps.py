@@ -14,7 +14,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -43,12 +43,14 @@ _ISO = re.compile(
 _PERIOD = re.compile(r"(\d{4})(?:-?[QK]([1-4])|-?M(\d\d)|-(\d\d)|-?W(\d\d))", re.ASCII)
 _SECONDS = re.compile(r"(\d{9,10})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
+_EXPONENT = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?[eE]([+-]?\d{1,2})", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
 _ISO_LENGTH = re.compile(
     r"P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,6})D)?"
     r"(?:T(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,8})(?:[.,](\d{1,3})\d*)?S)?)?",
     re.ASCII,
 )
+LENGTH_UNITS = {"milliseconds": 1, "seconds": SECOND, "minutes": MINUTE, "hours": HOUR}  # of a number that is a length
 _UNIX_SCALES = {"unix": 1_000_000_000, "unix_ms": 1_000_000, "unix_us": 1_000, "unix_ns": 1}  # nanoseconds of one
 _NANOSECONDS = 1_000_000  # in a millisecond
 _EPOCH_MIN, _EPOCH_MAX = 100_000_000, 10_000_000_000  # 9 or 10 digits: 1973 to 2286
@@ -157,11 +159,13 @@ def _naive(milliseconds: int) -> datetime:
 
 
 def _parse_unix(text: str, scale: int) -> Stamp:
-    match = _NUMBER.fullmatch(text.strip())
+    match = _NUMBER.fullmatch(text.strip()) or _EXPONENT.fullmatch(text.strip())
     if match is None:
         raise _not_a_time(text, "`format` says a number")
     whole, fraction = match[1], match[2] or ""
-    return _instant(int(whole + fraction) * scale // (_NANOSECONDS * 10 ** len(fraction)), text)
+    places = len(fraction) - (int(match[3]) if match.re is _EXPONENT else 0)
+    nanoseconds = int(whole + fraction) * scale * 10 ** max(0, -places)
+    return _instant(nanoseconds // (_NANOSECONDS * 10 ** max(0, places)), text)
 
 
 def _number_unix(number: float, scale: int) -> Stamp:
@@ -200,11 +204,29 @@ def _parse_pattern(text: str, pattern: str) -> Stamp:
     try:
         moment = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 (R6c: a stamp without offset is a local time)
     except ValueError as error:
-        raise _not_a_time(text, f"`format` is {pattern}") from error
+        next_day = _end_of_day(text.strip(), pattern) if "%H" in pattern else None
+        if next_day is None:
+            raise _not_a_time(text, f"`format` is {pattern}") from error
+        moment = next_day
     if moment.tzinfo is None:
         return moment
     offset = moment.utcoffset() or timedelta()
     return _instant(_wall(moment) - offset // timedelta(milliseconds=1), text)
+
+
+def _end_of_day(text: str, pattern: str) -> datetime | None:
+    """The next day's ``00:00`` if the hour of a stamp is 24 and nothing follows it, else None.
+
+    Of all places that say 24, the hour is the only one that strptime refuses as it is and takes as ``00``.
+    """
+    for place in range(len(text) - 1):
+        if text.startswith("24", place):
+            try:
+                moment = datetime.strptime(f"{text[:place]}00{text[place + 2 :]}", pattern)  # noqa: DTZ007 (as above)
+                return moment + timedelta(days=1) if moment.time() == time() else None
+            except (ValueError, OverflowError):
+                continue
+    return None
 
 
 def _wall(moment: datetime) -> int:
@@ -326,17 +348,18 @@ def _add_months(local: datetime, months: int) -> datetime:
     return local.replace(year=year, month=month + 1, day=min(local.day, monthrange(year, month + 1)[1]))
 
 
-def parse_length(node: Any) -> Length:
-    """The length that a node says: ``5m``, ``1h30m``, ``PT5M``, ``P1D``, seconds (also as text), or a calendar unit.
+def parse_length(node: Any, unit: int = SECOND) -> Length:
+    """The length that a node says: ``5m``, ``1h30m``, ``PT5M``, ``P1D``, a number (also as text), or a calendar unit.
 
+    ``unit`` is what a number counts, in milliseconds.
     ``1d`` and ``PT24H`` are 24 hours; ``day`` and ``P1D`` are a day of the calendar, which may have 23 or 25. Raises
     Unusable (``not_a_length``); a number of nine digits or more is a stamp and no length.
     """
     length = None
     if isinstance(node, str):
-        length = _length_of_text(node.strip())
+        length = _length_of_text(node.strip(), unit)
     elif isinstance(node, int | float) and not isinstance(node, bool) and 0 < node < _EPOCH_MIN:
-        length = Length(round(node * SECOND))
+        length = Length(round(node * unit))
     if length is None or length == Length() or length.milliseconds > _LAST:
         raise Unusable(
             "not_a_length",
@@ -347,7 +370,7 @@ def parse_length(node: Any) -> Length:
 
 
 @lru_cache(1024)
-def _length_of_text(text: str) -> Length | None:
+def _length_of_text(text: str, unit: int) -> Length | None:
     if text in _WORDS:
         return _WORDS[text]
     match = _ISO_LENGTH.fullmatch(text)
@@ -357,8 +380,9 @@ def _length_of_text(text: str) -> Length | None:
         return Length(exact, days + 7 * weeks, months + 12 * years)
     number = _NUMBER.fullmatch(text)
     if number is not None:
-        seconds_, fraction = int(number[1]), number[2]
-        return Length(seconds_ * SECOND + _milliseconds(fraction)) if 0 <= seconds_ < _EPOCH_MIN else None
+        whole, fraction = int(number[1]), number[2] or ""
+        exact = int(number[1] + fraction) * unit // 10 ** len(fraction)
+        return Length(exact) if 0 <= whole < _EPOCH_MIN and exact > 0 else None
     try:
         return Length(parse_duration(text))
     except ValueError:

@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from operator import lt
 from typing import Any, NamedTuple, TypeVar
 
+from timepoint.clock import SECOND
+from timepoint.mapping.labels import scalar_text
 from timepoint.mapping.nodes import NOTHING
 from timepoint.mapping.spec import TimeSpec
-from timepoint.mapping.stamps import Length, StampReader, find_zone, localise, parse_length
+from timepoint.mapping.stamps import LENGTH_UNITS, Length, StampReader, find_zone, localise, parse_length
 from timepoint.mapping.unusable import Unusable, show
 from timepoint.model import Times, Window
 
 TEMPLATES = ("{window.start}", "{window.end}", "{fire_time}")
+
+# The date of a template, as part of a stamp whose body only knows the time of day.
+DATED = re.compile(r"\{(window\.start|window\.end|fire_time):([^{}]*%[^{}]*)\}")
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_800_000 - 1  # the years 1 to 9999: what a calendar can show
@@ -58,8 +63,9 @@ class CellProblem(Exception):  # noqa: N818 (a state of a cell, as Unusable is)
 class TimePlan:
     """A compiled ``time``. ``cells`` are the entries that are paths, in the order in which rows hand them over.
 
-    ``constants`` are the entries that are the same for all rows: a template, a stamp, or a length. Without ``at`` and
-    ``start`` a point is an instant at the fire time.
+    ``constants`` are the entries that are the same for all rows: a template, a stamp, or a length. ``parts`` names the
+    cells and constants that are the parts of one stamp. Without ``at`` and ``start`` a point is an instant at the fire
+    time.
     """
 
     spec: TimeSpec
@@ -68,6 +74,7 @@ class TimePlan:
     stamps: StampReader
     zone: tzinfo | None
     short_list: str | None = None
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class TimeReader:
@@ -222,21 +229,49 @@ class TimeReader:
             raise CellProblem("timezone", problem.reason, problem.shown) from problem
 
     def _stamp(self, name: str, nodes: Mapping[str, Any], zone: tzinfo) -> tuple[int, int | None]:
-        node = nodes[name] if name in nodes else self._plan.constants[name]
-        if name not in nodes and node in self._templates:
-            return self._templates[node], None
+        if name in self._plan.parts:
+            node: Any = self._joined(name, nodes, zone)
+        else:
+            node = nodes[name] if name in nodes else self._plan.constants[name]
+            if name not in nodes and node in self._templates:
+                return self._templates[node], None
         try:
             stamp = self._plan.stamps.read(_there(name, node, "not_a_time"))
             return localise(stamp, zone) if isinstance(stamp, datetime) else (stamp, None)
         except Unusable as problem:
             raise CellProblem(name, problem.reason, problem.shown) from problem
 
+    def _joined(self, name: str, nodes: Mapping[str, Any], zone: tzinfo) -> str:
+        """The stamp of several parts, with a blank between them. None of them may be missing or empty."""
+        texts = []
+        for part in self._plan.parts[name]:
+            if part not in nodes:
+                texts.append(self._dated(self._plan.constants[part], zone))
+                continue
+            node = _there(part, nodes[part], "not_a_time")
+            try:
+                text = scalar_text(node)
+            except Unusable:
+                text = ""
+            if not text.strip():
+                raise CellProblem(part, "not_a_time", f"{show(node)} is no part of a time")
+            texts.append(text)
+        return " ".join(texts)
+
+    def _dated(self, text: str, zone: tzinfo) -> str:
+        """A part that is the same for all rows: a text, or a template by its strftime pattern."""
+        match = DATED.fullmatch(text)
+        if match is None:
+            return text
+        instant = self._templates[f"{{{match[1]}}}"]
+        return datetime.fromtimestamp(instant / SECOND, zone).strftime(match[2])
+
     def _length(self, name: str, nodes: Mapping[str, Any]) -> Length:
         if name not in nodes:
             length: Length = self._plan.constants[name]
             return length
         try:
-            return parse_length(_there(name, nodes[name], "not_a_length"))
+            return parse_length(_there(name, nodes[name], "not_a_length"), LENGTH_UNITS[self._plan.spec.length_unit])
         except Unusable as problem:
             raise CellProblem(name, problem.reason, problem.shown) from problem
 

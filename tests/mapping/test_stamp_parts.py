@@ -1,0 +1,112 @@
+"""Stamps of several parts: a date here and a time of day there (R6a)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.mapping.build import points, problems_of, run, run_both
+from timepoint.clock import HOUR, MINUTE
+from timepoint.model import Window
+
+
+def parse_instant(text: str) -> int:
+    """The milliseconds of an instant, in UTC without an offset."""
+    moment = datetime.fromisoformat(text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def starts(mapped: Any) -> list[int]:
+    """The starts of all points, in ascending order."""
+    return [start for found in points(mapped).values() for start, _, _ in found]
+
+
+def metric(time: str, rows: str = "$.rows[*]") -> str:
+    """A mapping of one gauge whose rows have this time."""
+    return f"{{rows: {{r: '{rows}'}}, metrics: {{x: {{value: $r.v, time: {time}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("time", "document", "expected"),
+    [
+        ("[$r.d, $r.t]", {"rows": [{"d": "2024-05-01", "t": "10:15", "v": 1}]}, "2024-05-01T10:15:00Z"),
+        ("[$.date, $r.t]", {"date": "2024-05-01", "rows": [{"t": "24:00", "v": 1}]}, "2024-05-02T00:00:00Z"),
+        ("[$r.d, $r.t, $.zone]", {"zone": "+02:00", "rows": [{"d": "2024-05-01", "t": "02:00", "v": 1}]}, "2024-05-01"),
+        ("{at: [$r.y, $r.m], format: '%Y %m'}", {"rows": [{"y": 2024, "m": 5.0, "v": 1}]}, "2024-05-01"),
+        ("{at: [$r.y, $r.p], format: '%Y M%m'}", {"rows": [{"y": "2024", "p": "M05", "v": 1}]}, "2024-05-01"),
+        ("{at: ['2024', $r.p], format: '%Y M%m'}", {"rows": [{"p": "M05", "v": 1}]}, "2024-05-01"),
+    ],
+)
+def test_parts_are_one_stamp(time: str, document: Any, expected: str) -> None:
+    """Paths and texts in a list are read as one stamp, with blanks between them."""
+    assert starts(run_both(metric(time), document)) == [parse_instant(expected)]
+
+
+def test_parts_may_be_keys() -> None:
+    """A day and an hour that are keys above one another are a time, and no labels."""
+    mapping = metric("[$day, $hour]", "$.{day}.{hour}")
+    document = {"2024-05-01": {"00:00": {"v": 1}, "01:00": {"v": 2}}}
+    assert points(run_both(mapping, document)) == {
+        "x": [
+            (start, start, value)
+            for value, start in enumerate(map(parse_instant, ("2024-05-01T00:00:00Z", "2024-05-01T01:00:00Z")), 1)
+        ]
+    }
+
+
+def test_parts_may_be_lists() -> None:
+    """Parts that are lists go together by position, and one that is not stands beside each of them."""
+    mapping = "{metrics: {x: {value: $.v, time: [$.day, $.hours]}}}"
+    document = {"day": "2024-05-01", "hours": ["00:00", "01:00"], "v": [1, 2]}
+    first = parse_instant("2024-05-01T00:00:00Z")
+    assert starts(run_both(mapping, document)) == [first, first + HOUR]
+
+
+def test_the_date_may_be_that_of_the_window() -> None:
+    """A template with a pattern gives the date, in the zone of the time, for a body that only knows hours."""
+    mapping = metric("{at: ['{window.start:%Y-%m-%d}', $r.h], timezone: Europe/Berlin}")
+    midnight = parse_instant("2024-04-30T22:00:00Z")
+    window = Window(midnight, midnight + 24 * HOUR)
+    assert starts(run_both(mapping, {"rows": [{"h": "01:00", "v": 1}]}, window)) == [midnight + HOUR]
+
+
+def test_parts_begin_and_end_an_interval() -> None:
+    """Start and end of an interval may each be of parts."""
+    mapping = metric("{start: [$r.d, $r.a], end: [$r.d, $r.b]}")
+    mapped = run_both(mapping, {"rows": [{"d": "2024-05-01", "a": "23:30", "b": "24:00", "v": 1}]})
+    end = parse_instant("2024-05-02T00:00:00Z")
+    assert points(mapped) == {"x": [(end - 30 * MINUTE, end, 1.0)]}
+
+
+@pytest.mark.parametrize("part", ["", " ", None, [], {}, pytest.param(10**5000, id="huge")])
+def test_each_part_must_be_there(part: Any) -> None:
+    """A part that is missing or empty is a reject with its path, and never midnight."""
+    mapped = run(metric("[$r.d, $r.t]"), {"rows": [{"d": "2024-05-01", "t": part, "v": 1}]})
+    if part == []:  # a list of no times beside one value
+        assert not starts(mapped)
+        return
+    assert mapped.rejects.counts == {"not_a_time": 1}
+    assert mapped.rejects.examples["not_a_time"][0].startswith("$['rows'][0].t: ")
+
+
+def test_a_stamp_that_cannot_be_read_is_shown_whole() -> None:
+    """The reject shows the parts as they were joined."""
+    mapped = run_both(metric("[$r.d, $r.t]"), {"rows": [{"d": "2024-05-01", "t": "noon", "v": 1}]})
+    assert "'2024-05-01 noon' is not a time" in mapped.rejects.examples["not_a_time"][0]
+
+
+def test_a_number_of_minutes_is_a_length() -> None:
+    """length_unit says what a number counts that an interval's path finds."""
+    mapping = metric("{at: $r.t, interval: $r.n, length_unit: minutes, labelled: end}")
+    mapped = run_both(mapping, {"rows": [{"t": "2024-05-01T10:30Z", "n": 30, "v": 1}]})
+    end = parse_instant("2024-05-01T10:30:00Z")
+    assert points(mapped) == {"x": [(end - 30 * MINUTE, end, 1.0)]}
+
+
+def test_a_template_in_a_stamp_says_its_form() -> None:
+    """A template without a pattern is a whole time, and no part of one."""
+    assert problems_of(metric("{at: ['{fire_time}', $r.t]}")) == {
+        "metrics.x.time.at.0": "'{fire_time}' is no part of a time: say its form, as in {window.start:%Y-%m-%d}"
+    }
