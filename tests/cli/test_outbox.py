@@ -16,6 +16,7 @@ from tests.poller.jobs import CONFIG, ones
 from tests.poller.receiving import Wire
 from timepoint.config import load_config
 from timepoint.datadir import DataDirectory
+from timepoint.doctor.pages import read_pages
 from timepoint.ledger.store import open_store
 from timepoint.poller.runner import Runner
 from timepoint.remote_write.letters import MEANINGS
@@ -25,7 +26,7 @@ from timepoint.testing import FakeClock, FakeSource, fake_surroundings, settle
 
 _RECEIVERS = """
 remote_write:
-  - {{name: central, url: "https://central.example/api/v1/write", protocol: "1.0"}}
+  - {{name: central, url: "https://central.example/api/v1/write", protocol: "1.0", spec_strict: true}}
 """
 
 
@@ -102,14 +103,14 @@ def test_list_as_json(refused: Scene) -> None:
     """The list as JSON has all counts and the words for each reason."""
     found = refused.queue()
     assert (found["receiver"], found["enqueued"], found["dead"], found["pending"]) == ("central", 7, 7, 0)
-    assert found["reasons"]["conflict"] == {"count": 7, **MEANINGS["conflict"]._asdict()}
+    assert found["reasons"]["refused"] == {"count": 7, **MEANINGS["refused"]._asdict()}
 
 
 def test_list_dead(refused: Scene) -> None:
     """Each dead letter is a line with its time, series, value and what the receiver said."""
     lines = refused.said("list", "--dead").splitlines()
     assert len(lines) == 7
-    assert lines[0].endswith('2026-01-01T09:20:00Z  energy_joules_total{pod="a"} 0.0  conflict 409: no, thank you')
+    assert lines[0].endswith('2026-01-01T09:20:00Z  energy_joules_total{pod="a"} 0.0  refused 409: no, thank you')
 
 
 def test_list_has_a_limit(refused: Scene) -> None:
@@ -128,8 +129,8 @@ def test_list_pending(waiting: Scene) -> None:
 def test_explain(refused: Scene) -> None:
     """Each reason is explained, with what to do about it."""
     said = refused.said("explain")
-    assert f"conflict 7: {MEANINGS['conflict'].why}" in said
-    assert MEANINGS["conflict"].do in said
+    assert f"refused 7: {MEANINGS['refused'].why}" in said
+    assert MEANINGS["refused"].do in said
 
 
 def test_explain_a_letter(refused: Scene) -> None:
@@ -157,16 +158,50 @@ def test_retry_of_some(refused: Scene) -> None:
     assert refused.said("retry", "--receiver", "central", "--reason", "full").startswith("0 samples")
 
 
+def test_dismiss_without_an_exporter(refused: Scene) -> None:
+    """Letters that were dealt with are gone and counted apart; those that were not named stay."""
+    numbers = [json.loads(line)["number"] for line in refused.said("list", "--dead", "--format", "json").splitlines()]
+    said = refused.said("dismiss", "--receiver", "central", "--number", numbers[0])
+    assert said == "1 dead letter of central dismissed\n"
+    assert refused.said("dismiss", "--receiver", "central", "--reason", "full").startswith("0 dead letters")
+    assert refused.said("dismiss", "--receiver", "central", "--reason", "refused").startswith("6 dead letters")
+    found = refused.queue()
+    assert (found["dead"], found["letters"], found["dismissed"], found["reasons"]) == (0, 0, 7, {})
+    assert refused.said("list").endswith("0 sent; 0 dead; 7 dismissed; no exporter runs\n")
+    assert "= 0 acknowledged + 0 dead + 0 waiting + 7 dismissed" in call("doctor", refused.path).stdout
+
+
+async def test_dismiss_beside_an_exporter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An exporter that runs does it, says so in its log, and shows no dead letter from then on."""
+    scene = Scene(tmp_path)
+    await asyncio.to_thread(_refuse_and_poll, scene)
+    caplog.set_level("INFO")
+    assert await _beside(scene, "dismiss", "--all") == "7 dead letters of central dismissed\n"
+    [told] = [record for record in caplog.records if record.getMessage() == "letters_dismissed"]
+    assert (told.levelname, told.__dict__["timepoint_fields"]) == ("INFO", {"receiver": "central", "samples": 7})
+    heartbeat = read_pages(scene.path / "published").poller
+    assert heartbeat is not None
+    [shown] = heartbeat.status["receivers"]
+    assert (shown["dead"], shown["dead_by_reason"], shown["dismissed"]) == (0, {}, 7)
+
+
 async def test_retry_beside_an_exporter(tmp_path: Path) -> None:
     """An exporter that runs is asked to let letters wait again, does it within seconds, and sends them."""
     scene = Scene(tmp_path)
     await asyncio.to_thread(_refuse_and_poll, scene)
     scene.wire.fault = lambda number: None
+    assert await _beside(scene, "retry", "--all") == "7 samples wait for central again\n"
+    assert len(scene.wire.receivers["central"].stored) == 7
+    assert list((scene.path / "errands").iterdir()) == []
+
+
+async def _beside(scene: Scene, command: str, *options: object) -> str:
+    """What a command about the receiver says while an exporter runs."""
     stop = asyncio.Event()
     with DataDirectory(scene.path):
         running = asyncio.create_task(scene.runner().run(stop))
         await settle()
-        asked = asyncio.create_task(asyncio.to_thread(scene.said, "retry", "--receiver", "central", "--all"))
+        asked = asyncio.create_task(asyncio.to_thread(scene.said, command, "--receiver", "central", *options))
         while not asked.done():
             await asyncio.sleep(0.02)
             await scene.clock.advance(seconds=1)
@@ -174,9 +209,7 @@ async def test_retry_beside_an_exporter(tmp_path: Path) -> None:
         stop.set()
         await settle()
         await running
-    assert await asked == "7 samples wait for central again\n"
-    assert len(scene.wire.receivers["central"].stored) == 7
-    assert list((scene.path / "errands").iterdir()) == []
+    return await asked
 
 
 def _refuse_and_poll(scene: Scene) -> None:
@@ -222,7 +255,7 @@ def test_export_adds_the_labels_that_leave_with_a_sample(refused: Scene, tmp_pat
 def test_export_as_json(refused: Scene) -> None:
     """All that is known of a letter is exported."""
     first = json.loads(refused.said("export", "--receiver", "central", "--format", "json").splitlines()[0])
-    assert (first["reason"], first["status"], first["said"]) == ("conflict", 409, "no, thank you")
+    assert (first["reason"], first["status"], first["said"]) == ("refused", 409, "no, thank you")
 
 
 @pytest.mark.parametrize(
@@ -233,6 +266,8 @@ def test_export_as_json(refused: Scene) -> None:
         (("explain", "--number", 3), "needs one --receiver"),
         (("explain", "--receiver", "central", "--number", 99), "has no dead letter 99"),
         (("list", "--dead", "--pending"), "exclude each other"),
+        (("list", "--dead", "--late-amounts"), "exclude each other"),
+        (("dismiss", "--receiver", "central"), "say which letters"),
         (("export", "--receiver", "central", "--pending", "--reason", "full"), "has no reason yet"),
         (("export", "--receiver", "central", "--label", "a"), "is no label"),
         (("export", "--receiver", "central", "--format", "json", "--label", "a=b"), "tells what the queue has"),
@@ -265,4 +300,4 @@ def test_looking_changes_nothing(refused: Scene) -> None:
 
 def test_every_reason_is_explained() -> None:
     """Each reason of a dead letter has words and something to do."""
-    assert MEANINGS.keys() == {*REASONS, "late_amount"}
+    assert MEANINGS.keys() == {*REASONS}

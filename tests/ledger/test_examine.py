@@ -182,8 +182,8 @@ def test_what_does_not_print_is_escaped(path: Path) -> None:
 
 def test_a_ledger_of_an_older_release_is_examined_too(path: Path) -> None:
     """Its tables are those of its version."""
-    outbox = ("pending", "parked", "dead_letter", "buried", "sent", "life", "out_series", "out_family", "receiver")
-    change(path, *(f"DROP TABLE {name}" for name in ("kept_list", "source", "quota", *outbox)))
+    outbox = ("pending", "parked", "dead_letter", "buried", "sent", "life", "out_series", "out_family", "late_amount")
+    change(path, *(f"DROP TABLE {name}" for name in ("kept_list", "source", "quota", *outbox, "receiver")))
     change(path, "ALTER TABLE lane DROP COLUMN asked_from", "PRAGMA user_version=1")
     assert found(path) == {}
 

@@ -6,6 +6,7 @@ import math
 import struct
 from array import array
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives, gauge, instants, series
 from timepoint.errors import StoreError
+from timepoint.ledger import outbox_rows
 from timepoint.ledger.memory import MemoryStore
 from timepoint.ledger.outgoing import ENDED
-from timepoint.ledger.store import Store
+from timepoint.ledger.store import Store, open_store
 from timepoint.model import MetricSpec, MetricType, Receiver, SeriesPoints, Temporality, Times
 
 STRICT, LENIENT = Receiver("strict"), Receiver("lenient", is_strict=False)
@@ -50,6 +52,11 @@ def letters(store: Store, name: str = "strict") -> list[tuple[str, float, float]
     return [
         (letter.reason, (letter.row.at - T0) / MINUTE, letter.row.value) for letter in store.outbox.dead(name, 1000)
     ]
+
+
+def late_amounts(store: Store, name: str = "strict") -> list[tuple[float, float]]:
+    """Minutes after T0 and amount of what came late for a receiver."""
+    return [((late.row.at - T0) / MINUTE, late.row.value) for late in store.outbox.late_amounts(name, 1000)]
 
 
 # Counters of amounts
@@ -127,26 +134,41 @@ def test_a_revision_alone_waits_for_the_next_interval(store: Store) -> None:
 
 
 @pytest.mark.parametrize("receiver", [STRICT, LENIENT])
-def test_a_late_amount_is_in_the_next_total_and_told_as_a_letter(store: Store, receiver: Receiver) -> None:
+def test_a_late_amount_is_in_the_next_total_and_no_loss(store: Store, receiver: Receiver) -> None:
     """No receiver gets a total between two that it has: it would have to be higher than the later one."""
     ledger = Ledger(store, [to(counter(), receiver)])
     ledger.run(facts(0, 15, overlap=15), {"": series((0, 5, 1.0), (10, 15, 4.0))})
     ledger.run(facts(0, 20, overlap=15), {"": fives(0, 1, 2, 4, 8)})
     assert queue(store, receiver.name)[""] == [(0, 0), (5, 1), (15, 5), (20, 15)]
-    assert letters(store, receiver.name) == [("late_amount", 10, 2)]
+    assert (letters(store, receiver.name), late_amounts(store, receiver.name)) == ([], [(10, 2)])
     counts = store.outbox.counts(receiver.name)
-    assert (counts.enqueued, counts.dead, counts.pending, counts.is_balanced) == (5, 1, 4, True)
+    assert (counts.enqueued, counts.dead, counts.pending, counts.late_amounts) == (5, 0, 4, 1)
+    assert counts.is_balanced
 
 
-def test_a_late_amount_cannot_be_sent_by_reviving_it(store: Store) -> None:
-    """It is in a later total; as a total of its own it would be wrong."""
+def test_a_late_amount_is_neither_revived_nor_dismissed(store: Store) -> None:
+    """It is in a later total; as a total of its own it would be wrong, and there is nothing to deal with."""
     ledger = Ledger(store, [to(counter())])
     ledger.run(facts(0, 15, overlap=15), {"": series((0, 5, 1.0), (10, 15, 4.0))})
     ledger.run(facts(0, 15, overlap=15), {"": fives(0, 1, 2, 4)})
-    numbers = [letter.row.number for letter in store.outbox.dead("strict", 9)]
-    assert len(numbers) == 1
-    assert store.outbox.revive("strict", numbers) == 0
-    assert letters(store) == [("late_amount", 10, 2)]
+    (late,) = store.outbox.late_amounts("strict", 9)
+    assert late.came == facts(0, 15).now
+    for do in (store.outbox.revive, store.outbox.dismiss):
+        assert do("strict", [late.row.number]) == 0
+    assert store.outbox.dismiss_unkept("strict") == 0
+    assert late_amounts(store) == [(10, 2)]
+
+
+def test_of_too_many_late_amounts_the_newest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are counted, those beyond the most that are kept as a number alone."""
+    monkeypatch.setattr(outbox_rows, "MAX_LATE_AMOUNTS", 2)
+    store = open_store(tmp_path / "ledger.sqlite")
+    ledger = Ledger(store, [to(counter())])
+    ledger.run(facts(0, 30, overlap=30), {"": series((0, 5, 1.0), (25, 30, 4.0))})
+    for known in (1, 4):
+        ledger.run(facts(0, 30, overlap=30), {"": fives(0, 1, *([2] * known))})
+    assert (late_amounts(store), store.outbox.counts("strict").late_amounts) == ([(20, 2), (25, 2)], 4)
+    store.close()
 
 
 def test_a_count_of_instants_begins_a_moment_before_the_first(store: Store) -> None:
@@ -345,7 +367,7 @@ def test_every_timepoint_is_a_sample_or_a_letter_once(runs: list[Window], is_cou
     rows = [(at, value) for at, value in queue(ledger.store).get("", []) if value != GONE]
     ats = [at for at, _ in rows]
     assert ats == sorted(set(ats))
-    late = [at for _, at, _ in letters(ledger.store)]
+    late = [at for _, at, _ in letters(ledger.store)] + [at for at, _ in late_amounts(ledger.store)]
     counted = set(ats[is_counter:])  # without the 0 where a count begins
     assert len(late) == len(set(late))
     assert not set(late) & counted

@@ -40,9 +40,9 @@ def test_sound_queues_have_no_findings_and_are_told(path: Path) -> None:
     """With what went through them, what waits, and why the dead are dead."""
     assert found(path) == {}
     one, other = examine(path, in_use=False).queues
-    assert (one.receiver, one.protocol, one.enqueued, one.acknowledged, one.dead) == ("a", "2.0", 8, 1, 2)
-    assert (one.pending, one.parked, one.letters, one.series) == (5, 1, 2, 1)
-    assert one.reasons == {"conflict": 1, "late_amount": 1}
+    assert (one.receiver, one.protocol, one.enqueued, one.acknowledged, one.dead) == ("a", "2.0", 8, 1, 1)
+    assert (one.pending, one.parked, one.letters, one.series) == (5, 1, 1, 1)
+    assert (one.late_amounts, one.dismissed, one.reasons) == (1, 0, {"conflict": 1})
     assert (one.oldest, one.newest) == (T0 + 10 * 60_000, T0 + 20 * 60_000)
     assert (other.receiver, other.protocol, other.enqueued, other.pending) == ("b", None, 8, 7)
     assert one.is_balanced
@@ -78,6 +78,13 @@ def test_each_promise_of_the_queues_that_is_broken_is_found(path: Path, check: s
             "queue_numbers",
             "is in two places",
         ),
+        ("UPDATE late_amount SET number = 99", "queue_numbers", "sample 99 is there, and 8 were enqueued"),
+        ("UPDATE late_amount SET value = x'07'", "samples", "is no value of a sample"),
+        (
+            "UPDATE receiver SET late_amounts = 0, dismissed = 1",
+            "queue_rows",
+            "receiver a: it counts 0 late amounts, and 1 are kept",
+        ),
         ("DELETE FROM out_series", "samples", "nobody knows which series"),
         ("DELETE FROM out_family", "samples", "nobody knows which series"),
         ("UPDATE parked SET value = x'07'", "samples", "is no value of a sample"),
@@ -109,13 +116,14 @@ def test_queues_come_back_from_an_export_as_they_were(path: Path, tmp_path: Path
     """Samples bit by bit, in their order, what is parked, letters, marks and counts; and the same export again."""
     lines = exported(path)
     counted = import_lines(lines, tmp_path / "b")
-    assert (counted.receivers, counted.waiting, counted.letters) == (2, 12, 3)
+    assert (counted.receivers, counted.waiting, counted.letters) == (2, 12, 1)
     assert exported(tmp_path / "b") == lines
     assert found(tmp_path / "b") == {}
     before, after = open_store(path), open_store(tmp_path / "b")
     for name in ("a", "b"):
         told = [
             repr((s.outbox.counts(name), s.outbox.oldest(name, 99), s.outbox.dead(name, 99), s.outbox.due(name, T0, 9)))
+            + repr(s.outbox.late_amounts(name, 99))
             for s in (before, after)
         ]
         assert told[0] == told[1]

@@ -293,6 +293,8 @@ WRITING: dict[str, Method] = {
     "settle": lambda ledger: ledger.store.outbox.settle("a", Settlement((1,)), T0),
     "remember": lambda ledger: ledger.store.outbox.remember("a", Version.V2),
     "revive": lambda ledger: ledger.store.outbox.revive("a", [1]),
+    "dismiss": lambda ledger: ledger.store.outbox.dismiss("a", [1]),
+    "dismiss_unkept": lambda ledger: ledger.store.outbox.dismiss_unkept("a"),
     "close": lambda ledger: ledger.store.close(),
 }
 READING: dict[str, Method] = {

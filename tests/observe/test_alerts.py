@@ -25,7 +25,7 @@ OLDEST, WINDOW = (
     "timepoint_remote_write_oldest_pending_timestamp_seconds",
     "timepoint_remote_write_receiver_window_seconds",
 )
-DROPPED, FAILED = "prometheus_remote_storage_samples_dropped_total", "prometheus_remote_storage_samples_failed_total"
+DEAD = "timepoint_remote_write_dead"
 QUOTA, RESETS = "timepoint_source_quota_low", "timepoint_source_quota_reset_timestamp_seconds"
 
 Series = dict[str, str]
@@ -161,9 +161,10 @@ OF_SENDERS = [
     Story("TimepointReceiverWindow", 1, "50m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "3300x90"}),
     Story("TimepointReceiverWindow", 0, "35m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "3300x90"}),
     Story("TimepointReceiverWindow", 0, "50m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "0x90"}),
-    Story("TimepointSamplesGivenUp", 1, "20m", {own(DROPPED, TO, 'reason="full"'): "0x10 5x60"}),
-    Story("TimepointSamplesGivenUp", 1, "20m", {own(FAILED, TO): "0x10 5x60"}),
-    Story("TimepointSamplesGivenUp", 0, "20m", {own(DROPPED, TO, 'reason="full"'): "5x60", own(FAILED, TO): "3x60"}),
+    Story("TimepointSamplesGivenUp", 1, "20m", {own(DEAD, TO): "0x18 5x60"}),
+    Story("TimepointSamplesGivenUp", 1, "600m", {own(DEAD, TO): "5x700"}),
+    Story("TimepointSamplesGivenUp", 1, "20m", {own(DEAD, TO): "5x18 stale"}),
+    Story("TimepointSamplesGivenUp", 0, "20m", {own(DEAD, TO): "5x18 0x60"}),
 ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ async def test_metrics_of_a_story() -> None:
 
 
 async def test_the_balance_can_be_checked_on_the_page() -> None:
-    """Q21: enqueued = acknowledged + dead + pending, of metrics alone."""
+    """Q21: enqueued is the sum of all places, of metrics alone."""
     scene = Scene()
     backlog(scene, 3, 30)
     await scene.turns()
@@ -51,6 +51,8 @@ async def test_the_balance_can_be_checked_on_the_page() -> None:
         found["timepoint_remote_write_acknowledged_total", ()]
         + found["timepoint_remote_write_dead", ()]
         + found["prometheus_remote_storage_samples_pending", ()]
+        + found["timepoint_remote_write_late_amounts_total", ()]
+        + found["timepoint_remote_write_dismissed_total", ()]
     ) == 90
 
 

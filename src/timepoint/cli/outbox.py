@@ -18,7 +18,7 @@ from timepoint.clock import SystemClock, format_duration, format_instant
 
 if TYPE_CHECKING:
     from timepoint.doctor.outbox import QueueReport
-    from timepoint.remote_write.letters import Choice
+    from timepoint.remote_write.letters import Choice, Deed
     from timepoint.remote_write.outbox import Queues
 
 _data_dir: Decorator = click.argument(
@@ -34,6 +34,10 @@ _format: Decorator = click.option(
 )
 _receiver: Decorator = click.option("--receiver", required=True, metavar="NAME", help="The receiver.")
 _reason: Decorator = click.option("--reason", default="", metavar="WORD", help="Only letters with this reason.")
+_numbers: Decorator = click.option(
+    "--number", "numbers", type=int, multiple=True, metavar="NUMBER", help="This letter; may be given again."
+)
+_all: Decorator = click.option("--all", "all_", is_flag=True, help="All dead letters of the receiver.")
 
 
 @click.group("outbox")
@@ -54,13 +58,15 @@ def outbox() -> None:
 @click.option("--receiver", "receivers", multiple=True, metavar="NAME", help="This one alone; may be given again.")
 @click.option("--dead", is_flag=True, help="List dead letters, the oldest first, instead of queues.")
 @click.option("--pending", is_flag=True, help="List samples that wait, in the order in which they leave.")
+@click.option("--late-amounts", is_flag=True, help="List amounts of counters that came late; later totals have them.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0 for all.")
 @_format
-def list_(
+def list_(  # noqa: PLR0913, PLR0917 - one parameter for each option
     data_dir: Path,
     receivers: tuple[str, ...],
     dead: bool,  # noqa: FBT001 - click gives it
     pending: bool,  # noqa: FBT001 - click gives it
+    late_amounts: bool,  # noqa: FBT001 - click gives it
     limit: int,
     format_: str,
 ) -> None:
@@ -72,19 +78,18 @@ def list_(
       timepoint outbox list /var/lib/timepoint --receiver central --dead
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     from timepoint.doctor.outbox import opened, read_queues
-    from timepoint.remote_write.letters import Choice
 
-    if dead and pending:
-        raise click.UsageError("--dead and --pending exclude each other")
+    if dead + pending + late_amounts > 1:
+        raise click.UsageError("--dead, --pending and --late-amounts exclude each other")
+    entries = _dead if dead else _waiting if pending else _late_amounts
     with told_plainly():
         reports = read_queues(data_dir, receivers)
-        if not (dead or pending):
+        if not (dead or pending or late_amounts):
             _print(reports, format_)
             return
         with opened(data_dir) as queues:
             for name in [report.name for report in reports]:
-                entries = _entries(queues, Choice(name), is_dead=dead)
-                for entry in itertools.islice(entries, limit or None):
+                for entry in itertools.islice(entries(queues, name), limit or None):
                     click.echo(json.dumps({"receiver": name, **entry}) if format_ == "json" else _row(name, entry))
 
 
@@ -121,8 +126,8 @@ def explain(data_dir: Path, receivers: tuple[str, ...], number: int | None, form
 @_data_dir
 @_receiver
 @_reason
-@click.option("--number", "numbers", type=int, multiple=True, metavar="NUMBER", help="This letter; may be given again.")
-@click.option("--all", "all_", is_flag=True, help="All dead letters of the receiver.")
+@_numbers
+@_all
 def retry(
     data_dir: Path,
     receiver: str,
@@ -140,15 +145,54 @@ def retry(
       timepoint outbox retry /var/lib/timepoint --receiver central --reason full
       timepoint outbox retry /var/lib/timepoint --receiver central --number 17 --number 18
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
-    from timepoint.doctor.outbox import retry as make_wait
-    from timepoint.remote_write.letters import Choice
+    from timepoint.remote_write.letters import Choice, Deed
 
-    if not (reason or numbers or all_):
+    _require_choice(reason, numbers, is_all=all_)
+    count = _do(data_dir, Deed.RETRY, Choice(receiver, reason, numbers))
+    click.echo(f"{count} {'sample waits' if count == 1 else 'samples wait'} for {receiver} again")
+
+
+@outbox.command("dismiss")
+@_data_dir
+@_receiver
+@_reason
+@_numbers
+@_all
+def dismiss(
+    data_dir: Path,
+    receiver: str,
+    reason: str,
+    numbers: tuple[int, ...],
+    all_: bool,  # noqa: FBT001 - click gives it
+) -> None:
+    """Say that dead letters were dealt with: they are forgotten, and the alert on them ends.
+
+    Their samples are gone with that, so export them first if they are to be loaded by another way. They go on to be
+    counted, as dismissed. An exporter that runs is asked to do it, and does within seconds.
+
+    \b
+    Examples:
+      timepoint outbox dismiss /var/lib/timepoint --receiver central --reason conflict
+      timepoint outbox dismiss /var/lib/timepoint --receiver central --all
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
+    from timepoint.remote_write.letters import Choice, Deed
+
+    _require_choice(reason, numbers, is_all=all_)
+    count = _do(data_dir, Deed.DISMISS, Choice(receiver, reason, numbers))
+    click.echo(f"{count} {'dead letter' if count == 1 else 'dead letters'} of {receiver} dismissed")
+
+
+def _require_choice(reason: str, numbers: tuple[int, ...], *, is_all: bool) -> None:
+    if not (reason or numbers or is_all):
         raise click.UsageError("say which letters: --reason, --number or --all")
     _check_reason(reason)
+
+
+def _do(data_dir: Path, deed: Deed, choice: Choice) -> int:
+    from timepoint.doctor.outbox import do
+
     with told_plainly():
-        count = make_wait(data_dir, Choice(receiver, reason, numbers))
-    click.echo(f"{count} {'sample waits' if count == 1 else 'samples wait'} for {receiver} again")
+        return do(data_dir, deed, choice)
 
 
 @outbox.command("export")
@@ -198,8 +242,8 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Write the samples of dead letters, to be loaded by another way. Nothing is taken away.
 
     Queues hold series as the mapping made them, and external_labels are added to what leaves: only with the same ones
-    are exported samples the same series, so say --config or --label if the receiver has any. Amounts of counters that
-    came late (late_amount) are left out, since the next total has them. --format json has all, as the queue has it.
+    are exported samples the same series, so say --config or --label if the receiver has any. --format json writes them
+    as the queue has them.
 
     \b
     Examples:
@@ -236,23 +280,36 @@ def _external_labels(config: Path | None, receiver: str) -> Mapping[str, str]:
     return known[receiver]
 
 
-def _entries(queues: Queues, choice: Choice, *, is_dead: bool) -> Iterator[dict[str, Any]]:
-    from timepoint.doctor.outbox import letter_json, letters, sample_json, waiting
+def _dead(queues: Queues, receiver: str, reason: str = "") -> Iterator[dict[str, Any]]:
+    from timepoint.doctor.outbox import letter_json, letters
+    from timepoint.remote_write.letters import Choice
 
-    if is_dead:
-        return map(letter_json, letters(queues, choice))
-    return map(sample_json, waiting(queues, choice.receiver))
+    return map(letter_json, letters(queues, Choice(receiver, reason)))
+
+
+def _waiting(queues: Queues, receiver: str) -> Iterator[dict[str, Any]]:
+    from timepoint.doctor.outbox import sample_json, waiting
+
+    return map(sample_json, waiting(queues, receiver))
+
+
+def _late_amounts(queues: Queues, receiver: str) -> Iterator[dict[str, Any]]:
+    from timepoint.doctor.outbox import late_amounts, late_json
+
+    return map(late_json, late_amounts(queues, receiver))
 
 
 def _exported(
     queues: Queues, choice: Choice, format_: str, added: Mapping[str, str], *, pending: bool
 ) -> Iterator[str]:
-    from timepoint.doctor.outbox import json_lines, letters, of_a_time, openmetrics, waiting
+    from timepoint.doctor.outbox import json_lines, letters, openmetrics, waiting
 
+    name = choice.receiver
     if format_ == "json":
-        yield from (json.dumps(entry) + "\n" for entry in _entries(queues, choice, is_dead=not pending))
+        entries = _waiting(queues, name) if pending else _dead(queues, name, choice.reason)
+        yield from (json.dumps(entry) + "\n" for entry in entries)
         return
-    rows = waiting(queues, choice.receiver) if pending else of_a_time(letters(queues, choice))
+    rows = waiting(queues, name) if pending else (letter.row for letter in letters(queues, choice))
     yield from (openmetrics if format_ == "openmetrics" else json_lines)(rows, added)
 
 
@@ -296,8 +353,10 @@ def _summary(report: QueueReport) -> str:
     parked = f", {counts.parked} of them parked" if counts.parked else ""
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
     dead = f"{counts.dead} dead" + (f" ({reasons})" if reasons else "")
+    late = f"; {counts.late_amounts} late amounts, which later totals have" if counts.late_amounts else ""
+    done = f"; {counts.dismissed} dismissed" if counts.dismissed else ""
     state = f"; {report.sender['state']}" if report.sender else "; no exporter runs"
-    return f"{report.name}: {waits}{parked}; {counts.acknowledged} sent; {dead}{state}"
+    return f"{report.name}: {waits}{parked}; {counts.acknowledged} sent; {dead}{late}{done}{state}"
 
 
 def _explained(report: QueueReport) -> Iterator[str]:

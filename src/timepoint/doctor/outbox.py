@@ -1,4 +1,4 @@
-"""The queues of remote write in a data directory: what is in them, and dead letters made to wait again.
+"""The queues of remote write in a data directory: what is in them, and what is done with dead letters.
 
 Owns: how queues are read beside an exporter and without one, what is told of them, how letters are exported. Must not
 know: SQL, how a report is printed.
@@ -24,12 +24,11 @@ from timepoint.ledger.reading_queues import reading_queues
 from timepoint.ledger.store import open_store
 from timepoint.model import series_text
 from timepoint.poller.errands import DIRECTORY, ask
-from timepoint.remote_write.letters import MEANINGS, Choice, revive_some
-from timepoint.remote_write.outbox import Counts, DeadLetter, Labels, Pending, Queues
+from timepoint.remote_write.letters import MEANINGS, Choice, Deed, do_some
+from timepoint.remote_write.outbox import Counts, DeadLetter, Labels, LateAmount, Pending, Queues
 
 _AT_ONCE = 2000
 _PATIENCE, _MOMENT = 20.0, 0.2  # seconds in which an exporter does an errand, and between two looks
-_NOT_OF_A_TIME = frozenset({"late_amount"})  # its value is an amount that a later total has, and no sample
 _ENDED = 0x7FF0000000000002
 _BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
 
@@ -113,6 +112,15 @@ def letters(queues: Queues, choice: Choice) -> Iterator[DeadLetter]:
         after = found[-1].row.number
 
 
+def late_amounts(queues: Queues, receiver: str) -> Iterator[LateAmount]:
+    """Amounts that came late, the newest of them, by number. Raises DataDirectoryError and StoreError."""
+    _chosen(queues, [receiver])
+    after = 0
+    while found := queues.late_amounts(receiver, _AT_ONCE, after):
+        yield from found
+        after = found[-1].row.number
+
+
 def waiting(queues: Queues, receiver: str) -> Iterator[Pending]:
     """What waits for a receiver in its order, parked samples left out. Raises DataDirectoryError and StoreError."""
     _chosen(queues, [receiver])
@@ -122,8 +130,11 @@ def waiting(queues: Queues, receiver: str) -> Iterator[Pending]:
         last = found[-1]
 
 
-def retry(data_dir: Path, choice: Choice) -> int:
-    """Makes dead letters wait again, by the exporter if one runs: how many. Raises DataDirectoryError, StoreError."""
+def do(data_dir: Path, deed: Deed, choice: Choice) -> int:
+    """Does something with dead letters, by the exporter if one runs: with how many.
+
+    Raises DataDirectoryError, StoreError.
+    """
     layout = Layout(data_dir)
     with opened(data_dir) as queues:
         _chosen(queues, [choice.receiver])
@@ -136,14 +147,14 @@ def retry(data_dir: Path, choice: Choice) -> int:
             time.sleep(_MOMENT)
             return time.monotonic() < give_up
 
-        return ask(layout.path / DIRECTORY, choice, pause)
+        return ask(layout.path / DIRECTORY, deed, choice, pause)
     with DataDirectory(data_dir) as data, contextlib.closing(open_store(data.layout.ledger)) as store:
-        revived = 0
+        done = 0
         after: int | None = 0
         while after is not None:
-            some, after = revive_some(store.outbox, choice, after)
-            revived += some
-        return revived
+            some, after = do_some(store.outbox, deed, choice, after)
+            done += some
+        return done
 
 
 def letter_json(letter: DeadLetter) -> dict[str, Any]:
@@ -155,6 +166,11 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
         "said": letter.text,
         "given_up": format_instant(letter.at),
     }
+
+
+def late_json(late: LateAmount) -> dict[str, Any]:
+    """One amount that came late. Its time is the end of its interval."""
+    return {**sample_json(late.row), "came": format_instant(late.came)}
 
 
 def sample_json(row: Pending) -> dict[str, Any]:
@@ -198,11 +214,6 @@ def json_lines(rows: Iterable[Pending], added: Mapping[str, str]) -> Iterator[st
         ]
         line = {"metric": dict(labels), "values": values, "timestamps": [at for at, _ in samples]}
         yield json.dumps(line, ensure_ascii=False) + "\n"
-
-
-def of_a_time(found: Iterable[DeadLetter]) -> Iterator[Pending]:
-    """The samples of dead letters; what is no sample is left out."""
-    return (letter.row for letter in found if letter.reason not in _NOT_OF_A_TIME)
 
 
 def _by_series(rows: Iterable[Pending], added: Mapping[str, str]) -> Iterator[tuple[Labels, list[tuple[int, float]]]]:

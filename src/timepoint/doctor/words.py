@@ -98,6 +98,10 @@ def _queue(queue: QueueFacts, now: int) -> Iterator[str]:
     protocol = f" (protocol {queue.protocol})" if queue.protocol else ""
     yield f"  {queue.receiver}{protocol}"
     sums = f"{queue.acknowledged} acknowledged + {queue.dead} dead + {queue.pending} waiting"
+    if queue.late_amounts:
+        sums += f" + {_count(queue.late_amounts, 'late amount')}"
+    if queue.dismissed:
+        sums += f" + {queue.dismissed} dismissed"
     yield f"    {queue.enqueued} enqueued {'=' if queue.is_balanced else 'is not'} {sums}"
     if queue.oldest is not None:
         parked = f"; {queue.parked} set aside" if queue.parked else ""

@@ -5,14 +5,14 @@ Owns: how what goes out of a run joins the queues that ``remote_write`` keeps in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from timepoint.ledger.outgoing import LATE_AMOUNT, Floor, Outgoing
+from timepoint.ledger.outgoing import LATE_AMOUNT, Floor, Late, Outgoing
 from timepoint.ledger.sqlite_outbox import labels_of
 from timepoint.model import FamilySpec
 from timepoint.remote_write.memory import MemoryOutbox, Sample
-from timepoint.remote_write.outbox import Counts, Letter, OutSeries, Settlement
+from timepoint.remote_write.outbox import Counts, LateAmount, Letter, OutSeries, Pending, Settlement
 
 
 class _Life(NamedTuple):
@@ -63,6 +63,9 @@ class OutboxOfMemory(MemoryOutbox):
             self.enqueue([receiver.name], samples)
             for late, reason in outgoing.lost(receiver):
                 life = self._life(outgoing.family, late.text, late.id or new[late.text], None)
+                if reason == LATE_AMOUNT:
+                    self._note(receiver.name, life, late, now)
+                    continue
                 self.enqueue([receiver.name], [(life.series, late.at, late.value, life.start)])
                 letters = (Letter(self._last_number, reason),)
                 self.settle(receiver.name, Settlement(buried=letters), now)
@@ -79,21 +82,26 @@ class OutboxOfMemory(MemoryOutbox):
         self._lives[number] = _Life(series, start if known is None else known.start)
         return self._lives[number]
 
-    def revive(self, receiver: str, numbers: Sequence[int]) -> int:
-        """As in a file: the late amount of a counter stays dead."""
-        late = {letter.row.number for letter in self.dead(receiver, 1_000_000) if letter.reason == LATE_AMOUNT}
-        return super().revive(receiver, [number for number in numbers if number not in late])
+    def _note(self, receiver: str, life: _Life, late: Late, now: int) -> None:
+        queue = self._queue(receiver)
+        self._last_number += 1
+        row = Pending(self._last_number, life.series, late.at, late.value, life.start)
+        queue.late[row.number] = LateAmount(row, now)
+        queue.enqueued += 1
+        queue.late_amounts += 1
+
+    def late_amounts(self, receiver: str, limit: int, after: int = 0) -> list[LateAmount]:
+        """The amounts that came late, by number."""
+        late = self._queue(receiver).late
+        return [late[number] for number in sorted(late) if number > after][:limit]
 
     def receivers(self) -> list[str]:
         """Whoever has a queue, sorted."""
         return sorted(self._queues)
 
     def reasons(self, receiver: str) -> dict[str, int]:
-        """How many of a queue are dead, by reason, as far as they are kept."""
-        found: dict[str, int] = {}
-        for letter in self.dead(receiver, 1_000_000):
-            found[letter.reason] = found.get(letter.reason, 0) + 1
-        return dict(sorted(found.items()))
+        """How many of a queue are dead, by reason."""
+        return {reason: count for reason, count in sorted(self._queue(receiver).reasons.items()) if count}
 
     def forget(self, receiver: str) -> Counts:
         """Deletes the queue of a receiver; what it held."""

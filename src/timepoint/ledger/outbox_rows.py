@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import copysign
 
 from timepoint.clock import DAY
-from timepoint.ledger.outgoing import Ended, Floor, Late, Leaving, Outgoing
+from timepoint.ledger.outgoing import LATE_AMOUNT, Ended, Floor, Late, Leaving, Outgoing
 from timepoint.model import FamilySpec
 
 _BITS = struct.Struct("<d")
@@ -87,6 +87,35 @@ def enqueue_lost(connection: sqlite3.Connection, receiver: int, rows: Sequence[L
     bury(connection, receiver, (reason for _, _, _, reason in rows))
 
 
+MAX_LATE_AMOUNTS = 10_000
+"""Of a receiver; of older ones the number stays."""
+
+
+def enqueue_late_amounts(connection: sqlite3.Connection, receiver: int, rows: Sequence[Waiting], now: int) -> None:
+    """Counts as enqueued what never goes out, since the next total contains it, and keeps the newest of it."""
+    if not rows:
+        return
+    before: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    newest = before + len(rows)
+    connection.executemany(
+        "INSERT INTO late_amount (receiver_id, number, at, life_id, value, came) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (receiver, number, at, life, value, now)
+            for number, (at, life, value) in enumerate(rows, before + 1)
+            if number > newest - MAX_LATE_AMOUNTS
+        ),
+    )
+    connection.execute(
+        "UPDATE receiver SET enqueued = enqueued + ?, late_amounts = late_amounts + ? WHERE id = ?",
+        (len(rows), len(rows), receiver),
+    )
+    connection.execute(
+        "DELETE FROM late_amount WHERE receiver_id = ? AND number <= "
+        "(SELECT number FROM late_amount WHERE receiver_id = ? ORDER BY number DESC LIMIT 1 OFFSET ?)",
+        (receiver, receiver, MAX_LATE_AMOUNTS),
+    )
+
+
 def bury(connection: sqlite3.Connection, receiver: int, reasons: Iterable[str]) -> None:
     """Counts the dead by reason."""
     connection.executemany(
@@ -127,11 +156,12 @@ def write_outgoing(
                 for series in outgoing.waiting(receiver)
             ),
         )
-        lost = [
+        late = [
             (late.at, lives[late.id or new[late.text]], stored(late.value), reason)
             for late, reason in outgoing.lost(receiver)
         ]
-        enqueue_lost(connection, queue, lost, now)
+        enqueue_lost(connection, queue, [row for row in late if row[3] != LATE_AMOUNT], now)
+        enqueue_late_amounts(connection, queue, [row[:3] for row in late if row[3] == LATE_AMOUNT], now)
     return queues
 
 
@@ -263,7 +293,8 @@ def forget_series(connection: sqlite3.Connection) -> None:
         return
     connection.execute(
         "DELETE FROM life WHERE series_id IS NULL AND id NOT IN ("
-        "SELECT life_id FROM pending UNION SELECT life_id FROM parked UNION SELECT life_id FROM dead_letter) "
+        "SELECT life_id FROM pending UNION SELECT life_id FROM parked UNION SELECT life_id FROM dead_letter "
+        "UNION SELECT life_id FROM late_amount) "
         "AND out_series_id NOT IN (SELECT out_series_id FROM sent WHERE until > (SELECT max(until) FROM sent) - ?)",
         (_REMEMBERED,),
     )

@@ -31,7 +31,7 @@ _ON_THE_WAY = 5 * MINUTE
 LATE = "late"
 LATE_AMOUNT = "late_amount"
 """Why a timepoint never waits: it is older than what went out of its series. Of a counter nothing is lost by that: its
-amount is in the next total."""
+amount is in the next total, so it is no dead letter."""
 
 
 class Leaving(NamedTuple):
@@ -106,7 +106,7 @@ class Outgoing:
                 yield Leaving(ended.text, ended.id, (ended.at,), (ENDED,))
 
     def lost(self, receiver: Receiver) -> Iterator[tuple[Late, str]]:
-        """What is a dead letter of a receiver from the start, and why."""
+        """What is a dead letter of a receiver from the start, and why; or the late amount of a counter."""
         for late in self.late:
             if late.is_amount:
                 yield late, LATE_AMOUNT

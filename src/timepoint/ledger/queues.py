@@ -13,6 +13,7 @@ from timepoint.ledger.outbox_rows import restored
 from timepoint.model import METRIC_NAME, MetricType, series_text, split_series_text
 
 _FIRST_VERSION = 4  # of the ledger
+_WITH_LATE_AMOUNTS = 5
 _MOST_BITS = 2**30
 _WAITING = ("pending", "parked", "dead_letter")
 
@@ -33,6 +34,8 @@ class QueueFacts:
     pending: int
     parked: int
     letters: int
+    late_amounts: int
+    dismissed: int
     oldest: int | None
     newest: int | None
     series: int
@@ -40,11 +43,11 @@ class QueueFacts:
 
     @property
     def is_balanced(self) -> bool:
-        return self.enqueued == self.acknowledged + self.dead + self.pending
+        return self.enqueued == self.acknowledged + self.dead + self.pending + self.late_amounts + self.dismissed
 
 
 _QUEUES = """
-SELECT name, version, enqueued, acknowledged, dead, pending, parked, letters,
+SELECT name, version, enqueued, acknowledged, dead, pending, parked, letters, {late},
        (SELECT at FROM pending WHERE receiver_id = receiver.id ORDER BY at LIMIT 1),
        (SELECT at FROM pending WHERE receiver_id = receiver.id ORDER BY at DESC LIMIT 1),
        (SELECT count(*) FROM sent WHERE receiver_id = receiver.id)
@@ -58,6 +61,21 @@ def has_queues(connection: sqlite3.Connection) -> bool:
     return version >= _FIRST_VERSION
 
 
+def _late(connection: sqlite3.Connection) -> str:
+    """The columns of late amounts and of what was dismissed, as far as the file has them."""
+    return "late_amounts, dismissed" if _has_late_amounts(connection) else "0, 0"
+
+
+def _has_late_amounts(connection: sqlite3.Connection) -> bool:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version >= _WITH_LATE_AMOUNTS
+
+
+def _tables(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Where samples are that are in no other place."""
+    return (*_WAITING, "late_amount") if _has_late_amounts(connection) else _WAITING
+
+
 def read_queues(connection: sqlite3.Connection) -> Iterator[QueueFacts]:
     """All queues, by name."""
     reasons: dict[str, dict[str, int]] = {}
@@ -65,20 +83,21 @@ def read_queues(connection: sqlite3.Connection) -> Iterator[QueueFacts]:
         "SELECT name, reason, count FROM buried JOIN receiver ON receiver.id = receiver_id ORDER BY reason"
     ):
         reasons.setdefault(name, {})[reason] = count
-    for row in connection.execute(_QUEUES):
+    for row in connection.execute(_QUEUES.format(late=_late(connection))):
         facts = QueueFacts(*row)
         facts.reasons.update(reasons.get(facts.receiver, {}))
         yield facts
 
 
 def _balances(connection: sqlite3.Connection) -> Iterator[str]:
-    for name, enqueued, acknowledged, dead, pending in connection.execute(
-        "SELECT name, enqueued, acknowledged, dead, pending FROM receiver"
+    for name, enqueued, *parts in connection.execute(
+        f"SELECT name, enqueued, acknowledged, dead, pending, {_late(connection)} FROM receiver"  # noqa: S608 - our own
     ):
-        if enqueued != acknowledged + dead + pending or min(acknowledged, dead, pending) < 0:
+        if enqueued != sum(parts) or min(parts) < 0:
+            acknowledged, dead, pending, late, dismissed = parts
             yield (
-                f"receiver {name}: {enqueued} enqueued are not {acknowledged} acknowledged, {dead} dead and "
-                f"{pending} pending"
+                f"receiver {name}: {enqueued} enqueued are not {acknowledged} acknowledged, {dead} dead, "
+                f"{pending} pending, {late} late amounts and {dismissed} dismissed"
             )
 
 
@@ -102,6 +121,12 @@ def _counts(connection: sqlite3.Connection) -> Iterator[str]:
                 f"receiver {name}: it counts {dead} dead, of {letters} of whom letters are kept, and "
                 f"{by_reason.get(queue, 0)} have a reason and {rows['dead_letter']} a letter"
             )
+    if _has_late_amounts(connection):
+        for name, late, kept in connection.execute(
+            "SELECT name, late_amounts, (SELECT count(*) FROM late_amount WHERE receiver_id = receiver.id) AS kept "
+            "FROM receiver WHERE kept > late_amounts"
+        ):
+            yield f"receiver {name}: it counts {late} late amounts, and {kept} are kept"
 
 
 def _numbers(connection: sqlite3.Connection) -> Iterator[str]:
@@ -114,7 +139,7 @@ def _numbers(connection: sqlite3.Connection) -> Iterator[str]:
         last = max(first, min(last or 0, enqueued, first + _MOST_BITS))  # a damaged number must not take all memory
         seen = bytearray((last - first) // 8 + 1)
         beside: set[int] = set()
-        for table in _WAITING:
+        for table in _tables(connection):
             for (number,) in connection.execute(f"SELECT number FROM {table} WHERE receiver_id = ?", (queue,)):  # noqa: S608 - our own
                 if not 0 < number <= enqueued:
                     yield f"receiver {name}: sample {number} is there, and {enqueued} were enqueued"
@@ -130,7 +155,7 @@ def _numbers(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _samples(connection: sqlite3.Connection) -> Iterator[str]:
-    for table in _WAITING:
+    for table in _tables(connection):
         for name, number in connection.execute(
             f"SELECT name, number FROM {table} LEFT JOIN receiver ON receiver.id = receiver_id "  # noqa: S608 - our own
             "WHERE life_id NOT IN (SELECT life.id FROM life JOIN out_series ON out_series.id = out_series_id "
@@ -180,7 +205,7 @@ def _if_there(search: Search) -> Search:
 OF_THE_QUEUES: tuple[tuple[str, str, Search], ...] = tuple(
     (name, promise, _if_there(search))
     for name, promise, search in (
-        ("queues", "of each receiver, enqueued = acknowledged + dead + pending", _balances),
+        ("queues", "of each receiver, enqueued = acknowledged + dead + pending + late amounts + dismissed", _balances),
         ("queue_rows", "what a queue counts is what its tables hold", _counts),
         ("queue_numbers", "each sample of a queue is in one place, under a number that was given out", _numbers),
         ("samples", "each sample that waits or is kept is a number of a known series", _samples),

@@ -25,15 +25,17 @@ and of what goes out by remote write:
     pending     what waits, clustered in the order in which it leaves: 32 bytes a row, and no index beside it
     parked      what is set aside
     dead_letter what was given up, as far as it is kept
-    buried      how many were given up, by reason, kept or not
+    buried      how many were given up, by reason, kept or not; those that were dismissed are not among them
+    late_amount amounts of counters that came late, the newest of them: they never go out, and the next total has them
     sent        the newest instant of each series that each receiver has acknowledged
 
 ``state.value`` is NULL for NaN, which SQLite cannot hold. ``state.recent`` is packed by ``rows``. A sample's ``value``
 is a BLOB of 8 bytes (little-endian) where SQLite would change its bits: NaN (a stale marker is one) and -0.0.
 
 Balances that can be checked at any moment: every series has one state, every state one series; a lane's version is not
-above ``ledger.commits``; ``debt`` is not negative; of each receiver ``enqueued = acknowledged + dead + pending``, where
-``pending`` counts the rows of ``pending`` and ``parked``, and ``dead`` is the sum of ``buried``.
+above ``ledger.commits``; ``debt`` is not negative; of each receiver ``enqueued = acknowledged + dead + pending +
+late_amounts + dismissed``, where ``pending`` counts the rows of ``pending`` and ``parked``, and ``dead`` is the sum of
+``buried``.
 """
 
 from __future__ import annotations
@@ -193,8 +195,49 @@ _VERSION_4 = (
     ) WITHOUT ROWID""",
 )
 
+# Late amounts are no loss, and a letter that was dealt with is none any more: both are counted beside the dead. A CHECK
+# cannot be changed, so the table is made anew; nobody's foreign key follows it, since the name is the same.
+_VERSION_5 = (
+    """CREATE TABLE late_amount (
+        receiver_id INTEGER NOT NULL REFERENCES receiver ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        life_id INTEGER NOT NULL,
+        value REAL NOT NULL,
+        came INTEGER NOT NULL,
+        PRIMARY KEY (receiver_id, number)
+    ) WITHOUT ROWID""",
+    """INSERT INTO late_amount SELECT receiver_id, number, at, life_id, value, died FROM dead_letter
+        WHERE reason = 'late_amount'""",
+    """CREATE TABLE receiver_of_5 (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        version TEXT,
+        enqueued INTEGER NOT NULL DEFAULT 0,
+        acknowledged INTEGER NOT NULL DEFAULT 0,
+        dead INTEGER NOT NULL DEFAULT 0,
+        pending INTEGER NOT NULL DEFAULT 0,
+        parked INTEGER NOT NULL DEFAULT 0,
+        letters INTEGER NOT NULL DEFAULT 0,
+        late_amounts INTEGER NOT NULL DEFAULT 0,
+        dismissed INTEGER NOT NULL DEFAULT 0,
+        CHECK (enqueued = acknowledged + dead + pending + late_amounts + dismissed
+               AND parked BETWEEN 0 AND pending AND letters BETWEEN 0 AND dead
+               AND late_amounts >= 0 AND dismissed >= 0)
+    )""",
+    """INSERT INTO receiver_of_5
+        SELECT id, name, version, enqueued, acknowledged, dead - coalesce(buried.count, 0), pending, parked,
+               letters - (SELECT count(*) FROM late_amount WHERE receiver_id = receiver.id),
+               coalesce(buried.count, 0), 0
+        FROM receiver LEFT JOIN buried ON receiver_id = receiver.id AND reason = 'late_amount'""",
+    "DROP TABLE receiver",
+    "ALTER TABLE receiver_of_5 RENAME TO receiver",
+    "DELETE FROM dead_letter WHERE reason = 'late_amount'",
+    "DELETE FROM buried WHERE reason = 'late_amount'",
+)
+
 LEDGER = FileFormat(
     name="ledger of timepoint",
     application_id=0x54504C31,  # "TPL1"
-    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5),
 )

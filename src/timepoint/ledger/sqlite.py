@@ -313,6 +313,9 @@ def _migrate(connection: sqlite3.Connection, path: Path, file_format: FileFormat
         )
     if version == file_format.version:
         return
+    # A table that is made anew under its name would else take all rows along that refer to it. Has no effect within a
+    # transaction. Source: SQLite, "Making Other Kinds Of Table Schema Changes".
+    connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     for statements in file_format.migrations[version:]:
         for statement in statements:
@@ -321,3 +324,4 @@ def _migrate(connection: sqlite3.Connection, path: Path, file_format: FileFormat
     connection.execute(f"PRAGMA application_id={file_format.application_id}")
     connection.execute(f"PRAGMA user_version={file_format.version}")
     connection.execute("COMMIT")
+    connection.execute("PRAGMA foreign_keys=ON")

@@ -18,12 +18,12 @@ from typing import Any
 
 from timepoint.failpoints import failpoint
 from timepoint.ledger.outbox_rows import bury, receiver_id, restored
-from timepoint.ledger.outgoing import LATE_AMOUNT
 from timepoint.model import MetricType, split_series_text
 from timepoint.remote_write.outbox import (
     Counts,
     DeadLetter,
     Labels,
+    LateAmount,
     Letter,
     OutSeries,
     Parked,
@@ -57,6 +57,8 @@ _DUE = _select("parked", ", since, status") + "WHERE parked.receiver_id = ? AND 
 _DUE += "ORDER BY parked.at, number LIMIT ?"
 _DEAD = _select("dead_letter", ", reason, status, dead_letter.text, died")
 _DEAD += "WHERE dead_letter.receiver_id = ? AND number > ? ORDER BY number LIMIT ?"
+
+_LATE = _select("late_amount", ", came") + "WHERE late_amount.receiver_id = ? AND number > ? ORDER BY number LIMIT ?"
 
 _FIRST = (-(2**63), -1)
 
@@ -173,7 +175,8 @@ class SqliteOutbox:
     def counts(self, receiver: str) -> Counts:
         with self._reading() as connection:
             row = connection.execute(
-                "SELECT id, enqueued, acknowledged, dead, pending, parked, letters FROM receiver WHERE name = ?",
+                "SELECT id, enqueued, acknowledged, dead, pending, parked, letters, late_amounts, dismissed "
+                "FROM receiver WHERE name = ?",
                 (receiver,),
             ).fetchone()
             if row is None:
@@ -181,9 +184,11 @@ class SqliteOutbox:
             oldest = connection.execute(
                 "SELECT at FROM pending WHERE receiver_id = ? ORDER BY at LIMIT 1", row[:1]
             ).fetchone()
-        _, enqueued, acknowledged, dead, pending, parked, letters = row
+        _, enqueued, acknowledged, dead, pending, parked, letters, late, dismissed = row
         first = None if oldest is None else oldest[0]
-        return Counts(enqueued, acknowledged, dead, pending, parked, letters, first, pending * ROW_SIZE)
+        return Counts(
+            enqueued, acknowledged, dead, pending, parked, letters, first, pending * ROW_SIZE, late, dismissed
+        )
 
     def version(self, receiver: str) -> Version | None:
         with self._reading() as connection:
@@ -202,31 +207,51 @@ class SqliteOutbox:
         return [DeadLetter(sample, *row[6:]) for sample, row in zip(samples, rows, strict=True)]
 
     def revive(self, receiver: str, numbers: Sequence[int]) -> int:
-        """As the protocol says. The late amount of a counter stays dead: it is in a later total already."""
         with self._writing() as connection:
             queue = _known(connection, receiver)
             if queue is None:
                 return 0
-            revived = []
-            for number in dict.fromkeys(numbers):
-                row = connection.execute(
-                    "DELETE FROM dead_letter WHERE receiver_id = ? AND number = ? AND reason <> ? "
-                    "RETURNING at, life_id, value, reason",
-                    (queue, number, LATE_AMOUNT),
-                ).fetchone()
-                if row is not None:
-                    revived.append((number, row))
+            revived = _exhume(connection, queue, numbers)
             connection.executemany(
                 "INSERT INTO pending (receiver_id, at, number, life_id, value) VALUES (?, ?, ?, ?, ?)",
-                ((queue, at, number, life, value) for number, (at, life, value, _) in revived),
+                ((queue, *row) for row in revived),
             )
-            for _, (_, _, _, reason) in revived:
-                _exhume(connection, queue, reason)
             connection.execute(
                 "UPDATE receiver SET dead = dead - ?, pending = pending + ?, letters = letters - ? WHERE id = ?",
                 (len(revived), len(revived), len(revived), queue),
             )
         return len(revived)
+
+    def dismiss(self, receiver: str, numbers: Sequence[int]) -> int:
+        with self._writing() as connection:
+            queue = _known(connection, receiver)
+            if queue is None:
+                return 0
+            count = len(_exhume(connection, queue, numbers))
+            connection.execute(
+                "UPDATE receiver SET dead = dead - ?, dismissed = dismissed + ?, letters = letters - ? WHERE id = ?",
+                (count, count, count, queue),
+            )
+        return count
+
+    def dismiss_unkept(self, receiver: str, reason: str = "") -> int:
+        with self._writing() as connection:
+            queue = _known(connection, receiver)
+            words = connection.execute(_UNKEPT, (queue, queue, reason, reason)).fetchall()
+            for word, count in words:
+                _uncount(connection, queue, word, count)
+            found: int = sum(count for _, count in words)
+            connection.execute(
+                "UPDATE receiver SET dead = dead - ?, dismissed = dismissed + ? WHERE id = ?", (found, found, queue)
+            )
+        return found
+
+    def late_amounts(self, receiver: str, limit: int, after: int = 0) -> list[LateAmount]:
+        """The newest of the amounts that came late, by number, from the one behind ``after``."""
+        with self._reading() as connection:
+            rows = connection.execute(_LATE, (_known(connection, receiver), after, limit)).fetchall()
+            samples = self._rows(connection, rows)
+        return [LateAmount(sample, row[6]) for sample, row in zip(samples, rows, strict=True)]
 
     def receivers(self) -> list[str]:
         """Whoever has a queue, sorted."""
@@ -234,7 +259,7 @@ class SqliteOutbox:
             return [row[0] for row in connection.execute("SELECT name FROM receiver ORDER BY name")]
 
     def reasons(self, receiver: str) -> dict[str, int]:
-        """How many of a queue are dead, by reason, since it was made; revived ones are not."""
+        """How many of a queue are dead, by reason; revived and dismissed ones are not."""
         with self._reading() as connection:
             return dict(
                 connection.execute(
@@ -363,8 +388,31 @@ def _park(
     connection.execute("UPDATE receiver SET parked = parked + ? WHERE id = ?", (count, queue))
 
 
-def _exhume(connection: sqlite3.Connection, queue: int, reason: str) -> None:
-    of = (queue, reason)
-    last = connection.execute("DELETE FROM buried WHERE receiver_id = ? AND reason = ? AND count = 1", of).rowcount
+def _exhume(connection: sqlite3.Connection, queue: int, numbers: Iterable[int]) -> list[tuple[int, int, int, Any]]:
+    """Takes letters away, out of what is counted by reason, too: at, number, life and value of each that was there."""
+    found = []
+    for number in dict.fromkeys(numbers):
+        row = connection.execute(
+            "DELETE FROM dead_letter WHERE receiver_id = ? AND number = ? RETURNING at, number, life_id, value, reason",
+            (queue, number),
+        ).fetchone()
+        if row is not None:
+            found.append(row[:4])
+            _uncount(connection, queue, row[4], 1)
+    return found
+
+
+def _uncount(connection: sqlite3.Connection, queue: int | None, reason: str, count: int) -> None:
+    of = (queue, reason, count)
+    last = connection.execute("DELETE FROM buried WHERE receiver_id = ? AND reason = ? AND count = ?", of).rowcount
     if not last:
-        connection.execute("UPDATE buried SET count = count - 1 WHERE receiver_id = ? AND reason = ?", of)
+        connection.execute(
+            "UPDATE buried SET count = count - ? WHERE receiver_id = ? AND reason = ?", (count, queue, reason)
+        )
+
+
+_UNKEPT = """
+SELECT reason, buried.count - coalesce(kept, 0) AS unkept FROM buried
+LEFT JOIN (SELECT reason, count(*) AS kept FROM dead_letter WHERE receiver_id = ? GROUP BY reason) USING (reason)
+WHERE receiver_id = ? AND (? = '' OR reason = ?) AND unkept > 0
+"""

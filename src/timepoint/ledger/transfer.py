@@ -16,6 +16,7 @@ files beside the ledger.
     {"life":{"id":1,"out_series_id":1,"start":1767225600000,"series":1}}                   the first series of this file
     {"pending":{"receiver_id":1,"at":1767261000000,"number":9,"life_id":1,"value":"0x1.9p+3"}}
     {"parked":...}, {"dead_letter":...}, {"buried":...}, {"sent":...}                      as the tables of the ledger
+    {"late_amount":...}                                                                    likewise, from version 5 on
     {"end":{"lanes":1,"metrics":1,"series":1,"sha256":"..."}}                              over all lines before it
 
 Instants are integer milliseconds since the epoch. What the ledger keeps as float64 is a hexadecimal float (C99,
@@ -55,10 +56,23 @@ FORMAT_VERSION = 1
 _VALUE = 8
 _OF_SOURCES = ("source", "quota", "kept_list")
 _FIRST_WITH_SOURCES = 3  # the version of the ledger
-_OF_QUEUES = ("receiver", "out_family", "out_series", "life", "pending", "parked", "dead_letter", "buried", "sent")
+_OF_QUEUES = (
+    "receiver",
+    "out_family",
+    "out_series",
+    "life",
+    "pending",
+    "parked",
+    "dead_letter",
+    "buried",
+    "sent",
+    "late_amount",
+)
 _FIRST_WITH_QUEUES = 4
+_FIRST_WITH = {"late_amount": 5}
 _KINDS = {
-    **{kind: f"{kind}s" for kind in ("lane", "metric", "source", "quota", "kept_list", "receiver", "dead_letter")},
+    **{kind: f"{kind}s" for kind in ("lane", "metric", "source", "quota", "kept_list", "receiver")},
+    **{kind: f"{kind}s" for kind in ("dead_letter", "late_amount")},
     **{kind: kind for kind in ("series", "out_series", "pending", "parked", "buried", "sent")},
     "out_family": "out_families",
     "life": "lives",
@@ -179,7 +193,8 @@ _SERIES_WITH_LIVES = "SELECT series_id FROM life WHERE series_id IS NOT NULL"
 
 def _queue_rows(connection: sqlite3.Connection, places: dict[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
     """What goes out by remote write. ``places`` say which series of the file a life counts for."""
-    for table in _OF_QUEUES:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    for table in (name for name in _OF_QUEUES if version >= _FIRST_WITH.get(name, 0)):
         for row in _plain(connection, f"SELECT * FROM {table} ORDER BY 1, 2, 3"):  # noqa: S608  # names are our own
             if table == "life":
                 row["series"] = places.get(row.pop("series_id"))

@@ -382,13 +382,12 @@ def _receivers(scope: _Scope) -> Iterator[Alert]:
         "a-receiver-takes-nothing",
         5 * MINUTE,
     )
-    dropped = scope.select("prometheus_remote_storage_samples_dropped_total")
-    failed = scope.select("prometheus_remote_storage_samples_failed_total")
     yield Alert(
         "TimepointSamplesGivenUp",
-        f"increase({dropped}[1h]) > 0\nor\nincrease({failed}[1h]) > 0",
+        f"last_over_time({scope.select('timepoint_remote_write_dead')}[{STEADY}]) > 0",
         "warning",
         "Samples for a receiver of remote write were given up.",
-        "Receiver {{ $labels.remote_name }}: timepoint outbox explain says why, and what to do.",
+        "Receiver {{ $labels.remote_name }}: {{ $value }} dead letters. timepoint outbox explain says why, and what to "
+        "do. It ends once they were sent after all (retry) or somebody has dealt with them (dismiss).",
         "a-receiver-takes-nothing",
     )

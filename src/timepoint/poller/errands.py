@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from timepoint.errors import DataDirectoryError
-from timepoint.remote_write.letters import Choice
+from timepoint.remote_write.letters import Choice, Deed
 
 DIRECTORY = "errands"
 _KEPT = 3600.0  # seconds
@@ -30,14 +30,15 @@ _MOST = 4 * 1024 * 1024  # bytes; the numbers of 100,000 letters are one
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One errand: dead letters are to wait again."""
+    """One errand: what is to be done with which dead letters."""
 
     path: Path
+    deed: Deed
     choice: Choice
 
-    def close(self, revived: int, error: str = "") -> None:
-        """Says what came of it. Raises OSError."""
-        _write(self.path.with_suffix(".done"), {"revived": revived, "error": error})
+    def close(self, done: int, error: str = "") -> None:
+        """Says what came of it: with how many letters it was done. Raises OSError."""
+        _write(self.path.with_suffix(".done"), {"done": done, "error": error})
         self.path.unlink(missing_ok=True)
 
 
@@ -45,7 +46,7 @@ def waiting(directory: Path) -> Iterator[Errand]:
     """The errands in a directory, which need not be there. What is none is taken away."""
     for path in sorted(directory.glob("*.errand")):
         try:
-            yield Errand(path, _choice(path))
+            yield _errand(path)
         except (OSError, ValueError, TypeError, KeyError):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -59,8 +60,8 @@ def tidy(directory: Path, now: float) -> None:
                 path.unlink()
 
 
-def ask(directory: Path, choice: Choice, pause: Callable[[], bool]) -> int:
-    """Leaves an errand and waits until it is done: how many letters wait again.
+def ask(directory: Path, deed: Deed, choice: Choice, pause: Callable[[], bool]) -> int:
+    """Leaves an errand and waits until it is done: with how many letters.
 
     ``pause`` waits a moment and says whether to go on waiting. Raises DataDirectoryError if it cannot be left, if
     nobody did it, or with what the exporter says.
@@ -69,7 +70,7 @@ def ask(directory: Path, choice: Choice, pause: Callable[[], bool]) -> int:
     done = path.with_suffix(".done")
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        _write(path, asdict(choice))
+        _write(path, {"deed": deed.value, **asdict(choice)})
     except OSError as error:
         raise DataDirectoryError(f"{directory}: no errand can be left here: {error.strerror or error}") from error
     while not done.exists():
@@ -81,13 +82,14 @@ def ask(directory: Path, choice: Choice, pause: Callable[[], bool]) -> int:
     done.unlink(missing_ok=True)
     if answer["error"]:
         raise DataDirectoryError(answer["error"])
-    return int(answer["revived"])
+    return int(answer["done"])
 
 
-def _choice(path: Path) -> Choice:
+def _errand(path: Path) -> Errand:
     with path.open("rb") as file:
         said: dict[str, Any] = json.loads(file.read(_MOST))
-    return Choice(str(said["receiver"]), str(said["reason"]), tuple(map(int, said["numbers"])))
+    choice = Choice(str(said["receiver"]), str(said["reason"]), tuple(map(int, said["numbers"])))
+    return Errand(path, Deed(said["deed"]), choice)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -24,11 +24,11 @@ from timepoint import log
 from timepoint.clock import Clock, format_duration
 from timepoint.errors import StoreError
 from timepoint.ledger.store import Store
-from timepoint.poller.errands import tidy, waiting
+from timepoint.poller.errands import Errand, tidy, waiting
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import Worker
 from timepoint.remote_write.facts import SenderFacts, State
-from timepoint.remote_write.letters import Choice, revive_some
+from timepoint.remote_write.letters import Choice, Deed, do_some
 from timepoint.remote_write.outbox import Queues
 from timepoint.remote_write.post import Post, open_post
 from timepoint.remote_write.sender import Sender
@@ -87,7 +87,7 @@ class Sending:
         self._senders: dict[str, Sender] = {}
         self._make: dict[str, Callable[[], Sender]] = {}
         self._look: Callable[[], Awaitable[None]]
-        self._revive: Callable[[Choice, int], Awaitable[tuple[int, int | None]]]
+        self._do: Callable[[Deed, Choice, int], Awaitable[tuple[int, int | None]]]
 
     def successor(self, receivers: Sequence[ReceiverSpec]) -> Sending:
         """Those of another config. What was counted of a receiver, and what the log was told of it, goes on."""
@@ -109,7 +109,7 @@ class Sending:
             self._make[spec.name] = partial(self._made, spec, facts, partial(Sender, spec, outbox, worker, post, clock))
             self._senders[spec.name] = self._make[spec.name]()
         self._look = lambda: worker.do(partial(self._count, outbox))
-        self._revive = lambda choice, after: worker.do(partial(revive_some, outbox, choice, after))
+        self._do = lambda deed, choice, after: worker.do(partial(do_some, outbox, deed, choice, after))
         await self._look()  # what waits is shown before anything is sent
 
     def _count(self, outbox: Queues) -> None:
@@ -141,24 +141,19 @@ class Sending:
         while True:
             await self._timing.sleep(_ERRANDS_EVERY)
             for errand in waiting(directory):
-                revived, error = 0, ""
+                done, error = 0, ""
                 try:
                     after: int | None = 0
                     while after is not None:
-                        some, after = await self._revive(errand.choice, after)
-                        revived += some
+                        some, after = await self._do(errand.deed, errand.choice, after)
+                        done += some
                 except StoreError as raised:
                     error = str(raised)
-                log.event(
-                    LOGGER,
-                    logging.ERROR if error else logging.INFO,
-                    "letters_wait_again",
-                    receiver=errand.choice.receiver,
-                    samples=revived,
-                    error=error or None,
-                )
+                _say_done(errand, done, error)
                 with contextlib.suppress(OSError):  # who asked waits no longer, and looks himself
-                    errand.close(revived, error)
+                    errand.close(done, error)
+                with contextlib.suppress(StoreError):  # an alert on dead letters shall end at once
+                    await self._look()
                 self.wake()
             tidy(directory, self._timing.clock.now() / 1000)
 
@@ -270,6 +265,15 @@ class Sending:
                 self._told[spec.name].given_up = dict(dropped)
 
 
+def _say_done(errand: Errand, done: int, error: str) -> None:
+    level = logging.ERROR if error else logging.INFO
+    name, said = errand.choice.receiver, error or None
+    if errand.deed is Deed.RETRY:
+        log.event(LOGGER, level, "letters_wait_again", receiver=name, samples=done, error=said)
+    else:
+        log.event(LOGGER, level, "letters_dismissed", receiver=name, samples=done, error=said)
+
+
 _SUMS = ("dropped", "requests", "attempted", "sent", "retried", "unwritten", "sent_bytes", "seconds", "exchanges")
 
 
@@ -293,6 +297,8 @@ def _status(standing: ReceiverStanding, now: int) -> dict[str, Any]:
         "sent": facts.sent,
         "dead": counts.dead,
         "letters": counts.letters,
+        "late_amounts": counts.late_amounts,
+        "dismissed": counts.dismissed,
         "dead_by_reason": dict(dead),
         "last_success": facts.last_success,
         "newest_sent": facts.newest_sent,

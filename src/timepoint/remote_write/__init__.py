@@ -14,5 +14,5 @@ Read in this order:
     post        one exchange with a receiver
     facts       what can be seen of a sender, and the metrics that show it
     sender      one receiver is served
-    letters     dead letters in words, and how they are made to wait again
+    letters     dead letters in words, and what a person decides on them
 """

@@ -195,7 +195,8 @@ OF_RECEIVERS: tuple[tuple[FamilySpec, tuple[str, ...], Read], ...] = (
     _metric(
         "timepoint_remote_write_enqueued_total",
         _COUNTER,
-        "Samples that were ever to go to the receiver: acknowledged, dead and pending ones together.",
+        "Samples that were ever to go to the receiver: acknowledged, dead, pending and dismissed ones and late "
+        "amounts together.",
         _one(lambda facts: facts.counts.enqueued),
     ),
     _metric(
@@ -207,8 +208,22 @@ OF_RECEIVERS: tuple[tuple[FamilySpec, tuple[str, ...], Read], ...] = (
     _metric(
         "timepoint_remote_write_dead",
         _GAUGE,
-        "Samples that were given up, over all restarts, but for those that were made to wait again.",
+        "Samples that were given up and not dealt with: over all restarts, but for those that were made to wait again "
+        "or dismissed.",
         _one(lambda facts: facts.counts.dead),
+    ),
+    _metric(
+        "timepoint_remote_write_dismissed_total",
+        _COUNTER,
+        "Samples that were given up and then dismissed by somebody who has dealt with them, over all restarts.",
+        _one(lambda facts: facts.counts.dismissed),
+    ),
+    _metric(
+        "timepoint_remote_write_late_amounts_total",
+        _COUNTER,
+        "Amounts of counters that came late and did not go out by themselves, over all restarts: the next total has "
+        "them, and nothing is lost.",
+        _one(lambda facts: facts.counts.late_amounts),
     ),
     _metric(
         "timepoint_remote_write_parked",

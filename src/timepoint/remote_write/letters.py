@@ -1,4 +1,4 @@
-"""Dead letters in words, and how they are made to wait again.
+"""Dead letters in words, and what a person decides on them: to try them again, or to hear no more of them.
 
 Owns: what each reason means to a person and what to do about it; which letters somebody has chosen. Must not know: how
 samples are sent, files, the command line.
@@ -7,6 +7,7 @@ samples are sent, files, the command line.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from timepoint.remote_write.outbox import DeadLetter, Outbox
@@ -33,10 +34,6 @@ MEANINGS: dict[str, Meaning] = {
     "late": Meaning(
         "they came after newer ones of their series had gone out, which the receiver would refuse",
         "give the receiver an out-of-order window and say it in out_of_order; then retry",
-    ),
-    "late_amount": Meaning(
-        "they are amounts of counters that came late, and are contained in the next total that went out",
-        "nothing: no amount is lost; they cannot be sent, since what was sent before is right without them",
     ),
     "duplicate": Meaning("the receiver has their series at that instant", "nothing"),
     "no_name": Meaning("they have no metric name", _CONFIG),
@@ -68,6 +65,13 @@ MEANINGS: dict[str, Meaning] = {
 """By reason. A reason that is not here is another release's."""
 
 
+class Deed(StrEnum):
+    """What may be done with dead letters."""
+
+    RETRY = "retry"
+    DISMISS = "dismiss"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Dead letters of a receiver: all, those of a reason, or those with some numbers."""
@@ -83,12 +87,18 @@ class Choice:
         return not self.reason or letter.reason == self.reason
 
 
-def revive_some(outbox: Outbox, choice: Choice, after: int = 0) -> tuple[int, int | None]:
-    """Makes the next letters that are meant wait again: how many did, and where to go on, None at the end.
+def do_some(outbox: Outbox, deed: Deed, choice: Choice, after: int = 0) -> tuple[int, int | None]:
+    """Does something with the next letters that are meant: with how many, and where to go on, None at the end.
 
-    A piece at a time, so that whoever else needs the outbox has his turn. Raises StoreError.
+    A piece at a time, so that whoever else needs the outbox has his turn. What is dismissed at the end by reason, or
+    as a whole, includes those of whom only the number is kept. Raises StoreError.
     """
     letters = outbox.dead(choice.receiver, AT_ONCE, after)
     chosen = [letter.row.number for letter in letters if choice.has(letter)]
-    revived = outbox.revive(choice.receiver, chosen) if chosen else 0
-    return revived, letters[-1].row.number if len(letters) == AT_ONCE else None
+    do = outbox.revive if deed is Deed.RETRY else outbox.dismiss
+    done = do(choice.receiver, chosen) if chosen else 0
+    if len(letters) == AT_ONCE:
+        return done, letters[-1].row.number
+    if deed is Deed.DISMISS and not choice.numbers:
+        done += outbox.dismiss_unkept(choice.receiver, choice.reason)
+    return done, None

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from timepoint.remote_write.outbox import Counts, DeadLetter, OutSeries, Parked, Parking, Pending, Settlement, Version
+from timepoint.remote_write.outbox import (
+    Counts,
+    DeadLetter,
+    LateAmount,
+    OutSeries,
+    Parked,
+    Parking,
+    Pending,
+    Settlement,
+    Version,
+)
 
 ROW_SIZE = 32  # bytes that a sample is reckoned with: number, series, timestamp and value
 MAX_LETTERS = 100_000
@@ -27,10 +37,14 @@ class _Queue:
     head: int = 0
     parked: dict[int, tuple[Parking, int]] = field(default_factory=dict)
     letters: dict[int, DeadLetter] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    late: dict[int, LateAmount] = field(default_factory=dict)
     sent_until: dict[int, int] = field(default_factory=dict)
     enqueued: int = 0
     acknowledged: int = 0
     dead: int = 0
+    late_amounts: int = 0
+    dismissed: int = 0
     version: Version | None = None
 
     def add(self, row: Pending) -> None:
@@ -97,6 +111,7 @@ class MemoryOutbox:
             row = self._leave(queue, letter.number)
             if row is not None:
                 queue.dead += 1
+                queue.reasons[letter.reason] = queue.reasons.get(letter.reason, 0) + 1
                 if letter.is_kept:
                     queue.letters[letter.number] = DeadLetter(row, letter.reason, letter.status, letter.text, now)
         while len(queue.letters) > self._max_letters:
@@ -133,6 +148,8 @@ class MemoryOutbox:
             letters=len(queue.letters),
             oldest=first.at if first is not None else None,
             size=len(queue.rows) * ROW_SIZE,
+            late_amounts=queue.late_amounts,
+            dismissed=queue.dismissed,
         )
 
     def version(self, receiver: str) -> Version | None:
@@ -147,8 +164,31 @@ class MemoryOutbox:
 
     def revive(self, receiver: str, numbers: Sequence[int]) -> int:
         queue = self._queue(receiver)
-        letters = [queue.letters.pop(number) for number in dict.fromkeys(numbers) if number in queue.letters]
+        letters = self._exhume(queue, numbers)
         for letter in letters:
             queue.add(letter.row)
-        queue.dead -= len(letters)
         return len(letters)
+
+    def dismiss(self, receiver: str, numbers: Sequence[int]) -> int:
+        queue = self._queue(receiver)
+        count = len(self._exhume(queue, numbers))
+        queue.dismissed += count
+        return count
+
+    def dismiss_unkept(self, receiver: str, reason: str = "") -> int:
+        queue = self._queue(receiver)
+        found = 0
+        for word in [reason] if reason else list(queue.reasons):
+            kept = sum(letter.reason == word for letter in queue.letters.values())
+            found += queue.reasons.get(word, 0) - kept
+            queue.reasons[word] = kept
+        queue.dead -= found
+        queue.dismissed += found
+        return found
+
+    def _exhume(self, queue: _Queue, numbers: Sequence[int]) -> list[DeadLetter]:
+        letters = [queue.letters.pop(number) for number in dict.fromkeys(numbers) if number in queue.letters]
+        for letter in letters:
+            queue.reasons[letter.reason] -= 1
+        queue.dead -= len(letters)
+        return letters

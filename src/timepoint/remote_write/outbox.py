@@ -5,11 +5,13 @@ module of this room: the ledger speaks these words, too, and shall not see more.
 
 For each receiver there is a queue of its own. At any moment, and over any crash,
 
-    enqueued = acknowledged + dead + pending
+    enqueued = acknowledged + dead + pending + late amounts + dismissed
 
-where pending counts those that are parked. A change of a queue is one ``Settlement``, in one transaction; the sender
-sends nothing else before it is durable. Why: a strict receiver takes only the newest sample of a series twice, so at
-most one request may be in doubt. All instants in milliseconds.
+where pending counts those that are parked. A late amount is that of a counter's interval which came after a newer total
+had gone out: it never goes out by itself, the next total contains it, and nothing is lost. Dismissed are dead letters
+that somebody has dealt with and wants to hear no more of. A change of a queue is one ``Settlement``, in one
+transaction; the sender sends nothing else before it is durable. Why: a strict receiver takes only the newest sample of
+a series twice, so at most one request may be in doubt. All instants in milliseconds.
 """
 
 from __future__ import annotations
@@ -99,6 +101,13 @@ class DeadLetter(NamedTuple):
     at: int
 
 
+class LateAmount(NamedTuple):
+    """An amount that came late at ``came``: the value of ``row`` is that of its interval, and no total."""
+
+    row: Pending
+    came: int
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of some samples. A number that waits no longer is passed over: it was settled before."""
@@ -124,11 +133,13 @@ class Counts:
     letters: int = 0
     oldest: int | None = None
     size: int = 0
+    late_amounts: int = 0
+    dismissed: int = 0
 
     @property
     def is_balanced(self) -> bool:
         """The invariant."""
-        return self.enqueued == self.acknowledged + self.dead + self.pending
+        return self.enqueued == self.acknowledged + self.dead + self.pending + self.late_amounts + self.dismissed
 
 
 class Outbox(Protocol):
@@ -172,6 +183,14 @@ class Outbox(Protocol):
         """Makes dead letters wait again, and says how many: those that are kept."""
         ...
 
+    def dismiss(self, receiver: str, numbers: Sequence[int]) -> int:
+        """Forgets dead letters, and says how many: those that are kept. They count as dismissed from then on."""
+        ...
+
+    def dismiss_unkept(self, receiver: str, reason: str = "") -> int:
+        """The same for the dead of whom only the number is kept: those of a reason, or all of them."""
+        ...
+
 
 class Queues(Outbox, Protocol):
     """An outbox that knows whose queues it has: what the ledger gives."""
@@ -181,7 +200,11 @@ class Queues(Outbox, Protocol):
         ...
 
     def reasons(self, receiver: str) -> dict[str, int]:
-        """How many of a queue are dead, by reason; revived ones are not."""
+        """How many of a queue are dead, by reason; revived and dismissed ones are not."""
+        ...
+
+    def late_amounts(self, receiver: str, limit: int, after: int = 0) -> list[LateAmount]:
+        """The newest of the amounts that came late, by number, from the one behind ``after``."""
         ...
 
     def forget(self, receiver: str) -> Counts:

@@ -103,6 +103,7 @@ class Report:
     enqueued: int = 0
     acknowledged: int = 0
     dead: int = 0
+    late_amounts: int = 0
     pending: int = 0
     most_pending: int = 0
     backlogs: int = 0
@@ -119,8 +120,9 @@ class Report:
             f"{self.kind}, seed {self.seed}: {self.kills} kills, {self.receiver_kills} of the receiver, "
             f"{self.requests} requests ({spoiled} spoiled, {self.stats.get('drop_answer', 0)} answers lost, "
             f"{self.stats.get('asked_again', 0)} sent again though stored), {self.enqueued} samples enqueued = "
-            f"{self.acknowledged} acknowledged + {self.dead} dead + {self.pending} pending (at most "
-            f"{self.most_pending}), {self.markers} stale markers, {self.backlogs} kills with a backlog, "
+            f"{self.acknowledged} acknowledged + {self.dead} dead + {self.late_amounts} late amounts + "
+            f"{self.pending} pending (at most {self.most_pending}), {self.markers} stale markers, "
+            f"{self.backlogs} kills with a backlog, "
             f"{self.doubts} with samples in doubt, receiver read {self.asked} times, fresh sample "
             f"{self.recovered_in:.1f} s after peace, {self.seconds:.0f} s: "
             + ("PASS" if not self.findings else "FOUND " + "; ".join(self.findings))
@@ -278,6 +280,7 @@ class RemoteCampaign(Campaign):
             counts.enqueued,
             counts.acknowledged,
             counts.dead,
+            counts.late_amounts,
             counts.pending,
             oracle.looks.most_pending,
             oracle.looks.backlogs,

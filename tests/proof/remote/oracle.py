@@ -3,9 +3,10 @@
 Owns: the checks O2 to O5 and O8 to O10; the others are those of ``tests.proof.oracle``, which go on beside them. Must
 not know: who is killed when, how a receiver is read.
 
-- After each kill: enqueued = acknowledged + dead + pending (O5), and each of these is as many as it says. Every sample
-  that the committed runs brought is with the receiver, waits, or is a dead letter (O2), with its value (O4), and
-  nothing else is (O3). The dead letters are the cursed samples, and what came later than a newer one of its series.
+- After each kill: enqueued = acknowledged + dead + pending + late amounts + dismissed (O5; nobody dismisses here), and
+  each of these is as many as it says. Every sample that the committed runs brought is with the receiver, waits, is a
+  dead letter or a late amount (O2), with its value (O4), and nothing else is (O3). The dead letters are the cursed
+  samples, and levels that came later than a newer one of their series; the late amounts are of one counter alone.
 - In the end, and now and then before it, the receiver is asked: it holds exactly that.
 - Of totals that nobody can foretell: a later one is never smaller, and in peace the newest is the API's own sum.
 """
@@ -24,9 +25,10 @@ from tests.proof.world import STEADY
 from timepoint.ledger.outgoing import LATE, LATE_AMOUNT
 from timepoint.ledger.state import LaneState
 from timepoint.ledger.store import Store
-from timepoint.remote_write.outbox import Counts, DeadLetter, Outbox, Pending
+from timepoint.remote_write.outbox import Counts, DeadLetter, LateAmount, Pending, Queues
 
 _ALL = 10_000_000
+_NEVER_FALL = ("enqueued", "acknowledged", "dead", "late_amounts")
 _SPOILED = -5.0  # what the feed says now and then: no amount for a counter, and a level like others for a gauge
 
 
@@ -64,16 +66,19 @@ class RemoteOracle(Oracle):
         for finding in self.proxy.findings[self.told :]:
             self.blame(finding)
         self.told = len(self.proxy.findings)
-        outbox: Outbox = store.outbox
+        outbox: Queues = store.outbox
         firm = next(lane for lane in lanes if lane.job == FIRM)
         self._note_due((firm.watermark or 0) // self.world.step)
         self._look_at_counts(outbox.counts(NAME))
         rows = outbox.oldest(NAME, _ALL)
         parked = [parked.row for parked in outbox.due(NAME, 1 << 62, _ALL)]
         letters = outbox.dead(NAME, _ALL)
-        self._look_at_numbers(rows, parked, letters)
+        late = store.outbox.late_amounts(NAME, _ALL)
+        self._look_at_numbers((len(rows) + len(parked), len(parked), len(letters), len(late), 0), rows)
+        self.looks.parked += bool(parked)
         self.waiting = {key_of(row): row.value for row in (*rows, *parked)}
         self._look_at_letters(letters)
+        self._look_at_late_amounts(late)
         self._look_at_debts()
 
     def _note_due(self, end: int) -> None:
@@ -88,25 +93,21 @@ class RemoteOracle(Oracle):
         if not counts.is_balanced:
             self.blame(f"O5: the queue does not balance: {counts}")
         before = self.counts
-        if counts.enqueued < before.enqueued or counts.acknowledged < before.acknowledged or counts.dead < before.dead:
+        if any(getattr(counts, name) < getattr(before, name) for name in _NEVER_FALL):
             self.blame(f"O5: a count of the queue went back from {before} to {counts}")
         if counts.acknowledged > len(self.proxy.stored):
             self.blame(f"O2: {counts.acknowledged} are acknowledged, the receiver took {len(self.proxy.stored)}")
         self.counts = counts
         self.looks.most_pending = max(self.looks.most_pending, counts.pending)
 
-    def _look_at_numbers(
-        self, rows: Sequence[Pending], parked: Sequence[Pending], letters: Sequence[DeadLetter]
-    ) -> None:
+    def _look_at_numbers(self, found: tuple[int, ...], rows: Sequence[Pending]) -> None:
         counts = self.counts
-        found = (len(rows) + len(parked), len(parked), len(letters))
-        if found != (counts.pending, counts.parked, counts.dead):
-            self.blame(f"O5: the queue holds {found} (waiting, parked, dead) and says {counts}")
+        if found != (counts.pending, counts.parked, counts.dead, counts.late_amounts, counts.dismissed):
+            self.blame(f"O5: the queue holds {found} (waiting, parked, dead, late, dismissed) and says {counts}")
         instants = [(row.at, row.number) for row in rows]
         if instants != sorted(instants):
             self.blame("the queue is not in the order of its timestamps")
         self.looks.backlogs += bool(rows)
-        self.looks.parked += bool(parked)
 
     def _look_at_letters(self, letters: Sequence[DeadLetter]) -> None:
         for letter in letters:
@@ -118,8 +119,19 @@ class RemoteOracle(Oracle):
                 self.blame(f"O2: {key} is a dead letter for no reason: {letter.reason}, status {letter.status}")
             self._look_at_value(key, letter.row.value)
 
+    def _look_at_late_amounts(self, amounts: Sequence[LateAmount]) -> None:
+        """They are told of apart, and of one series alone; each is in a total, which is looked at as such."""
+        for amount in amounts:
+            key = key_of(amount.row)
+            if key in self.buried:
+                continue
+            self.buried[key] = LATE_AMOUNT
+            if not self._is_late(key, LATE_AMOUNT):
+                self.blame(f"O2: {key} is a late amount for no reason")
+            self._look_at_value(key, amount.row.value)
+
     def _is_late(self, key: Key, reason: str) -> bool:
-        """Whether a sample may be a dead letter since newer ones of its series had gone out."""
+        """Whether a sample may be no pending one since newer ones of its series had gone out."""
         series, at = key
         metric, _ = metric_and_pod(series)
         if (metric, reason) not in {(LATE_TOTAL, LATE_AMOUNT), (LATE_LEVEL, LATE)}:

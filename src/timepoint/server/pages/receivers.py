@@ -37,6 +37,8 @@ class ReceiverStatus:
     acknowledged: int | None
     sent: int | None
     dead: int
+    late_amounts: int
+    dismissed: int
     dead_by_reason: tuple[tuple[str, int], ...]
     last_success: int | None
     newest_sent: int | None
@@ -81,6 +83,8 @@ def _read(entry: Mapping[str, Any]) -> ReceiverStatus:
         acknowledged=_whole(entry.get("acknowledged")),
         sent=_whole(entry.get("sent")),
         dead=_whole(entry.get("dead")) or 0,
+        late_amounts=_whole(entry.get("late_amounts")) or 0,
+        dismissed=_whole(entry.get("dismissed")) or 0,
         dead_by_reason=tuple(
             sorted((reason, count) for reason, count in reasons.items() if isinstance(count, int))
             if isinstance(reasons, Mapping)
