@@ -12,7 +12,7 @@ import pytest
 
 from tests.deploy.rendering import ROOT
 from tests.docs.test_docs import is_known
-from timepoint.cli.main import EXIT_IN_USE, EXIT_USAGE
+from timepoint.cli.exits import EXIT_IN_USE, EXIT_USAGE
 from timepoint.launch import DEFAULT_ADDRESS
 from timepoint.supervisor import STOP_WITHIN
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from timepoint.cli.choosing import named_jobs
+from timepoint.cli.exits import EXIT_FAILED
 from timepoint.cli.options import (
-    EXIT_FAILED,
     DurationType,
     InstantType,
     LabelType,
@@ -150,16 +151,13 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 def _chosen(config: Config, names: Sequence[str], metrics: Sequence[str]) -> list[Job]:
     """The jobs that are meant. Without names those that can be asked for the past."""
-    known = {job.name: job for job in config.jobs}
-    for name in names:
-        if name not in known:
-            raise click.UsageError(f"there is no job {name!r}; the jobs are {', '.join(known)}")
+    named = named_jobs(config.jobs, names)
     described = {name for job in config.jobs for name in job.metrics}
     for name in metrics:
         if name not in described:
             raise click.UsageError(f"there is no metric {name!r}; the metrics are {', '.join(sorted(described))}")
-    if names:
-        return [known[name] for name in dict.fromkeys(names)]
+    if named:
+        return named
     jobs = [job for job in config.jobs if not metrics or not job.metrics.keys().isdisjoint(metrics)]
     for job in jobs:
         if not job.window_is_asked:

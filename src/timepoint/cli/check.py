@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from timepoint.cli.choosing import count_of
+from timepoint.cli.exits import EXIT_USAGE
 from timepoint.cli.lanes import each_text
-from timepoint.cli.options import EXIT_USAGE, config_argument, web_config_option
+from timepoint.cli.options import config_argument, web_config_option
 from timepoint.clock import format_duration
 from timepoint.errors import ConfigError, Problem
 
@@ -48,7 +50,7 @@ def check(config: Path, web_config_file: Path | None) -> None:
     if problems:
         for problem in problems:
             click.echo(str(problem))
-        click.echo(_count(len(problems), "problem"))
+        click.echo(count_of(len(problems), "problem"))
         raise SystemExit(EXIT_USAGE)
     for warning in loaded.warnings:
         click.echo(f"{warning} (warning)")
@@ -65,15 +67,15 @@ def _check_web(path: Path | None) -> tuple[list[str], list[Problem]]:
         loaded = load_web_config(path)
     except ConfigError as error:
         return [], error.problems
-    what = ["TLS" if loaded.context is not None else "plain HTTP", _count(len(loaded.spec.users), "user")]
+    what = ["TLS" if loaded.context is not None else "plain HTTP", count_of(len(loaded.spec.users), "user")]
     return [*(f"{path}: {warning} (warning)" for warning in loaded.warnings), f"{path}: {', '.join(what)}"], []
 
 
 def summary(config: Config) -> Iterator[str]:
     """The lines that tell what the config means: per job its schedule, its window and its metrics."""
-    counts = [_count(len(config.jobs), "job"), _count(len(config.sources), "source")]
+    counts = [count_of(len(config.jobs), "job"), count_of(len(config.sources), "source")]
     more = {"receiver": config.receivers, "warning": config.warnings}
-    counts += [_count(len(things), word) for word, things in more.items() if things]
+    counts += [count_of(len(things), word) for word, things in more.items() if things]
     yield f"{config.path}: {', '.join(counts)}"
     for receiver in config.receivers:
         kind = "strict" if receiver.is_strict else f"out-of-order window {format_duration(receiver.window)}"
@@ -126,7 +128,3 @@ def _window(job: Job) -> str:
     if job.window_is_asked:
         said.append(f"catch_up {format_duration(spec.catch_up)}")
     return f"; window {', '.join(said)}" if said else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

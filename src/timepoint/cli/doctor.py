@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from timepoint.cli.options import EXIT_FAILED, load_offline, told_plainly
+from timepoint.cli.exits import EXIT_FAILED
+from timepoint.cli.options import load_offline, told_plainly
 from timepoint.clock import SystemClock
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from timepoint.cli.options import EXIT_FAILED, EXIT_USAGE
+from timepoint.cli.exits import EXIT_FAILED, EXIT_USAGE
 from timepoint.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from timepoint.cli.choosing import count_of
 from timepoint.clock import SystemClock, format_duration
 from timepoint.errors import SourceError
 
@@ -86,7 +87,7 @@ def lane_lines(job: Job, lanes: Sequence[Lane], lane: Lane, *, offline: bool) ->
     if not lanes:
         yield "  its lanes are listed by a request that was not made: name one with --lane, as in --lane zone=DE"
         return
-    yield f"  {len(lanes)} {'lane' if len(lanes) == 1 else 'lanes'}: {_some(lanes)}"
+    yield f"  {count_of(len(lanes), 'lane')}: {_some(lanes)}"
     if len(lanes) > 1:
         yield f"  {'read as' if offline else 'asked for'} {lane.name} alone (--lane)"
 
@@ -108,7 +109,7 @@ def each_text(job: Job) -> str:
         return f"a request for each of {', '.join(told)}; at most {job.each.max_lanes} (max_lanes)"
     lists = {values.name: values.origin for values in job.each.values if isinstance(values.origin, tuple)}
     count = len(lanes_of(job.each, lists))
-    return f"{count} {'request' if count == 1 else 'requests'} for each window: {', '.join(lists)}"
+    return f"{count_of(count, 'request')} for each window: {', '.join(lists)}"
 
 
 def _some(lanes: Sequence[Lane]) -> str:

@@ -1,15 +1,8 @@
 """The command ``timepoint``: its commands by name, loaded when they are asked for.
 
-Owns: the list of commands, the words common to all of them, and the exit codes. Must not know: what a command does. A
+Owns: the list of commands, and the words common to all of them. Must not know: what a command does. A
 command's module is imported for its help and its run alone, and imports what is heavy inside its function: ``--help``
 and ``--version`` must not wait for an HTTP server or a schema (0.04 s; with the server imported it would be 0.5 s).
-
-    exit code   means
-    0           done; a server was told to end and did
-    1           it did not work: a taken port, a job that failed in ``poll --once``, a source that did not answer; or
-                ``doctor`` found something
-    2           the command line or the config file is wrong; nothing was started
-    75          the data directory is in use by another process; try later (EX_TEMPFAIL of sysexits.h)
 """
 
 from __future__ import annotations
@@ -20,10 +13,6 @@ from typing import Any
 import click
 
 from timepoint.version import __version__
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_IN_USE = 75
 
 _COMMANDS = {
     "run": "timepoint.cli.run:run",

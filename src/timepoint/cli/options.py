@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from timepoint.cli.choosing import count_of
+from timepoint.cli.exits import EXIT_FAILED, EXIT_IN_USE, EXIT_USAGE
 from timepoint.clock import SECOND, parse_duration
 from timepoint.errors import ConfigError, InUseError, TimepointError
 from timepoint.model import LABEL_NAME
@@ -26,10 +28,6 @@ from timepoint.server.listening import Address, ListenAddress, UnixAddress, pars
 if TYPE_CHECKING:
     from timepoint.config import Config
     from timepoint.server.web.spec import WebSource
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_IN_USE = 75
 
 _EPOCH_DIGITS = 10
 
@@ -278,30 +276,14 @@ def told_plainly() -> Iterator[None]:
         raise SystemExit(EXIT_FAILED) from None
 
 
-class _Unset(dict[str, str]):
-    """An environment in which every variable is set."""
-
-    def __init__(self, environ: Mapping[str, str], placeholder: str) -> None:
-        super().__init__(environ)
-        self._placeholder = placeholder
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> str:
-        return self._placeholder
-
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - dict's signature; no variable lacks a value
-        return self[name]
-
-
 def load_offline(path: Path) -> Config:
     """As ``load``, for a command that asks no API: variables that are not set are no reason to refuse it."""
     from timepoint.config import load_config
+    from timepoint.config.environ import EverySet
 
     for placeholder in ("unset", "https://unset.invalid", "1"):  # a URL, or a number, may be a variable as a whole
         with contextlib.suppress(ConfigError):
-            return load_config(path, _Unset(os.environ, placeholder))
+            return load_config(path, EverySet(os.environ, placeholder))
     return load(path)
 
 
@@ -322,6 +304,5 @@ def end_with_problems(error: ConfigError, path: Path) -> NoReturn:
     """Every problem of a file on standard error, and the end of the command."""
     for problem in error.problems:
         click.echo(str(problem), err=True)
-    count = len(error.problems)
-    click.echo(f"{count} problem{'s' if count != 1 else ''} in {path}; nothing was started.", err=True)
+    click.echo(f"{count_of(len(error.problems), 'problem')} in {path}; nothing was started.", err=True)
     raise SystemExit(EXIT_USAGE) from None

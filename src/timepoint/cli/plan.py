@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from timepoint.cli.choosing import count_of
 from timepoint.clock import format_duration, format_instant
 from timepoint.model import Window
 
@@ -23,7 +24,7 @@ def window_lines(windows: Sequence[Window]) -> Iterator[str]:
     yield from (f"  window {_range(window)}" for window in few)
     if len(few) < len(windows):
         left_out = len(windows) - len(few) - 1
-        yield f"  ... and {left_out} {'window' if left_out == 1 else 'windows'} more"
+        yield f"  ... and {count_of(left_out, 'window')} more"
         yield f"  window {_range(windows[-1])}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from timepoint.cli.choosing import named_jobs
 from timepoint.cli.options import config_argument, data_dir_option, load, log_options, told_plainly
 
 
@@ -43,10 +44,7 @@ def poll(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from timepoint.launch import poll_once
 
     loaded = load(config)
-    unknown = sorted(set(only) - {job.name for job in loaded.jobs})
-    if unknown:
-        names = ", ".join(job.name for job in loaded.jobs)
-        raise click.UsageError(f"there is no job {unknown[0]!r}; the jobs are {names}")
+    named_jobs(loaded.jobs, only)
     log.configure(log_level, log_format)
     with told_plainly():
         code = poll_once(loaded.workload, data_dir, force=force, only=only)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from timepoint.cli.choosing import named_jobs
+from timepoint.cli.exits import EXIT_FAILED
 from timepoint.cli.lanes import chosen_lane, listed_lanes
-from timepoint.cli.options import EXIT_FAILED, InstantType, config_argument, load, load_offline
+from timepoint.cli.options import InstantType, config_argument, load, load_offline
 from timepoint.cli.plan import next_run_line
 from timepoint.cli.preview_lines import (
     doubt_lines,
@@ -115,13 +117,10 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _chosen(jobs: Sequence[Job], name: str | None, *, one_needed: bool) -> Sequence[Job]:
-    names = ", ".join(job.name for job in jobs)
     if name is not None:
-        chosen = [job for job in jobs if job.name == name]
-        if not chosen:
-            raise click.UsageError(f"there is no job {name!r}; the jobs are {names}")
-        return chosen
+        return named_jobs(jobs, (name,))
     if one_needed and len(jobs) > 1:
+        names = ", ".join(job.name for job in jobs)
         raise click.UsageError(f"--response is the answer of one job: say which with --job ({names})")
     return jobs
 

@@ -101,7 +101,7 @@ def _credentials(source: Mapping[str, Any]) -> Iterator[str]:
         yield _HEADER_KEY
     if any(isinstance(value, dict) or "${" in str(value) for value in (source.get("params") or {}).values()):
         yield _QUERY_KEY
-    if "quota" in source or "quotas" in source:
+    if "quota" in source:
         yield "quota"
 
 

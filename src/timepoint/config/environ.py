@@ -37,6 +37,23 @@ class FromEnvironment(str):
         return made
 
 
+class EverySet(dict[str, str]):
+    """An environment in which every variable is set: those that are not, to a placeholder."""
+
+    def __init__(self, environ: Mapping[str, str], placeholder: str) -> None:
+        super().__init__(environ)
+        self._placeholder = placeholder
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return self._placeholder
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - dict's signature; no variable lacks a value
+        return self[name]
+
+
 class Environment:
     """Replaces references in the data of a config file."""
 

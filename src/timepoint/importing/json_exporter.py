@@ -12,7 +12,6 @@ Source: prometheus-community/json_exporter 0.7, config/config.go, exporter/colle
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -249,16 +248,3 @@ def _share_families(imported: Imported) -> None:
     if len({_shown(job.target) for job in jobs}) > 1:
         for job in jobs:
             job.keys["labels"] = {"target": _shown(job.target), **job.keys.get("labels", {})}
-
-
-def relabel_rules(old_names: dict[str, str]) -> list[dict[str, Any]]:
-    """Prometheus' rules that give metrics their old names."""
-    return [
-        {"source_labels": ["__name__"], "regex": new, "target_label": "__name__", "replacement": old}
-        for new, old in sorted(old_names.items())
-    ]
-
-
-def size_of(data: Any) -> int:
-    """How many values there are in data."""
-    return len(re.findall(r"[:,\[]", json.dumps(data, default=str)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timepoint.config.checks import Check
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
 from timepoint.config.yaml import MAX_BYTES, Written, YamlStopError, read_yaml
@@ -38,8 +39,6 @@ def read_file(path: Path) -> tuple[Any, Notes]:
 
 
 def _unreadable(findings: Findings, message: str) -> ConfigError:
-    from timepoint.config.checks import Check
-
     findings.add(Check.FILE, (), message)
     return ConfigError(findings.problems(warnings=False))
 

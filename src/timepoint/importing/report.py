@@ -6,15 +6,19 @@ other exporter's config.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from timepoint.config.environ import EverySet
 from timepoint.config.load import examine
 from timepoint.config.places import Findings
-from timepoint.importing.json_exporter import Imported, ImportedJob, relabel_rules, size_of
+from timepoint.importing.json_exporter import Imported, ImportedJob
+from timepoint.importing.mapping import JobMapping
 from timepoint.importing.notes import Kind, Note
 from timepoint.importing.secrets import Reference
 from timepoint.importing.writing import Alias, Anchored, Commented, comment, yaml_text
@@ -42,20 +46,7 @@ def _examined(text: str) -> Findings:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.yaml"
         path.write_text(text, encoding="utf-8")
-        return examine(path, _Set(os.environ))[1]
-
-
-class _Set(dict[str, str]):
-    """An environment in which every variable is set."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> str:
-        return "unset-variable"
-
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - dict's signature; no variable lacks a value
-        return self[name]
+        return examine(path, EverySet(os.environ, "unset-variable"))[1]
 
 
 def _mend(imported: Imported, findings: Findings) -> bool:
@@ -127,7 +118,7 @@ def _jobs(imported: Imported) -> dict[str, Any]:
         parts: dict[str, Any] = {"rows": _used_rows(mapping)} if _used_rows(mapping) else {}
         parts["metrics"] = {metric: _with_notes(imported, job, metric, told) for metric in mapping.metrics}
         if name == names[0]:
-            cost = size_of([mapping.rows, mapping.metrics]) * (len(names) - 1)
+            cost = _size_of([mapping.rows, mapping.metrics]) * (len(names) - 1)
             if 0 < cost <= budget:
                 budget -= cost
                 shared.add(id(mapping))
@@ -138,7 +129,7 @@ def _jobs(imported: Imported) -> dict[str, Any]:
     return written
 
 
-def _used_rows(mapping: Any) -> dict[str, str]:
+def _used_rows(mapping: JobMapping) -> dict[str, str]:
     """Walks that a metric or another walk names."""
 
     def names(text: str, name: str) -> bool:
@@ -202,6 +193,19 @@ def report(imported: Imported, name: str) -> str:
         lines += [
             f"    - {{source_labels: [__name__], regex: {rule['regex']}, target_label: __name__, "
             f"replacement: {rule['replacement']}}}"
-            for rule in relabel_rules(imported.old_names)
+            for rule in _relabel_rules(imported.old_names)
         ]
     return "\n".join(lines)
+
+
+def _relabel_rules(old_names: dict[str, str]) -> list[dict[str, Any]]:
+    """Prometheus' rules that give metrics their old names."""
+    return [
+        {"source_labels": ["__name__"], "regex": new, "target_label": "__name__", "replacement": old}
+        for new, old in sorted(old_names.items())
+    ]
+
+
+def _size_of(data: Any) -> int:
+    """How many values there are in data."""
+    return len(re.findall(r"[:,\[]", json.dumps(data, default=str)))
