@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,3 +122,11 @@ def test_any_text(text: str) -> None:
     except PathError:
         return
     assert path.text == "$" + text
+
+
+@pytest.mark.parametrize("text", ["$.air-quality[*]", "$.a[*].@id", "$..2024", "$.cpu usage"])
+def test_a_name_that_wants_brackets_is_told_how(text: str) -> None:
+    """A name with other signs than a name after a dot may have is shown in brackets."""
+    name = text.rpartition(".")[2].removesuffix("[*]")
+    with pytest.raises(PathError, match=re.escape(f"write ['{name}'] for .{name})")):
+        parse_path(text)

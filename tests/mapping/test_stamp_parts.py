@@ -105,6 +105,44 @@ def test_a_number_of_minutes_is_a_length() -> None:
     assert points(mapped) == {"x": [(end - 30 * MINUTE, end, 1.0)]}
 
 
+@pytest.mark.parametrize(
+    ("span", "start", "end"),
+    [
+        ("2024-05-01T06:00:00+00:00/PT1H", "2024-05-01T06:00Z", "2024-05-01T07:00Z"),
+        ("2024-05-01T06:00Z/2024-05-01T06:15Z", "2024-05-01T06:00Z", "2024-05-01T06:15Z"),
+        ("2024-03-31/P1D", "2024-03-30T23:00Z", "2024-03-31T22:00Z"),
+        ("2024-10-27T02:30/2024-10-27T02:45", "2024-10-27T00:30Z", "2024-10-27T00:45Z"),
+    ],
+)
+def test_one_text_may_be_an_interval(span: str, start: str, end: str) -> None:
+    """A time interval of ISO 8601 is that interval, on the calendar of the time zone."""
+    mapped = run_both(metric("{at: $r.t, timezone: Europe/Berlin}"), {"rows": [{"t": span, "v": 1}]})
+    assert points(mapped) == {"x": [(parse_instant(start), parse_instant(end), 1.0)]}
+
+
+@pytest.mark.parametrize(
+    ("span", "reason"),
+    [
+        ("2024-05-01T06:00Z/2024-05-01T05:00Z", "not_an_interval"),
+        ("2024-05-01T06:00Z/PT0S", "not_a_length"),
+        ("9999-12-31T06:00Z/P1Y", "not_a_time"),
+        ("2024-05-01T06:00Z/later", "not_a_time"),
+        ("2024-05-01/02", "not_a_time"),
+        ("/", "not_a_time"),
+    ],
+)
+def test_what_is_no_interval_is_a_reject(span: str, reason: str) -> None:
+    """An interval that cannot be one costs its row."""
+    mapped = run_both(metric("$r.t"), {"rows": [{"t": span, "v": 1}]})
+    assert (points(mapped), mapped.rejects.counts) == ({}, {reason: 1})
+
+
+def test_an_interval_of_its_own_wins_no_stamp() -> None:
+    """Where the config says the interval, a text that says one too is no stamp."""
+    mapped = run_both(metric("{at: $r.t, interval: 1h}"), {"rows": [{"t": "2024-05-01T06:00Z/PT1H", "v": 1}]})
+    assert mapped.rejects.counts == {"not_a_time": 1}
+
+
 def test_a_template_in_a_stamp_says_its_form() -> None:
     """A template without a pattern is a whole time, and no part of one."""
     assert problems_of(metric("{at: ['{fire_time}', $r.t]}")) == {

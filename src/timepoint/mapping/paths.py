@@ -39,6 +39,8 @@ from timepoint.mapping.nodes import compile_regex
 
 _BOUND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
+_DOTTED = re.compile(r"\.([^\s.\[\](){}'\"*][^.\[\](){}'\"*]*)")  # what is meant as a name after a dot
+_PLAIN = re.compile(r"[^\W\d]\w*\s*")
 _CAPTURE = re.compile(
     r"(?:\.|\[\s*)\{\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*"
     r"(?:(?P<operator>=~|!~|!=|=)\s*(?P<operand>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*)?\}"
@@ -191,6 +193,9 @@ def _reason(text: str, error: JSONPathError) -> str:
     reason = _POSITION.sub("", str(error))
     if _NAME_IN_FILTER.search(text, 1):
         return f"{reason} (inside a filter only @ and $ exist)"
+    name = next((name for name in _DOTTED.findall(text.partition("[?")[0]) if not _PLAIN.fullmatch(name)), None)
+    if name is not None:
+        return f"{reason} (after a dot stand letters, digits and _ only: write ['{name}'] for .{name})"
     if text.count("[") != text.count("]"):
         return f"{reason} (in YAML's flow style, a path with brackets needs quotes)"
     return reason

@@ -37,10 +37,11 @@ _REMEMBERED = 4096
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))"
     r"(?:(?:[Tt]| +)(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?)?"
-    r" ?(?:([Zz]|UTC|GMT)|([+\-\u2212])(\d\d)(?::?(\d\d))?)?",
+    r"(?: ?(?:([Zz]|UTC|GMT)|(?:[A-Z]{2,5})?([+\-\u2212])(\d\d)(?::?(\d\d))?)(?:\[!?[\w/+=.~-]+\])*)?",
     re.ASCII,
-)
+)  # with the name of a zone that some write beside the offset: CEST+0200, +02:00[Europe/Berlin] (RFC 9557)
 _PERIOD = re.compile(r"(\d{4})(?:-?[QK]([1-4])|-?M(\d\d)|-(\d\d)|-?W(\d\d))", re.ASCII)
+_DOTNET = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/", re.ASCII)  # milliseconds; the offset is for showing alone
 _SECONDS = re.compile(r"(\d{9,10})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
 _EXPONENT = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?[eE]([+-]?\d{1,2})", re.ASCII)
@@ -86,6 +87,15 @@ class StampReader:
         raise _not_a_time(node, "")
 
 
+def split_span(node: Any) -> tuple[str, str] | None:
+    """Start, and end or length, of a time interval of ISO 8601 (``2024-05-01T10:00Z/PT1H``), None for all else."""
+    first, slash, second = node.partition("/") if isinstance(node, str) else ("", "", "")
+    if not slash or not _ISO.fullmatch(first.strip()):
+        return None
+    is_one = _ISO_LENGTH.fullmatch(second.strip()) or _ISO.fullmatch(second.strip())
+    return (first, second.strip()) if is_one else None
+
+
 def _not_a_time(node: Any, why: str = _SAY_FORMAT) -> Unusable:
     return Unusable("not_a_time", f"{show(node)} is not a time{': ' if why else ''}{why}")
 
@@ -104,6 +114,9 @@ def _parse_unknown(text: str) -> Stamp:
     match = _PERIOD.fullmatch(stripped)
     if match is not None:
         return _from_period(match)
+    match = _DOTNET.fullmatch(stripped)
+    if match is not None:
+        return _instant(int(match[1]), text)
     match = _SECONDS.fullmatch(stripped)
     if match is None:
         raise _not_a_time(text)

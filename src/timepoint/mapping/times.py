@@ -20,7 +20,7 @@ from timepoint.clock import SECOND
 from timepoint.mapping.labels import scalar_text
 from timepoint.mapping.nodes import NOTHING
 from timepoint.mapping.spec import TimeSpec
-from timepoint.mapping.stamps import LENGTH_UNITS, Length, StampReader, find_zone, localise, parse_length
+from timepoint.mapping.stamps import LENGTH_UNITS, Length, StampReader, find_zone, localise, parse_length, split_span
 from timepoint.mapping.unusable import Unusable, show
 from timepoint.model import Times, Window
 
@@ -187,7 +187,13 @@ class TimeReader:
         if spec.at is None and spec.start is None:
             return Moment(self._fire_time, self._fire_time, None)
         zone = self._zone(nodes)
-        name = "at" if spec.at is not None else "start"
+        span = split_span(nodes.get("at")) if spec.interval is None and spec.format is None else None
+        if span is not None and "at" not in self._plan.parts:
+            name, ends = "at", {"at": span[0], "step" if span[1].startswith("P") else "end": span[1]}
+            return self._moment(name, {**nodes, **ends}, zone)
+        return self._moment("at" if spec.at is not None else "start", nodes, zone)
+
+    def _moment(self, name: str, nodes: Mapping[str, Any], zone: tzinfo) -> Moment:
         first, later = self._stamp(name, nodes, zone)
         start, end = self._interval(first, nodes, zone)
         if start < _EARLIEST or end > _LATEST:
@@ -197,8 +203,9 @@ class TimeReader:
     def _interval(
         self, first: int, nodes: Mapping[str, Any], zone: tzinfo, *, is_later: bool = False
     ) -> tuple[int, int]:
+        """The interval that begins at ``first``. ``nodes`` hold an end or a step if one text says both."""
         spec = self._plan.spec
-        if spec.end is not None:
+        if spec.end is not None or "end" in nodes:
             end, later_end = self._stamp("end", nodes, zone)
             if (is_later or end < first) and later_end is not None:
                 end = later_end
@@ -206,7 +213,7 @@ class TimeReader:
                 raise CellProblem("end", "not_an_interval", "the end lies before the start")
             return first, end
         name = "interval" if spec.interval is not None else "step"
-        if spec.interval is None and spec.step is None:
+        if spec.interval is None and spec.step is None and "step" not in nodes:
             return first, first
         length = self._length(name, nodes)
         try:
