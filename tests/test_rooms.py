@@ -22,3 +22,11 @@ def test_a_room_names_all_its_modules(room: str) -> None:
     modules = {path.stem for path in (ROOMS / room).glob("*.py")} - {"__init__"}
     named = set(re.findall(r"\b[a-z0-9_]+\b", opening.partition("Read in this order")[2]))
     assert modules - named == set()
+
+
+def test_the_house_is_shown_whole() -> None:
+    """Each room, and each module beside the rooms, stands in the tables of CONTRIBUTING."""
+    tables = (ROOMS.parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {f"{package.parent.name}/" for package in ROOMS.glob("*/__init__.py")}
+    modules = {path.stem for path in ROOMS.glob("*.py")} - {"__init__", "__main__", "version"}
+    assert {name for name in rooms | modules if f"`{name}`" not in tables} == set()
