@@ -120,14 +120,17 @@ async def test_a_renamed_metric_begins_anew_and_goes_on_when_it_is_named_back(
 async def test_a_metric_that_is_declared_otherwise_begins_anew(
     stage: Stage, tmp_path: Path, warned: pytest.LogCaptureFixture, word: str, value: str
 ) -> None:
-    """Amounts and readings do not add up, nor do two units (C5)."""
+    """Amounts and readings do not add up, nor do two units; taken back, the old total begins behind the other (C5)."""
     await run(stage, job(tmp_path))
     samples = await run(stage, job(tmp_path, **{word: value}))
     assert samples == {TOTAL: 1 if word == "TEMPORALITY" else 6}
     [(metric, reason)] = told(warned)
     assert metric == "energy_joules_total"
     assert "delta, unit joules" in reason
-    assert await run(stage, job(tmp_path)) == {TOTAL: 18}
+    assert await run(stage, job(tmp_path)) == {TOTAL: 6}
+    [(metric, reason)] = told(warned)
+    assert metric == "energy_joules_total"
+    assert "1 of its series have been counted by the metric declared as" in reason
 
 
 @pytest.mark.parametrize("labels", ["{pod_name: $r.pod}", "{pod: $r.pod, app: $r.app}", "{}"])
@@ -158,13 +161,15 @@ async def test_series_that_come_and_go_are_no_change(
 
 
 async def test_a_renamed_job_begins_anew(stage: Stage, tmp_path: Path, warned: pytest.LogCaptureFixture) -> None:
-    """With its old name it goes on, and catches up."""
+    """What was counted is not counted again, and with its old name it begins behind the other (C5)."""
     await run(stage, job(tmp_path))
-    assert await run(stage, job(tmp_path, JOB="shop")) == {TOTAL: 12}
+    assert await run(stage, job(tmp_path, JOB="shop")) == {TOTAL: 6}
     [(metric, reason)] = told(warned)
     assert metric is None
     assert "knows pods, which the config no longer has" in reason
-    assert await run(stage, job(tmp_path)) == {TOTAL: 24}
+    assert await run(stage, job(tmp_path)) == {TOTAL: 6}
+    [(metric, reason)] = told(warned)
+    assert "1 of its series have been counted by job shop since" in reason
 
 
 async def test_a_job_that_is_removed_and_returns_catches_up(
@@ -231,6 +236,8 @@ async def test_no_edit_mixes_totals(
 ) -> None:
     """Whatever is renamed, declared or labelled otherwise, and taken back: each total has what came in its own time.
 
+    An interval that one declaration of amounts has counted as a series no other one counts as the same.
+
     Faults: C5.
     """
     directory = tmp_path_factory.mktemp("edits")
@@ -252,8 +259,15 @@ async def test_no_edit_mixes_totals(
             labelled = {"{pod: $r.pod}": '{pod="a"}', "{}": ""}.get(labels, '{app="x",pod="a"}')
             shape = metric_shape(one.metrics[name])
             counted = book.setdefault((name, shape, labelled), {})
+            others = [
+                book[key]
+                for key in book
+                if "delta" in key[1] and key != (name, shape, labelled) and key[2] == labelled and key[0] == name
+            ]
             for asked in report.windows[: report.committed]:
-                counted.update(dict.fromkeys(range(asked.start, asked.end, 5 * MINUTE), 1.0))
+                for t in range(asked.start, asked.end, 5 * MINUTE):
+                    if temporality != "delta" or not any(t in other for other in others):
+                        counted[t] = 1.0
         lane = b.store.load("pods", "")
         held = {
             (metric.name, metric.shape, text): state.value

@@ -5,6 +5,7 @@ Read in this order:
     state       what is known of a lane, in memory
     outgoing    what of a run goes out by remote write
     change      what a run wants committed
+    holders     who counts a series one after the other: renamed jobs, changed declarations
     decide      the rules of counting (pure), with ``lane_run``, ``interval_plan`` and ``plans`` (time alone),
                 ``counters``, ``running``, ``gauges`` and ``sampled`` (what becomes of values), ``budget`` (how many
                 series there may be)

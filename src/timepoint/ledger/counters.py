@@ -46,8 +46,9 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
     """
     plans = Plans(metric, plan_delta, metric.lane.reach.for_amounts)
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
-    append, new, outgoing = changes.updates.append, changes.new, metric.outgoing
+    append, outgoing = changes.updates.append, metric.outgoing
     created = metric.lane.facts.now
+    has_estates = bool(metric.estates)
     zero_until = created + metric.spec.zero_first
     plan = Plan()
     last_known: Times | None = None
@@ -56,7 +57,7 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
         state = on_page.get(text) or metric.find_absent(text)
         if state is None:
             continue
-        if points.times is not last_offered or state.times is not last_known:
+        if has_estates or points.times is not last_offered or state.times is not last_known:
             last_offered, last_known = points.times, state.times
             plan = plans.get(state, last_offered, text)
         values = points.values
@@ -80,8 +81,8 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
             if result is None:
                 continue
             (total, carry, debt), kept, recent = result
-        if state is UNKNOWN:
-            new[text] = SeriesState(total, carry, debt, kept, recent, stamp, created, zero_until)
+        if not state.created:
+            metric.begin(text, state, SeriesState(total, carry, debt, kept, recent, stamp, created, zero_until))
         else:
             append((text, state.id, total, carry, debt, kept, recent))
     plans.sum_up()
@@ -102,18 +103,18 @@ def _count_slowly(
     if found is None:
         return None
     plan, values = found
-    is_new = state is UNKNOWN
+    is_new = state is UNKNOWN or (not state.created and metric.outgoing is not None)
     counted = array("d", state.recent)
     if not plan.is_used or (is_new and not plan.fresh):
         plan.passed += 1
-        if is_new:
+        if not state.created:
             return None
         return (state.value, state.carry, state.debt), plan.kept, _remember(plan, values, counted)
     fresh = [values[i] for i in plan.fresh]
     changed: list[float] = []
     revised = 0
     for i, j in plan.seen:
-        if values[i] != counted[j]:
+        if values[i] != counted[j] and counted[j] == counted[j]:
             revised += 1
             if metric.spec.on_revision is OnRevision.DEBT:
                 changed += (values[i], -counted[j])

@@ -12,11 +12,12 @@ change set is kept or shown. Pure: no clock, no file, no lock; the lane is read 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from timepoint.ledger.change import ChangeSet, MetricChanges, RunFacts
 from timepoint.ledger.counters import count_deltas, count_readings
 from timepoint.ledger.gauges import show_gauges, show_horizons, show_states
+from timepoint.ledger.holders import Estate, declared_otherwise
 from timepoint.ledger.lane_run import LaneRun, MetricRun
 from timepoint.ledger.sampled import send_points
 from timepoint.ledger.state import LaneState, metric_key
@@ -25,12 +26,21 @@ from timepoint.model import MappedRun, MetricSpec, MetricType, SeriesPoints, Tem
 __all__ = ["RunFacts", "decide"]
 
 
-def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec], facts: RunFacts) -> ChangeSet:
+_NOBODY: Mapping[str, Sequence[Estate]] = {}
+
+
+def decide(
+    lane: LaneState,
+    mapped: MappedRun,
+    metrics: Mapping[str, MetricSpec],
+    facts: RunFacts,
+    estates: Mapping[str, Sequence[Estate]] = _NOBODY,
+) -> ChangeSet:
     """The change set of an accepted answer: that of a whole run, or of a part of it.
 
     ``metrics`` are the job's, by name; one that is not in ``mapped`` had no series. The watermark moves to the end of
     the window, also if there are no points: the answer was accepted. It never moves back, and it stays at the start for
-    an answer in which something is missing.
+    an answer in which something is missing. ``estates`` are by name of the metric what others have counted of it.
     """
     run = LaneRun(lane, facts)
     change_set = ChangeSet(
@@ -47,7 +57,8 @@ def decide(lane: LaneState, mapped: MappedRun, metrics: Mapping[str, MetricSpec]
         rejects=run.rejects,
     )
     for spec in metrics.values():
-        changes = _decide_metric(run, lane, spec, mapped.series.get(spec.family.name, {}))
+        name = spec.family.name
+        changes = _decide_metric(run, lane, spec, mapped.series.get(name, {}), estates.get(name, ()))
         change_set.metrics[metric_key(spec)] = changes
         change_set.counts.add(changes.counts)
     change_set.counts.given_up = _given_up(lane, run.reach.start)
@@ -66,9 +77,15 @@ def _given_up(lane: LaneState, start: int) -> int:
 
 
 def _decide_metric(
-    run: LaneRun, lane: LaneState, spec: MetricSpec, offered: Mapping[str, SeriesPoints]
+    run: LaneRun,
+    lane: LaneState,
+    spec: MetricSpec,
+    offered: Mapping[str, SeriesPoints],
+    estates: Sequence[Estate],
 ) -> MetricChanges:
-    metric = MetricRun(run, spec, lane.metric(spec))
+    if spec.temporality is Temporality.DELTA:
+        estates = [*estates, *declared_otherwise(lane, spec, lane.kept_from)]
+    metric = MetricRun(run, spec, lane.metric(spec), estates)
     if spec.family.type in (MetricType.COUNTER, MetricType.HISTOGRAM):
         _count(metric, offered)
     elif spec.family.type is MetricType.SUMMARY:

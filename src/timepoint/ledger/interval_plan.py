@@ -163,6 +163,8 @@ class Plan:
     ``behind`` of the fresh ones, which are the first, end no later than what was known; ``ats`` are the ends of the
     others, and ``ats_of_new`` the same with the moment before it at which a series counts nothing yet.
 
+    ``spent`` counts offered intervals that another holder has counted.
+
     ``series`` counts the series that were counted by the plan, ``passed`` those that it fits but that were not counted;
     ``example`` is one of them.
 
@@ -183,6 +185,7 @@ class Plan:
     newest: int | None = None
     is_used: bool = False
     unused: int = 0
+    spent: int = 0
     series: int = 0
     passed: int = 0
     example: str = ""

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from math import isclose, isfinite, ulp
+from math import isclose, isfinite, isnan, ulp
 
 from timepoint.clock import format_instant
 from timepoint.ledger.packed_points import Unpacker
@@ -141,7 +141,7 @@ def _intervals(connection: sqlite3.Connection) -> Iterator[str]:
         fault = checked[key]
         if fault is None and times.ends and times.ends[-1] > series.reach:
             fault = f"{_when(times.ends[-1])} lies beyond what the lane has committed"
-        if fault is None and any(not isfinite(value) or value < 0.0 for value in values):
+        if fault is None and any(value < 0.0 or (not isfinite(value) and not series.may_be(value)) for value in values):
             fault = "a counter cannot have counted these values"
         if fault is not None:
             yield f"{series}: {fault}"
@@ -202,6 +202,10 @@ class _Series:
         latest = last_fire if self.is_delta else last_accepted
         instants = [at for at in (watermark, latest) if isinstance(at, int)]
         self.reach = max(instants, default=0)
+
+    def may_be(self, value: float) -> bool:
+        """Whether an amount that is no number may be remembered: another holder has counted it (``holders``)."""
+        return self.is_delta and isnan(value)
 
     def points(self) -> tuple[Times, array[float]]:
         """The intervals that are remembered and their values. Raises ValueError if they are damaged."""

@@ -6,10 +6,12 @@ among those on the page, those that left it, and those never seen. Must not know
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 from timepoint.clock import format_instant
 from timepoint.ledger.change import Counts, MetricChanges, RunFacts
+from timepoint.ledger.holders import Estate, Spent, heir
 from timepoint.ledger.interval_plan import Memory, Reach
 from timepoint.ledger.outgoing import Ended, Outgoing
 from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
@@ -64,11 +66,14 @@ def _stamp(lane: LaneState, facts: RunFacts) -> int:
 class MetricRun:
     """One metric in one run: finds series, collects what changes."""
 
-    __slots__ = ("changes", "lane", "outgoing", "spec", "state")
+    __slots__ = ("changes", "estates", "lane", "outgoing", "spec", "state")
 
-    def __init__(self, lane: LaneRun, spec: MetricSpec, state: MetricState | None) -> None:
+    def __init__(
+        self, lane: LaneRun, spec: MetricSpec, state: MetricState | None, estates: Sequence[Estate] = ()
+    ) -> None:
         self.lane = lane
         self.spec = spec
+        self.estates = self._within_reach(estates)
         self.state = state or MetricState(spec.family.name, metric_shape(spec))
         self.changes = MetricChanges(
             self.state.name, self.state.shape, spec.forget_after, newest=self.state.newest, counts=Counts()
@@ -99,17 +104,47 @@ class MetricRun:
         kept_from, ends = self.lane.memory.kept_from, state.times.ends
         return self.spec.temporality is not None and kept_from is not None and bool(ends) and ends[-1] > kept_from
 
+    def _within_reach(self, estates: Sequence[Estate]) -> tuple[Estate, ...]:
+        """What others have counted of amounts that this run may be offered, oldest first."""
+        kept_from = self.lane.memory.kept_from
+        return tuple(
+            sorted(
+                (e for e in estates if e.has_amounts and (kept_from is None or e.reach > kept_from)),
+                key=lambda estate: estate.holder.newest_id,
+            )
+        )
+
+    def spent(self, text: str) -> tuple[Spent, ...]:
+        """What other holders have counted of a series."""
+        return tuple(spent for estate in self.estates if (spent := estate.spent(text)) is not None)
+
     def find_absent(self, text: str) -> SeriesState | None:
-        """A series that is not on the page: one that comes back, UNKNOWN, or None if it cannot be kept."""
+        """A series that is not on the page: one that comes back, UNKNOWN, or None if it cannot be kept.
+
+        One that begins (``created`` is 0) may know intervals nevertheless: its own of before, and those of others.
+        """
         state = self.state.absent.get(text)
         if state is not None and text not in self.changes.forgotten:
-            return state
+            return state if state.created else self._begin_again(text, state)
         try:
             text.encode()
         except UnicodeEncodeError:
             self.lane.rejects.add("not_unicode", f"{self.state.name}: a label holds half a surrogate pair: {text!a}")
             return None
+        return heir(text, UNKNOWN, self.estates) if self.estates else UNKNOWN
+
+    def _begin_again(self, text: str, state: SeriesState) -> SeriesState:
+        """A series whose total is over, since another holder has shown lower ones. Readings are what is read."""
+        if self.spec.temporality is Temporality.DELTA:
+            return heir(text, state, self.estates)
+        self.changes.forgotten[text] = state.id
         return UNKNOWN
+
+    def begin(self, text: str, before: SeriesState, state: SeriesState) -> None:
+        """Adds a series that begins; ``before`` is what was known of it."""
+        if before.id:
+            self.changes.forgotten[text] = before.id
+        self.changes.new[text] = state
 
     def refuse(self, reason: str, text: str, times: Times, index: int, count: int = 1) -> None:
         """Counts points that cannot be used; the example says which series and when."""

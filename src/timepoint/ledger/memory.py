@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from timepoint.errors import StoreError
 from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.holders import Holder, estate_of
 from timepoint.ledger.memory_outbox import OutboxOfMemory
 from timepoint.ledger.source_rows import KEPT_PERIODS, not_yet
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
@@ -125,6 +126,14 @@ class MemoryStore:
         lane.version = self._commits
         self._lanes[lane.job, lane.lane] = _copy(lane)
         return self._commits
+
+    def holders(self, names: Collection[str]) -> list[Holder]:
+        return [
+            estate_of(lane, metric).holder
+            for lane in self._lanes.values()
+            for metric in lane.metrics.values()
+            if metric.name in names
+        ]
 
     def newest_commit(self) -> int:
         return self._commits

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from timepoint.ledger.holders import Spent, unspent
 from timepoint.ledger.interval_plan import Memory, Plan
-from timepoint.ledger.lane_run import UNKNOWN, MetricRun
+from timepoint.ledger.lane_run import MetricRun
 from timepoint.ledger.state import SeriesState
 from timepoint.model import Times
 
@@ -32,16 +33,19 @@ class Plans:
         self._metric = metric
         self._choose = choose
         self._planner = planner
-        self._by_grids: dict[tuple[Times, Times, bool], Plan] = {}
+        self._by_grids: dict[tuple[Times, Times, bool, tuple[Spent, ...]], Plan] = {}
 
     def get(self, state: SeriesState, offered: Times, text: str) -> Plan:
-        key = (state.times, offered, state is UNKNOWN)
+        spent = self._metric.spent(text) if self._metric.estates else ()
+        key = (state.times, offered, not state.id, spent)
         plan = self._by_grids.get(key)
         if plan is None:
             lane = self._metric.lane
             usable = self._choose(offered, state.times, timed=self._metric.spec.timed)
-            plan = self._planner(state.times, offered, usable, lane.new_memory if state is UNKNOWN else lane.memory)
             rest = lane.reach.rest(offered, usable)
+            left = unspent(offered, usable, state.times, spent) if spent else usable
+            plan = self._planner(state.times, offered, left, lane.memory if state.id else lane.new_memory)
+            plan.spent = len(usable) - len(left)
             plan.unused = rest.unused
             plan.refused.extend(("outside_window", i) for i in rest.outside)
             plan.kept = lane.intern(plan.kept)
@@ -58,9 +62,9 @@ class Plans:
                 self._metric.saw(plan.newest)
             counts.new += plan.series * len(plan.fresh)
             counts.late += plan.series * plan.late
-            counts.seen += plan.series * len(plan.seen)
-            counts.stale += plan.series * plan.stale
             passed = plan.series + plan.passed
+            counts.seen += plan.series * len(plan.seen) + passed * plan.spent
+            counts.stale += plan.series * plan.stale
             counts.unused += passed * plan.unused
             for reason, index, number in plan.refusals():
                 self._metric.refuse(reason, plan.example, plan.offered, index, number * passed)

@@ -53,16 +53,16 @@ def leave_totals(  # noqa: PLR0913 - what there is to know of a series in a run
     the later ones that a receiver has would then be lower. A series that is new begins with 0 where its first interval
     begins; at an instant a millisecond before it.
     """
-    behind = plan.behind
+    behind, number = plan.behind, state.id if state.created else 0
     if behind:
         for i, amount in zip(plan.fresh[:behind], fresh[:behind], strict=True):
-            outgoing.late.append(Late(text, state.id, plan.offered.ends[i], amount, is_amount=True))
+            outgoing.late.append(Late(text, number, plan.offered.ends[i], amount, is_amount=True))
     if len(fresh) == behind:
         return
     owed = add_up([-state.debt, *changed, *fresh[:behind]]) if state.debt or changed or behind else 0.0
     values = _running_totals(state, owed, fresh[behind:], total)
-    if state.id:
-        outgoing.series.append(Leaving(text, state.id, *_once(plan.ats, values)))
+    if number:
+        outgoing.series.append(Leaving(text, number, *_once(plan.ats, values)))
         return
     values.insert(0, 0.0)
     outgoing.series.append(Leaving(text, 0, *_once(plan.ats_of_new, values), plan.ats_of_new[0]))

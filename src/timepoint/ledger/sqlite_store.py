@@ -9,6 +9,7 @@ absolute values: what makes it happen once is the comparison, not the arithmetic
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
+from timepoint.ledger.holders import Holder
 from timepoint.ledger.lane_rows import read_lane
 from timepoint.ledger.outbox_rows import forget_series, write_outgoing
 from timepoint.ledger.packed_points import Packer
@@ -35,6 +37,11 @@ _NOTE = (
     "INSERT INTO lane (job, lane, last_attempt, asked_from) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt, asked_from = min("
     "coalesce(asked_from, excluded.asked_from), coalesce(excluded.asked_from, asked_from))"
+)
+_HOLDERS = (
+    "SELECT job, lane, name, shape, coalesce((SELECT max(id) FROM series WHERE metric_id = metric.id), 0), "
+    "coalesce(newest, 0) FROM metric JOIN lane ON lane.id = lane_id "
+    "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY metric.id"
 )
 _AT_A_TIME = 50  # lanes that are forgotten in one transaction
 _LISTS_WITHOUT_LANES = "SELECT DISTINCT job FROM kept_list WHERE job NOT IN (SELECT job FROM lane)"
@@ -213,6 +220,10 @@ class SqliteStore:
         lane.version = number
         return number
 
+    def holders(self, names: Collection[str]) -> list[Holder]:
+        with self._alone(), self._database.reading() as connection:
+            return [Holder(*row) for row in connection.execute(_HOLDERS, (json.dumps(list(names)),))]
+
     def close(self) -> None:
         """Marks the file as properly closed and closes it. Raises StoreError; nothing committed is lost then.
 
@@ -343,7 +354,7 @@ def _write_lane(connection: sqlite3.Connection, lane_id: int, change_set: Change
 
 
 def _rewrite_lane(connection: sqlite3.Connection, lane_id: int, lane: LaneState, number: int) -> None:
-    """The instants of a lane, its metrics and its series. Rare: a clock was wrong."""
+    """What a lane knows of itself, its metrics and its series, but for what was counted. Rare: a clock was wrong."""
     connection.execute(
         "UPDATE lane SET version = ?, watermark = ?, kept_from = ?, last_attempt = ?, last_fire = ?, "
         "last_accepted = ?, page_since = ?, open_run = ?, asked_from = ? WHERE id = ?",
@@ -366,7 +377,10 @@ def _rewrite_lane(connection: sqlite3.Connection, lane_id: int, lane: LaneState,
             (metric.newest, metric.last_run, lane_id, metric.name, metric.shape),
         )
         states = [*metric.series.values(), *metric.absent.values()]
-        connection.executemany("UPDATE state SET seen_at = ? WHERE id = ?", ((s.seen_at, s.id) for s in states))
+        connection.executemany(
+            "UPDATE state SET value = ?, carry = ?, debt = ?, seen_at = ? WHERE id = ?",
+            ((s.value, s.carry, s.debt, s.seen_at, s.id) for s in states),
+        )
         connection.executemany(
             "UPDATE series SET created = ?, zero_until = ? WHERE id = ?",
             ((s.created, s.zero_until, s.id) for s in states),

@@ -33,6 +33,7 @@ class SeriesState:
     the next run's bytes, and so is 30 bytes smaller.
 
     ``seen_at`` is the stamp of the newest accepted run that held the series. Before ``zero_until`` the page shows 0.
+    ``created`` is when its total began; 0 says that it is over, and begins at 0 when the series comes back.
     ``id`` is the store's, 0 until the first commit.
     """
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from timepoint.clock import DAY, format_instant
 from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.holders import Holder
 from timepoint.ledger.state import LaneState
 from timepoint.remote_write.outbox import Queues
 
@@ -124,10 +125,14 @@ class Store(Protocol):
         ...
 
     def rewrite(self, lane: LaneState) -> int:
-        """Makes durable what ``rewind`` changed in a lane, whole or not at all; the number of the commit, also set.
+        """Makes durable what ``rewind`` or ``end_counts`` changed in a lane, whole or not; sets, returns the version.
 
-        Series, their values and debts are not touched, only instants. Refuses with StoreError if the lane has moved on.
+        No series comes or goes, and none forgets what it has counted. Refuses with StoreError if the lane has moved on.
         """
+        ...
+
+    def holders(self, names: Collection[str]) -> list[Holder]:
+        """Whoever has series of these metrics, in any lane of any job and however declared."""
         ...
 
     def newest_commit(self) -> int:

@@ -17,10 +17,12 @@ from timepoint.job import Job
 from timepoint.ledger.budget import Budget
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
+from timepoint.ledger.holders import Estate, Holder, end_counts, estate_of
 from timepoint.ledger.rewind import is_ahead, rewind
 from timepoint.ledger.state import LaneState, metric_key
 from timepoint.ledger.store import KeptList, Store
 from timepoint.model import MappedRun, Window
+from timepoint.poller.edits import Anew, begun_behind, counters_of, former_holders, totals_over
 from timepoint.poller.owners import Owners, screen_sent
 from timepoint.poller.page import LANE, behind_text, fingerprint, metric_standing, render, version_of
 from timepoint.poller.report import MetricStanding
@@ -45,6 +47,8 @@ class JobDesk:
         self._owners = Owners(job.metrics) if job.each is not None else None
         self._sizes: dict[str, int] = {}  # how many series the loaded lanes of a fan-out hold, by metric
         self._fingerprint = fingerprint(job.metrics)
+        self._estates: dict[str, list[Estate]] = {}  # what others have counted of the job's counters, by metric
+        self._begun_behind: list[Anew] = []
         self._shown_version: int | None = None
         self._found: tuple[int, str] | None = None
         self.page_is_old = False
@@ -79,6 +83,7 @@ class JobDesk:
         self._lanes = {name: before.get(name) for name in names}
         for name, lane in loaded.items():
             self._take(name, lane)
+            self._end_totals(name)
         self._fingerprint = fingerprint(self._job.metrics, tuple(names))
         self.page_is_old |= self._shown_version is not None
         return True
@@ -211,7 +216,7 @@ class JobDesk:
             ends_run=ends_run and not mapped.partial,
             is_complete=not mapped.partial,
         )
-        return decide(state, mapped, job.metrics, facts)
+        return decide(state, mapped, job.metrics, facts, self._estates)
 
     def claim(self, change_set: ChangeSet) -> None:
         """The change set is about to be committed: until then its new series count as taken."""
@@ -250,6 +255,8 @@ class JobDesk:
             self._count(state, -1)
             change_set.apply(state)
             self._count(state, 1)
+        if self._estates and all(state.kept_from is not None for state in self.loaded):
+            self._drop_estates()
 
     def _settle(self, change_set: ChangeSet, *, committed: bool) -> None:
         if self._owners is not None:
@@ -290,6 +297,58 @@ class JobDesk:
         if page.commit > newest:  # of all lanes: one that it shows may have left the list meanwhile
             raise DataDirectoryError(behind_text(self._job.name, newest, page.commit))
         self._found = (page.commit, page.fingerprint)
+
+    def take_over(self, jobs: Iterable[Job]) -> list[Anew]:
+        """Looks for others that have counted series of the job, and ends the totals that are over by that; tells them.
+
+        ``jobs`` are all of the config. Call it after ``take_up``. Raises StoreError.
+        """
+        self._find_estates(jobs)
+        for name in self._lanes:
+            self._end_totals(name)
+        told, self._begun_behind = self._begun_behind, []
+        return told
+
+    def _find_estates(self, jobs: Iterable[Job]) -> None:
+        self._estates = {}
+        names = {spec.family.name for spec in counters_of(self._job)}
+        former = former_holders(self._job, jobs, self._store.holders(names)) if names else []
+        former = [holder for holder in former if self._matters(holder)]
+        for job in sorted({holder.job for holder in former}):
+            lanes = self._store.load_lanes(job, sorted({holder.lane for holder in former if holder.job == job}))
+            for holder in former:
+                if holder.job == job:
+                    lane = lanes[holder.lane]
+                    estate = estate_of(lane, lane.metrics[f"{holder.name} {holder.shape}"])
+                    self._estates.setdefault(holder.name, []).append(estate)
+
+    def _matters(self, holder: Holder) -> bool:
+        """Whether another holder may have counted what a lane is offered, or began a series after one of it did."""
+        for lane in self.load_all():
+            metrics = [metric for metric in lane.metrics.values() if metric.name == holder.name]
+            oldest = min((s.id for m in metrics for by in (m.series, m.absent) for s in by.values()), default=0)
+            if lane.kept_from is None or lane.kept_from < holder.reach or 0 < oldest < holder.newest_id:
+                return True
+        return not self._lanes
+
+    def _end_totals(self, name: str) -> None:
+        """Ends totals of a lane that others have shown since, durably. Raises StoreError."""
+        found = list(totals_over(self._job, self.load(name), self._estates))
+        if not found:
+            return
+        state = self._store.load(self._job.name, name)  # a copy, to be changed before it is durable
+        for spec, holders in found:
+            end_counts(state, spec, holders)
+            self._begun_behind.append(begun_behind(self._job, spec, holders))
+        self._drop(name)
+        self._store.rewrite(state)
+        self._take(name, state)
+
+    def _drop_estates(self) -> None:
+        """Forgets what others have counted once no lane can be offered it again."""
+        kept_from = min(state.kept_from or 0 for state in self.loaded)
+        if all(estate.reach <= kept_from for estates in self._estates.values() for estate in estates):
+            self._estates = {}
 
     def restore(self) -> None:
         """Brings the page to the ledger at the start: a file that is missing, damaged or of another state is replaced.

@@ -1,20 +1,22 @@
 """What a change of the config does to totals, told before anybody misses them.
 
-Owns: which counters begin anew since the config names or declares them otherwise than the ledger does, and the sentence
-for each. Pure. Must not know: the config file, the log.
+Owns: which counters begin anew since the config names or declares them otherwise than the ledger does, or since another
+holder has shown their series, and the sentence for each. Pure. Must not know: the config file, the log.
 
 A total belongs to a job, a metric as it is declared (type, temporality, unit), a lane and labels. A change of any of
-them makes another total, which begins at 0; the old one is kept for ``forget_after`` and goes on if the change is taken
-back. No other rule never mixes what must not be mixed, and this one must not be silent.
+them makes another total, which begins at 0; the old one is kept for ``forget_after``. If the change is taken back it
+goes on, unless the other total has been shown as the same series meanwhile: then it begins at 0, too. No other rule
+never mixes what must not be mixed, and this one must not be silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
+from timepoint.ledger.holders import Estate, Holder, declared_otherwise, over
 from timepoint.ledger.state import LaneState, MetricState, metric_key, metric_shape
 from timepoint.model import MetricSpec, Temporality, split_series_text
 
@@ -32,6 +34,52 @@ class Anew(NamedTuple):
 def counters_of(job: Job) -> list[MetricSpec]:
     """The metrics of a job that have totals."""
     return [spec for spec in job.metrics.values() if spec.temporality is not None]
+
+
+def former_holders(job: Job, jobs: Iterable[Job], holders: Iterable[Holder]) -> list[Holder]:
+    """Who else had series of the job's counters, and has them no longer in a config of these ``jobs``.
+
+    Lanes of the job itself count where they are of before ``each`` was added or taken away: the lanes of one fan-out
+    have their own rules, and other declarations in one lane are seen there.
+    """
+    names, by_name = {spec.family.name for spec in counters_of(job)}, {other.name: other for other in jobs}
+
+    def is_former(holder: Holder) -> bool:
+        if holder.job == job.name:
+            return (job.each is None) != (holder.lane == "")
+        other = by_name.get(holder.job)
+        spec = other.metrics.get(holder.name) if other is not None else None
+        return spec is None or metric_shape(spec) != holder.shape
+
+    return [holder for holder in holders if holder.name in names and is_former(holder)]
+
+
+def totals_over(
+    job: Job, lane: LaneState, estates: Mapping[str, Sequence[Estate]]
+) -> Iterable[tuple[MetricSpec, Mapping[str, Holder]]]:
+    """The counters of a lane of which totals are over, since others have begun to count their series after it."""
+    for spec in counters_of(job):
+        found = over(lane, spec, [*declared_otherwise(lane, spec), *estates.get(spec.family.name, ())])
+        if found:
+            yield spec, found
+
+
+def begun_behind(job: Job, spec: MetricSpec, holders: Mapping[str, Holder]) -> Anew:
+    """The totals of a counter that begin at 0 behind those of others; ``holders`` are by series."""
+    others = sorted({_told(holder, job) for holder in holders.values()})
+    reason = (
+        f"{len(holders)} of its series have been counted by {_listed(others)} since, and begin at 0 behind that: their "
+        "old totals would be an increase once more; what was counted is not counted again"
+    )
+    return Anew(job.name, spec.family.name, reason)
+
+
+def _told(holder: Holder, job: Job) -> str:
+    if holder.job != job.name:
+        return f"job {holder.job}"
+    if holder.shape != metric_shape(job.metrics[holder.name]):
+        return f"the metric declared as {_declared(holder.shape)}"
+    return "the job with each" if holder.lane else "the job without each"
 
 
 def changed_jobs(jobs: Iterable[Job], known: Collection[str]) -> list[Anew]:
@@ -72,7 +120,7 @@ def _why(spec: MetricSpec, gone: Iterable[MetricState]) -> str:
         newest = max(before, key=lambda metric: metric.last_run)
         return (
             f"it is declared as {_declared(shape)}, and the ledger has its totals as {_declared(newest.shape)}: they "
-            "would not add up, so new ones begin; the old are kept for forget_after, and go on if that is taken back"
+            "would not add up, so new ones begin; if that is taken back before the first run, the old go on"
         )
     renamed = sorted({metric.name for metric in gone if metric.shape == shape})
     if renamed:

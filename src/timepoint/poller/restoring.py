@@ -37,12 +37,16 @@ def take_up(loops: Iterable[JobLoop]) -> dict[str, int | None]:
 
 
 def begun_anew(loops: Iterable[JobLoop], jobs: Iterable[Job], store: Store) -> Iterator[Anew]:
-    """Totals of the jobs of ``loops`` that a change of the config makes begin anew. ``jobs`` are all. StoreError."""
-    mine = {loop.job.name for loop in loops}
+    """Totals of the jobs of ``loops`` that a change of the config makes begin anew. ``jobs`` are all. StoreError.
+
+    Those that are over, since another job or declaration has shown their series, end here.
+    """
+    mine, jobs = {loop.job.name for loop in loops}, list(jobs)
     yield from (anew for anew in changed_jobs(jobs, store.jobs()) if anew.job in mine)
     for loop in loops:
         yield from changed_lanes(loop.job, store.lanes(loop.job.name))
         yield from changed_metrics(loop.job, loop.desk.load_all())
+        yield from loop.desk.take_over(jobs)
 
 
 def withdraw_strangers(directory: Path, names: Collection[str]) -> None:

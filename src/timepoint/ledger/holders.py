@@ -1,0 +1,187 @@
+"""Who counts a series, one after the other.
+
+Owns: what of an earlier holder of a metric bears on the one that counts it now: which intervals it has counted, and
+whose totals are over since another has shown lower ones. Must not know: which holders a config has, the store. Pure.
+
+A holder is a lane of a job with a metric as it is declared. Two of them may come to the same series, name and labels: a
+job that is renamed, moved into a fan-out or declared otherwise, and taken back. Prometheus sees one series. So that its
+``increase()`` is what all of them have counted:
+
+- each begins at 0 behind the one before, also one that comes back: its old total would be an increase once more;
+- an interval that another has counted is not counted again. It is remembered with NaN for its value, which the first
+  answer that holds it replaces: what one holder counted never enters the total of another.
+
+Which of two began later is told by the ids of their series: ids grow from commit to commit.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf, nan
+from typing import NamedTuple
+
+from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
+from timepoint.model import MetricSpec, MetricType, Temporality, Times, split_series_text
+
+_OF_PARTS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
+
+
+class Holder(NamedTuple):
+    """Who has series of a metric. ``newest_id`` is the id of its newest series, ``reach`` its newest timepoint (ms)."""
+
+    job: str
+    lane: str
+    name: str
+    shape: str
+    newest_id: int
+    reach: int
+
+
+class Spent(NamedTuple):
+    """The intervals of a series that another holder has counted: those it remembers, and those it has forgotten.
+
+    It was answered for all that begins at ``asked_from`` or later, and has forgotten what ends by ``kept_from``.
+    """
+
+    times: Times
+    kept_from: float
+    asked_from: float
+
+    def has(self, start: int, end: int) -> bool:
+        """Whether an interval was counted there."""
+        if not self.times.ends or start < self.asked_from:
+            return False
+        return (start < self.times.starts[0] and end <= self.kept_from) or (start, end) in _intervals(self.times)
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What another holder has counted of a metric. ``reach`` is its newest timepoint."""
+
+    holder: Holder
+    kept_from: float
+    asked_from: float
+    series: Mapping[str, SeriesState]
+
+    @property
+    def reach(self) -> int:
+        return self.holder.reach
+
+    @property
+    def has_amounts(self) -> bool:
+        """Whether its intervals are known: readings are sums, and gauges count nothing."""
+        return f"/{Temporality.DELTA}/" in self.holder.shape
+
+    def spent(self, text: str) -> Spent | None:
+        """The intervals of a series that are counted here; None if there is no such series."""
+        state = self.series.get(text)
+        return None if state is None else Spent(state.times, self.kept_from, self.asked_from)
+
+
+def estate_of(lane: LaneState, metric: MetricState) -> Estate:
+    """What a lane has counted of one of its metrics."""
+    series = {**metric.absent, **metric.series}
+    newest_id = max((state.id for state in series.values()), default=0)
+    holder = Holder(lane.job, lane.lane, metric.name, metric.shape, newest_id, metric.newest or 0)
+    kept_from = -inf if lane.kept_from is None else lane.kept_from
+    asked_from = -inf if lane.asked_from is None else lane.asked_from
+    return Estate(holder, kept_from, asked_from, series)
+
+
+def declared_otherwise(lane: LaneState, spec: MetricSpec, since: int | None = None) -> list[Estate]:
+    """What the lane itself has counted of a metric under other declarations, if that reaches beyond ``since``."""
+    shape = metric_shape(spec)
+    return [
+        estate_of(lane, metric)
+        for metric in lane.metrics.values()
+        if metric.name == spec.family.name and metric.shape != shape and (since is None or (metric.newest or 0) > since)
+    ]
+
+
+def over(lane: LaneState, spec: MetricSpec, estates: Iterable[Estate]) -> dict[str, Holder]:
+    """The series of a counter whose totals are over, with the holder that has begun to count each after this lane.
+
+    Of a histogram or summary all parts of a group are over if one is: together they say one thing.
+    """
+    metric = lane.metric(spec)
+    if metric is None or spec.temporality is None:
+        return {}
+    held = {**metric.absent, **metric.series}
+    found: dict[str, Holder] = {}
+    for estate in estates:
+        for text, theirs in estate.series.items():
+            mine = held.get(text)
+            if mine is not None and mine.created and theirs.created and theirs.id > mine.id:
+                found[text] = estate.holder
+    if found and spec.family.type in _OF_PARTS:
+        groups = {_group(spec, text): holder for text, holder in found.items()}
+        return {text: groups[group] for text in held if (group := _group(spec, text)) in groups}
+    return found
+
+
+def end_counts(lane: LaneState, spec: MetricSpec, texts: Iterable[str]) -> None:
+    """Ends totals of a counter: the series leave the page, and begin at 0 when they come back (``created`` is 0).
+
+    What they have counted stays remembered, and so does what revisions still owe.
+    """
+    metric = lane.metric(spec)
+    assert metric is not None, "BUG: totals end that were never begun"
+    for text in texts:
+        state = metric.series.pop(text, None) or metric.absent.pop(text)
+        state.created = state.zero_until = 0
+        state.seen_at = min(state.seen_at, lane.page_since - 1)
+        if spec.temporality is Temporality.DELTA:
+            state.value = state.carry = 0.0
+        metric.absent[text] = state
+    metric.absent = dict(sorted(metric.absent.items(), key=lambda item: item[1].seen_at))
+    metric.note_leaving(metric.absent, lane.last_accepted or 0)
+
+
+def heir(text: str, own: SeriesState, estates: Sequence[Estate]) -> SeriesState:
+    """A series of amounts that begins, as it knows what it and others have counted before. Others come oldest first."""
+    times, recent = own.times, own.recent
+    for estate in estates:
+        theirs = estate.series.get(text)
+        if theirs is not None and len(theirs.times):
+            times, places = _joined(times, theirs.times)
+            known = (*array("d", recent), nan)
+            recent = array("d", [known[place] for place in places]).tobytes()
+    return own if times is own.times else replace(own, times=times, recent=recent)
+
+
+def unspent(times: Times, usable: Sequence[int], known: Times, spent: Sequence[Spent]) -> list[int]:
+    """The usable points that no other holder has counted, or that the series itself remembers."""
+    own = _intervals(known)
+    return [
+        i
+        for i in usable
+        if (interval := (times.starts[i], times.ends[i])) in own or not any(other.has(*interval) for other in spent)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _intervals(times: Times) -> frozenset[tuple[int, int]]:
+    return frozenset(zip(times.starts, times.ends, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _joined(own: Times, theirs: Times) -> tuple[Times, tuple[int, ...]]:
+    """Both grids as one, and for each interval the place of its value: -1 for what the other holder has counted.
+
+    An own interval that overlaps one of the other's gives way to it.
+    """
+    kept: list[tuple[int, int, int]] = [(end, start, -1) for start, end in zip(theirs.starts, theirs.ends, strict=True)]
+    for place, (start, end) in enumerate(zip(own.starts, own.ends, strict=True)):
+        if not any((start < e and s < end) or (start, end) == (s, e) for e, s, _ in kept[: len(theirs)]):
+            kept.append((end, start, place))
+    kept.sort()
+    return Times((s for _, s, _ in kept), (e for e, _, _ in kept)), tuple(place for _, _, place in kept)
+
+
+def _group(spec: MetricSpec, text: str) -> frozenset[tuple[str, str]]:
+    labels = split_series_text(text)[1]
+    labels.pop(_OF_PARTS[spec.family.type], None)
+    return frozenset(labels.items())
