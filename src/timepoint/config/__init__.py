@@ -26,6 +26,7 @@ Read in this order:
     source_build, job_build, metric_build   what each piece means
     remote_write_build  what receivers mean, and what metrics may go to them
     window_checks, families     what window and metrics of a job, and the metrics of all jobs, must agree on
+    assemble            a job of its parts
     load                the steps in their order
     shown               what of a file may stand on a page
 """

@@ -1,7 +1,7 @@
 """From a file to a config that can run.
 
-Owns: the order of the steps: text, environment, shape, meaning; and the promise that all mistakes of a file are
-reported together. Must not know: any single check.
+Owns: the order of the steps: text, environment, shape, meaning; which piece is read by itself; and the promise that all
+mistakes of a file are reported together. Must not know: any single check.
 
 A mistake must not hide others, so shapes are read piece by piece: a source, a job without its metrics, and each metric
 stand or fall alone, and what stands is looked at further.
@@ -15,51 +15,32 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from timepoint.config.assemble import Assembler, JobParts
 from timepoint.config.checks import Check
-from timepoint.config.defaults import guard_of, max_age_of, polled_text, rhythm_of
+from timepoint.config.defaults import polled_text
 from timepoint.config.each_build import EachBuilder, each_names
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
 from timepoint.config.job_build import JobBuilder, Plan
 from timepoint.config.job_shape import JobShape
-from timepoint.config.metric_build import MetricBuilder, Policy, check_captures, check_labels, check_walks_named, rules
+from timepoint.config.metric_build import MetricBuilder, check_captures, check_labels, check_walks_named
 from timepoint.config.metric_shape import MetricShape
 from timepoint.config.misfit import did_you_mean, read_shape
 from timepoint.config.names import plain_name_complaint
-from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings, Places
 from timepoint.config.places import Path as Where
-from timepoint.config.politeness_shape import check_quotas, check_second_request, check_shared_interval
+from timepoint.config.politeness_shape import check_quotas, check_shared_interval
 from timepoint.config.remote_write_build import Receivers
-from timepoint.config.settled_shape import check_settled, settled_spec
 from timepoint.config.shape import ConfigShape
 from timepoint.config.shown import shown_config
-from timepoint.config.signal_shape import signal_spec
 from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
-from timepoint.config.window_checks import (
-    check_effect,
-    check_expect,
-    check_grid,
-    check_max_age,
-    check_once,
-    check_times,
-    check_zones,
-)
 from timepoint.config.yaml import MAX_BYTES, Written, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
-from timepoint.job import MAX_SERIES, GuardSpec, HttpPolling, Job, Workload
-from timepoint.mapping.engine import Mapping as CompiledMapping
-from timepoint.mapping.engine import compile_mapping
-from timepoint.mapping.labels import MAX_LENGTH
-from timepoint.mapping.spec import ExpectSpec, MappingSpec, MetricMapping, SpecError, TimeSpec, WalkSpec
-from timepoint.model import Temporality
+from timepoint.job import Job, Workload
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import least_lanes
-from timepoint.request.each.spec import EachSpec
 from timepoint.request.spec import SourceSpec, secrets_in
-
-_WINDOW = TimeSpec(start="{window.start}", end="{window.end}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +122,6 @@ def _text(raw: bytes, findings: Findings) -> str | None:
         return None
 
 
-@dataclass(slots=True)
-class _JobParts:
-    """A job on its way: what of it could be read."""
-
-    name: str
-    where: Where
-    shape: JobShape | None
-    plan: Plan | None
-    metrics: dict[str, MetricBuilder]
-    each: EachSpec | None = None
-    definition: str = ""
-
-
 class _Loader:
     """The meaning of one file."""
 
@@ -183,7 +151,8 @@ class _Loader:
             lanes = {part.name: least_lanes(part.each) for part in parts}
             uses = {name: (plan.period, plan.request.cost * lanes[name]) for name, plan in plans.items() if plan}
             check_quotas(source, uses, self.findings)
-        jobs = tuple(job for part in parts if (job := self._assemble(part)) is not None)
+        assembler = Assembler(self.findings, self.sources, self.families, self.receivers)
+        jobs = tuple(job for part in parts if (job := assembler.job(part)) is not None)
         assert len(jobs) == len(parts) or self.findings.problems(warnings=False), "BUG: a job is lost without a word"
         if jobs or not parts:
             self.receivers.check_unused()
@@ -207,14 +176,14 @@ class _Loader:
             self.findings.add(Check.EMPTY, ("jobs",), "there is no job: nothing would be polled", key=True)
         return sections
 
-    def _job(self, name: str, raw: Any, sources: Mapping[str, Any]) -> _JobParts:
+    def _job(self, name: str, raw: Any, sources: Mapping[str, Any]) -> JobParts:
         where: Where = ("jobs", name)
         if complaint := plain_name_complaint(name):
             self.findings.add(Check.NAME, where, complaint, key=True)
         metrics = raw.get("metrics") if isinstance(raw, dict) else None
         head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
         shape = read_shape(JobShape, head, where, self.findings)
-        parts = _JobParts(name, where, shape, None, {}, definition=_definition(raw))
+        parts = JobParts(name, where, shape, None, {}, definition=_definition(raw))
         written = raw.get("source") if isinstance(raw, dict) else None
         self._check_source(shape.source if shape else written, where, sources)
         if shape is not None:
@@ -242,7 +211,7 @@ class _Loader:
             message = f"there is no source {name!r}{did_you_mean(name, list(sources))}"
             self.findings.add(Check.UNKNOWN_SOURCE, (*where, "source"), message)
 
-    def _metric(self, parts: _JobParts, name: str, raw: Any) -> None:
+    def _metric(self, parts: JobParts, name: str, raw: Any) -> None:
         where = (*parts.where, "metrics", name)
         shape = read_shape(MetricShape, raw, where, self.findings)
         if shape is None:
@@ -262,82 +231,6 @@ class _Loader:
         for name in sources if used and used <= set(sources) else ():  # else the mistake is the job's
             if name not in used:
                 self.findings.add(Check.UNUSED_SOURCE, ("sources", name), "no job uses this source", key=True)
-
-    def _assemble(self, parts: _JobParts) -> Job | None:
-        shape, plan = parts.shape, parts.plan
-        if shape is None or plan is None:
-            return None
-        max_age = max_age_of(plan.period, plan.window)
-        metrics = [
-            builder.build(shape, Policy(max_age, self.families.polled(name), self.receivers.of(builder.shape, shape)))
-            for name, builder in parts.metrics.items()
-        ]
-        shapes = {name: builder.shape for name, builder in parts.metrics.items()}
-        window = plan.window
-        if plan.window_is_asked and shape.time is None:
-            metrics = [_of_its_window(mapped) for mapped in metrics]
-            window = replace(window, asks_once=any(map(_counts_windows, metrics)))
-        if shape.time is None:
-            metrics = [_untimed(mapped) for mapped in metrics]
-        check_grid(parts.where, shape, shapes, window, self.findings)
-        check_once(parts.where, window, self.findings)
-        check_paged(parts.where, shape, shapes, self.findings)
-        if shape.window is not None and shape.window.settled_until is not None:
-            cuts = plan.window_is_asked or any(mapped.metric.temporality for mapped in metrics)
-            counts = any(mapped.own.time is _WINDOW for mapped in metrics)
-            check_settled(parts.where, window, self.findings, cuts_windows=cuts, counts_windows=counts)
-        if not plan.window_is_asked:
-            check_effect(parts.where, shape, shapes.values(), self.findings)
-        check_times(parts.where, shape, shapes, self.findings)
-        check_zones(parts.where, shape, shapes, self.findings)
-        check_expect(parts.where, shape, self.findings)
-        if shape.overflow == "aggregate" and not any(builder.can_sum(shape) for builder in parts.metrics.values()):
-            message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"
-            self.findings.add(Check.NO_EFFECT, (*parts.where, "overflow"), message)
-        check_max_age(parts.where, shape, shapes, rhythm_of(plan.period, plan.window), self.findings)
-        self.receivers.check_ages(parts.where, shape, plan, [mapped.metric for mapped in metrics])
-        mapping = self._compile(parts.where, shape, metrics)
-        source = self.sources.get(shape.source)
-        if mapping is None or source is None:
-            return None
-        check_second_request(source, plan.request, plan.timeout, parts.where, self.findings)
-        return Job(
-            name=parts.name,
-            schedule=plan.schedule,
-            window=window,
-            polling=HttpPolling(source, plan.request, mapping, plan.transform),
-            metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
-            timeout=plan.timeout,
-            window_is_asked=plan.window_is_asked,
-            max_series=shape.max_series or MAX_SERIES,
-            guard=_guard(shape),
-            each=parts.each,
-            definition=parts.definition,
-        )
-
-    def _compile(self, where: Where, shape: JobShape, metrics: list[MetricMapping]) -> CompiledMapping | None:
-        expect = shape.expect
-        spec = MappingSpec(
-            rows={name: _walk(walk.path, walk.columns) for name, walk in (shape.rows or {}).items()},
-            metrics=tuple(metrics),
-            defaults=rules(shape),
-            label_length=shape.label_length or MAX_LENGTH,
-            settled=settled_spec(shape),
-            expect=ExpectSpec(
-                equal=(expect.equal if expect else None) or {},
-                present=tuple((expect.present if expect else None) or ()),
-                absent=tuple((expect.absent if expect else None) or ()),
-                empty=signal_spec(expect.empty if expect else None),
-                partial=signal_spec(expect.partial if expect else None),
-            ),
-        )
-        try:
-            return compile_mapping(spec)
-        except SpecError as error:
-            for problem in error.problems:
-                at = self.findings.places.known((*where, *problem.where))
-                self.findings.add_new(Check.MAPPING, at, problem.message)
-            return None
 
 
 def _definition(raw: Any) -> str:
@@ -364,31 +257,6 @@ def _discovering(job: Any) -> Iterator[str]:
     for values in each.values() if isinstance(each, dict) else ():
         if isinstance(values, dict) and isinstance(values.get("source"), str):
             yield values["source"]
-
-
-def _walk(path: str, columns: str | list[str] | None) -> WalkSpec:
-    return WalkSpec(path, tuple(columns) if isinstance(columns, list) else columns)
-
-
-def _of_its_window(mapped: MetricMapping) -> MetricMapping:
-    """A counter without a time counts what the request asked for: its interval is the window."""
-    if mapped.metric.temporality is None or mapped.own.time is not None:
-        return mapped
-    return replace(mapped, own=replace(mapped.own, time=_WINDOW))
-
-
-def _untimed(mapped: MetricMapping) -> MetricMapping:
-    """A metric without a time is about the fire time."""
-    return mapped if mapped.own.time is not None else replace(mapped, metric=replace(mapped.metric, timed=False))
-
-
-def _counts_windows(mapped: MetricMapping) -> bool:
-    return mapped.own.time is _WINDOW and mapped.metric.temporality is Temporality.DELTA
-
-
-def _guard(shape: JobShape) -> GuardSpec:
-    expect = shape.expect
-    return guard_of(expect.min_series_ratio, expect.max_refusals) if expect is not None else GuardSpec()
 
 
 def _polled(shape: JobShape, plan: Plan) -> str:

@@ -245,6 +245,13 @@ def check_captures(shape: JobShape, where: Path, findings: Findings) -> None:
                 findings.add(Check.LABEL_RESERVED, (*where, "rows", name), message)
 
 
+def check_overflow(job: JobShape, metrics: Iterable[MetricBuilder], where: Path, findings: Findings) -> None:
+    """Warns of an ``overflow`` that adds nothing up."""
+    if job.overflow == "aggregate" and not any(builder.can_sum(job) for builder in metrics):
+        message = "has no effect: only counters with temporality delta and gauges with combine: sum are added up"
+        findings.add(Check.NO_EFFECT, (*where, "overflow"), message)
+
+
 def rules(shape: RulesShape) -> Rules:
     """What a job or a metric says about labels, time, relabeling, missing values, units and joins (R2)."""
     return Rules(

@@ -6,14 +6,13 @@ Must not know: which key names it.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from functools import lru_cache
-from re import compile as regex
 from zoneinfo import ZoneInfo, available_timezones
 
-_OFFSET = regex(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
-_ABBREVIATION = regex("[A-Z]{3,5}")
-"""CEST: what is nearest to it in letters is mostly far from it on the map."""
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
+_ABBREVIATION = re.compile("[A-Z]{3,5}")  # CEST: what is nearest to it in letters is mostly far from it on the map
 
 
 @lru_cache(1024)
@@ -37,7 +36,7 @@ def zone_complaint(name: str) -> str | None:
 
 
 _FIXED = {"EST": ("-5", "America/Panama", "America/New_York"), "MST": ("-7", "America/Phoenix", "America/Denver")}
-_POSIX = regex(r"Etc/GMT([+-])([1-9][0-9]?)")
+_POSIX = re.compile(r"Etc/GMT([+-])([1-9][0-9]?)")
 
 
 def zone_doubt(name: str) -> str | None:
