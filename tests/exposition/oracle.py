@@ -10,8 +10,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics_text
 from prometheus_client.parser import text_string_to_metric_families as parse_plain_text
 
+from tests.exposition.canonical import bound_text
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
-from timepoint.exposition.render import bound_text
 from timepoint.model import FamilySpec, MetricType, series_text, split_series_text
 
 Sample = tuple[str, tuple[tuple[str, str], ...], str]

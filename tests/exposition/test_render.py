@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.exposition.canonical import bound_text
 from tests.exposition.oracle import bits, grammar_error, parse_openmetrics, parse_text, samples_in, samples_of
 from tests.exposition.worlds import GOLDEN, family, states
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
 from timepoint.exposition.formats import OPENMETRICS, TEXT
 from timepoint.exposition.render import (
     _take_label,
-    bound_text,
     number_text,
     render_families,
     render_metadata,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
+from tests.exposition.canonical import bound_text
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
-from timepoint.exposition.render import bound_text
 from timepoint.model import FamilySpec, MetricType, series_text
 
 

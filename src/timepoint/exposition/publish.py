@@ -171,15 +171,16 @@ def _encode(index: _Index) -> bytes:
     try:
         return msgspec.json.encode(index)
     except UnicodeEncodeError:  # a lone surrogate, say in an example of a reject: it must not cost the page
-        return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(index)))
+        return msgspec.json.encode(without_surrogates(msgspec.to_builtins(index)))
 
 
-def _without_surrogates(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
+    """The same data with a question mark for each lone surrogate, which has no form in UTF-8."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    return [_without_surrogates(item) for item in value] if isinstance(value, list) else value
+        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+    return [without_surrogates(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _pack_family(family: FamilySnapshot, blobs: list[Buffer]) -> _Family:

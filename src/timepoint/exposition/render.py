@@ -127,26 +127,6 @@ def number_text(value: float) -> str:
     return number_texts([value])[0]
 
 
-def bound_text(value: float) -> str:
-    """The canonical spelling of a bucket bound or quantile: ``1.0``, ``1e-05``, ``1e+06``, ``+Inf``.
-
-    Source: OpenMetrics 1.0, "Considerations: Canonical Numbers". It is Go's ``%g``, with ``.0`` after an integer.
-    """
-    if not math.isfinite(value):
-        return _special(value)
-    text = repr(float(value))
-    mantissa, _, exponent = text.partition("e")
-    whole, _, fraction = mantissa.lstrip("-").partition(".")
-    if exponent:
-        return text if len(exponent) > 2 else f"{mantissa}e{exponent[0]}0{exponent[1:]}"  # noqa: PLR2004 - sign, digit
-    if len(whole) <= 6:  # noqa: PLR2004 - Go's %g changes to an exponent at 1e6, Python at 1e16
-        return text
-    digits = (whole + fraction).rstrip("0")
-    sign = "-" if value < 0 else ""
-    point = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{sign}{digits[0]}{point}e+{len(whole) - 1:02d}"
-
-
 def _name_of(family: FamilySnapshot) -> str:
     return family.spec.name
 

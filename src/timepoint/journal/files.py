@@ -19,7 +19,7 @@ import msgspec
 from timepoint.durable import replacing
 from timepoint.errors import PublishError
 from timepoint.exposition.deflate import crc32, deflate, inflate
-from timepoint.exposition.publish import POLLER
+from timepoint.exposition.publish import POLLER, without_surrogates
 from timepoint.journal.told import ConfigTold, JobTold, RecentTold
 
 RUNS_SUFFIX = ".runs"
@@ -97,12 +97,4 @@ def _encode(told: JobTold | RecentTold | ConfigTold) -> bytes:
     try:
         return msgspec.msgpack.encode(told)
     except UnicodeEncodeError:  # a lone surrogate, say in an example of a reject: it must not cost the pages
-        return msgspec.msgpack.encode(_without_surrogates(msgspec.to_builtins(told, builtin_types=(bytes,))))
-
-
-def _without_surrogates(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    return [_without_surrogates(item) for item in value] if isinstance(value, list | tuple) else value
+        return msgspec.msgpack.encode(without_surrogates(msgspec.to_builtins(told, builtin_types=(bytes,))))
