@@ -8,6 +8,7 @@ Must not know: what is asked and served.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -28,6 +29,9 @@ _AT_ONCE = 64  # connections that are accepted before the loop turns to others
 _PAUSE = 1.0  # seconds without accepting when the system has no more files for connections
 _NO_FILES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _LINGER = 1.0  # seconds that a client has for the end of TLS
+_NO_TLS = "HTTP_REQUEST"  # OpenSSL's word for a first record that is the beginning of a request in plain text
+# Go's servers, and so all of exporter-toolkit's, say the same thing in the same form.
+_WITHOUT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks HTTPS: ask with https://.\n"
 
 
 class Acceptor:
@@ -121,6 +125,7 @@ class Acceptor:
         assert connection is not None
         arrival.is_handed_over = True
         context = self._context()
+        spare = _spare(client) if context is not None else None
         deadlines = {"ssl_handshake_timeout": self._handshake_deadline, "ssl_shutdown_timeout": _LINGER}
         try:
             await self._loop.connect_accepted_socket(
@@ -129,9 +134,28 @@ class Acceptor:
         except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
             self.failed_handshakes += 1
             event(log, logging.DEBUG, "handshake_failed", error=str(error) or type(error).__name__)
+            if spare is not None and getattr(error, "reason", None) == _NO_TLS:
+                _say(spare, _WITHOUT_TLS)
         finally:
+            if spare is not None:
+                spare.close()
             if connection.transport is None:
                 connection.leaves()
+
+
+def _spare(client: socket.socket) -> socket.socket | None:
+    """A second hold on a connection: the loop closes its own when the handshake fails, and says nothing (5 us)."""
+    with contextlib.suppress(OSError):  # no file is left: then nothing is said
+        return client.dup()
+    return None
+
+
+def _say(client: socket.socket, text: bytes) -> None:
+    """Sends what fits, then ends the connection."""
+    with contextlib.suppress(OSError):
+        client.settimeout(0)
+        client.send(text)
+        client.shutdown(socket.SHUT_WR)
 
 
 class _Arrival:

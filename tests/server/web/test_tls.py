@@ -77,18 +77,26 @@ async def test_a_large_page_comes_whole_over_tls(scene: Scene) -> None:
     assert len(answer.body) == int(answer.headers["content-length"]) > 9_000_000
 
 
-async def test_plain_http_gets_no_answer_on_a_port_with_tls(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is served in the clear, it is counted, and the log has no line."""
+async def test_plain_http_is_told_of_tls(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Who speaks plain HTTP on a port with TLS is told so and gets nothing else; it is counted, and not logged."""
     async with scene.serving(SERVER) as stage:
-        reader, writer = await stage.connect()
-        writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
-        async with asyncio.timeout(60):
-            with contextlib.suppress(ConnectionError):
-                assert b"watts" not in await reader.read()
+        answers = [await stage.ask("/metrics"), await stage.ask("/-/reload", "POST")]
         page = await stage.ask("/metrics", tls=client_context(scene.authority))
 
-    assert b'timepoint_web_connections_ended_total{reason="handshake"} 1' in page.body
+    assert [answer.status for answer in answers] == [400, 400]
+    assert {answer.body for answer in answers} == {b"This port speaks HTTPS: ask with https://.\n"}
+    assert b'timepoint_web_connections_ended_total{reason="handshake"} 2' in page.body
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+async def test_what_is_neither_tls_nor_http_gets_no_answer(scene: Scene) -> None:
+    """Only a request is told of HTTPS; anything else that is no handshake is closed."""
+    async with scene.serving(SERVER) as stage:
+        reader, writer = await stage.connect()
+        writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+        async with asyncio.timeout(60):
+            with contextlib.suppress(ConnectionError):
+                assert b"HTTP" not in await reader.read()
 
 
 @pytest.mark.parametrize(
