@@ -37,7 +37,7 @@ SERVICE = settings("Service")
 
 def test_systemd_takes_the_unit(systemd_analyze: str, tmp_path: Path) -> None:
     """``systemd-analyze verify`` finds no unknown setting and no mistake, with a program that is there."""
-    (tmp_path / "timepoint.service").write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", TEXT))
+    (tmp_path / "timepoint.service").write_text(re.sub(r"(ExecStart|ExecReload)=/opt\S+", r"\1=/bin/true", TEXT))
     command = [systemd_analyze, "verify", "--man=no", str(tmp_path / "timepoint.service")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, [line for line in result.stderr.splitlines() if "timepoint.service" in line]) == (0, [])
@@ -71,6 +71,22 @@ def test_the_end_fits_the_program() -> None:
     assert SERVICE["Restart"] == ["on-failure"]
     assert str(EXIT_USAGE) in SERVICE["RestartPreventExitStatus"][0].split()
     assert str(EXIT_IN_USE) not in SERVICE["RestartPreventExitStatus"][0].split()
+
+
+def test_a_reload_checks_the_config_that_is_run() -> None:
+    """A config with mistakes makes ``systemctl reload`` fail: what is checked is the file of the start (C1)."""
+    check, signal = (shlex.split(line) for line in SERVICE["ExecReload"])
+    program, _, config, *_ = shlex.split(SERVICE["ExecStart"][0])
+    assert check == [program, "check", config]
+    assert is_known(check[1:])
+    assert signal[-2:] == ["-HUP", "$MAINPID"]
+
+
+def test_systemd_hears_from_the_first_process() -> None:
+    """READY and WATCHDOG come from it alone, and a sign of life three times in the time that systemd waits."""
+    assert SERVICE["Type"] == ["notify"]
+    assert SERVICE["NotifyAccess"] == ["main"]
+    assert SERVICE["WatchdogSec"] == ["2min"]
 
 
 def test_a_poller_that_the_kernel_kills_does_not_end_the_service() -> None:
