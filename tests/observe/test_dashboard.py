@@ -19,8 +19,8 @@ from timepoint.observe.grafana import dashboard_json
 from timepoint.observe.units import rate_unit, value_unit, words_of
 
 MACROS = {
-    "$__rate_interval": "4m",
     "$__range": "1h",
+    "$__interval_ms": "60000",
     "$__interval": "1m",
     "${by:csv}": "app, zone",
     "$aggregation": "max",
@@ -257,27 +257,29 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     grafana._sdk.cache_clear()
 
 
-@pytest.mark.parametrize("zoom", [1, 30, 6 * 60, 24 * 60], ids="points {} min apart".format)
+@pytest.mark.parametrize("after", [5, 25, 90], ids="{} s after the half hour".format)
+@pytest.mark.parametrize("zoom", [1, 30, 2 * 60, 6 * 60, 24 * 60], ids="points {} min apart".format)
 def test_a_counter_of_every_half_hour_shows_the_right_power(
-    zoom: int, many: Watched, tmp_path: Path, promtool: str
+    zoom: int, after: int, many: Watched, tmp_path: Path, promtool: str
 ) -> None:
-    """1,800 J per half hour are 1 W at any zoom, with the range that Grafana makes of the least step.
+    """1,800 J per half hour are 1 W at any zoom, whenever a run ends before or after a scrape.
 
-    ``$__interval`` is the distance of two points, the least step at least, and ``$__rate_interval`` is
-    ``max($__interval + step, 4 * step)``. Source: Grafana, "Prometheus template variables", ``$__rate_interval``.
+    Points lie at multiples of their distance, as Grafana puts them, and scrapes 20 s after them. ``$__interval`` is
+    the distance, the least step at least.
     """
     panel = next(panel for panel in compose(many).panels() if panel.title == "Pod energy: rate")
-    step = panel.min_step // 60_000
-    range_ = max(max(zoom, step) + step, 4 * step)
-    expr = filled(panel.queries[0].expr.replace("$__rate_interval", f"{range_}m"))
+    apart = max(zoom, panel.min_step // 60_000)
+    expr = filled(panel.queries[0].expr.replace("$__interval:", f"{apart}m:"))
     labels = 'job="timepoint",instance="t",app="shop",zone="DE",pod_name="p"'
-    values = " ".join(["0x1", *(f"{1800 * run}x59" for run in range(150))])  # a step comes a minute after the half hour
+    totals = (max(0, (second - after) // 1800 + 1) * 1800 for second in range(20, 60 * 3600, 30))
     story = {
-        "interval": "30s",
-        "input_series": [{"series": f"pod_energy_joules_total{{{labels}}}", "values": values}],
+        "interval": "10s",
+        "input_series": [
+            {"series": f"pod_energy_joules_total{{{labels}}}", "values": " ".join(f"_ _ {total}" for total in totals)}
+        ],
         "promql_expr_test": [
             {
-                "expr": f"round({expr}, 0.02)",
+                "expr": f"round({expr}, 0.001)",
                 "eval_time": f"{moment}m",
                 "exp_samples": [{"labels": '{app="shop",zone="DE"}', "value": 1}],
             }
@@ -285,3 +287,42 @@ def test_a_counter_of_every_half_hour_shows_the_right_power(
         ],
     }
     assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""
+
+
+@pytest.mark.parametrize("zoom", [10, 30, 300], ids="points {} s apart".format)
+def test_a_heatmap_counts_between_its_points(zoom: int, many: Watched, tmp_path: Path, promtool: str) -> None:
+    """A histogram that counts 24 waits a day shows a wait per hour between two points, at any distance of them."""
+    panel = next(panel for panel in compose(many).panels() if panel.kind is Kind.HEATMAP)
+    apart = max(zoom * 60, panel.min_step // 1000)
+    expr = panel.queries[0].expr.replace("$__interval_ms", str(apart * 1000)).replace("$__interval", f"{apart}s")
+    labels = 'job="timepoint",instance="t",zone="DE",job_name="p",le="60"'
+    story = {
+        "interval": "10m",
+        "input_series": [
+            {
+                "series": f"wait_seconds_bucket{{{labels}}}",
+                "values": "0x71 " + " ".join(f"{24 * day}x143" for day in range(1, 9)),
+            }
+        ],
+        "promql_expr_test": [
+            {
+                "expr": f"round({filled(expr)}, 0.1)",
+                "eval_time": "8d",
+                "exp_samples": [{"labels": '{le="60"}', "value": apart / 3600}],
+            }
+        ],
+    }
+    assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""
+
+
+def test_amounts_are_no_alarms(many: Watched) -> None:
+    """Bars have one colour; Grafana's default paints all that is above 80 red."""
+    bars = [panel for panel in panels(written(many)) if panel["type"] == "bargauge"]
+    assert bars
+    assert {panel["fieldConfig"]["defaults"]["color"]["mode"] for panel in bars} == {"fixed"}
+
+
+def test_the_default_data_source_is_taken_first(many: Watched) -> None:
+    """Of several data sources Grafana's default one, and not the first by name."""
+    first = written(many)["templating"]["list"][0]
+    assert (first["name"], first["current"]["value"]) == ("datasource", "default")

@@ -12,6 +12,7 @@ Read in this order:
     rules_file          rules as the file that Prometheus reads
     units               what Grafana calls a unit
     board               the words of a dashboard: rows, panels, queries, variables
+    flows               how a panel asks a counter for its rate
     metric_panels       panels for the metrics of the jobs
     health_panels       panels for the exporter itself
     compose             the whole dashboard of a config

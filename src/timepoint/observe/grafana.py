@@ -111,7 +111,10 @@ def _reference() -> Any:
 
 
 def _datasource() -> Any:
-    return _sdk().dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    """The data source that Grafana calls its default, if that is a Prometheus: unchosen, it is the first by name."""
+    sdk = _sdk()
+    default = sdk.models.VariableOption(selected=True, text="default", value="default")
+    return sdk.dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus").current(default)
 
 
 def _variable(variable: Variable) -> Any:
@@ -250,9 +253,13 @@ def _stat(builder: Any, panel: Panel) -> Any:
 
 
 def _bars(builder: Any, _panel: Panel) -> Any:
+    """Bars of one colour: unasked, Grafana shows whatever is above 80 in the red of an alarm."""
     sdk = _sdk()
-    return builder.orientation(sdk.words.VizOrientation.HORIZONTAL).reduce_options(
-        sdk.common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(values=False)
+    return (
+        builder.orientation(sdk.words.VizOrientation.HORIZONTAL)
+        .display_mode(sdk.words.BarGaugeDisplayMode.BASIC)
+        .color_scheme(sdk.dashboard.FieldColor().mode(sdk.models.FieldColorModeId.FIXED).fixed_color("blue"))
+        .reduce_options(sdk.common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(values=False))
     )
 
 

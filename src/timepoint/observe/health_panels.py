@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from timepoint.clock import MINUTE
 from timepoint.observe.board import Kind, Panel, Query, Row, State
 from timepoint.observe.facts import Watched
+from timepoint.observe.flows import Flow
 from timepoint.observe.metric_panels import SCRAPED
 from timepoint.observe.promql import selector
 
@@ -37,15 +37,15 @@ _SENDING = (
 def health_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
     """The rows about the exporter: a glance, data and runs, sources, processes; lanes and receivers if there are."""
     # Runs of several jobs are shown together, so the shortest period decides how fine the picture is.
-    step = max(scrape_interval, min(job.period for job in watched.jobs))
+    flow = Flow.scraped(min(job.period for job in watched.jobs), scrape_interval)
     yield Row("Exporter at a glance", tuple(_glance()))
-    yield Row("Runs and data", tuple(_runs(step)))
+    yield Row("Runs and data", tuple(_runs(flow)))
     if any(job.has_lanes for job in watched.jobs):
         yield Row("Fan-out", tuple(_lanes()))
     if watched.sources:
-        yield Row("Sources", tuple(_sources(watched, step)))
+        yield Row("Sources", tuple(_sources(watched, flow)))
     if watched.receivers:
-        yield Row("Remote write", tuple(_receivers(step)))
+        yield Row("Remote write", tuple(_receivers(flow)))
     yield Row("Processes", tuple(_processes(scrape_interval)))
 
 
@@ -94,7 +94,7 @@ def _glance() -> Iterator[Panel]:
     yield _stat("Series", "On the page, of all jobs.", f"sum({_own('timepoint_job_series')})")
 
 
-def _runs(step: int) -> Iterator[Panel]:
+def _runs(flow: Flow) -> Iterator[Panel]:
     freshness = _worst(_FRESHNESS, _of_job, "timepoint_job_freshness", "job_name, metric")
     yield Panel(
         "Freshness",
@@ -134,12 +134,12 @@ def _runs(step: int) -> Iterator[Panel]:
         is_stacked=True,
         is_from_zero=True,
     )
-    yield _points(step)
+    yield _points(flow)
     yield _per_hour(
-        "Rejects per hour", "What could not be used.", "timepoint_job_rejects_total", "job_name, reason", step
+        "Rejects per hour", "What could not be used.", "timepoint_job_rejects_total", "job_name, reason", flow
     )
     yield _per_hour(
-        "Failed runs per hour", "By their closing word.", "timepoint_job_run_failures_total", "job_name, outcome", step
+        "Failed runs per hour", "By their closing word.", "timepoint_job_run_failures_total", "job_name, outcome", flow
     )
     shown, kept = _of_job("timepoint_job_series"), _of_job("timepoint_job_kept_series")
     share = f"max by (job_name) (sum without (metric) ({shown} + {kept}) / {_of_job('timepoint_job_max_series')})"
@@ -153,11 +153,11 @@ def _runs(step: int) -> Iterator[Panel]:
     )
 
 
-def _points(step: int) -> Panel:
+def _points(flow: Flow) -> Panel:
     kinds = ("new", "late", "revised")
     queries = tuple(
         Query(
-            f"sum by (job_name) (rate({_of_job(f'timepoint_job_{kind}_points_total')}[$__rate_interval])) * 3600",
+            f"{flow.per_second('by (job_name)', _of_job(f'timepoint_job_{kind}_points_total'))} * 3600",
             f"{{{{job_name}}}} {kind}",
         )
         for kind in kinds
@@ -167,7 +167,7 @@ def _points(step: int) -> Panel:
         "new: counted; late: before what was settled; revised: came again with another value.",
         Kind.TIMESERIES,
         queries,
-        min_step=step,
+        min_step=flow.step,
         is_from_zero=True,
     )
 
@@ -176,13 +176,11 @@ def _lines(title: str, description: str, expr: str, legend: str) -> Panel:
     return Panel(title, description, Kind.TIMESERIES, (Query(expr, legend),), is_from_zero=True)
 
 
-def _per_hour(title: str, description: str, counter: str, by: str, step: int) -> Panel:
+def _per_hour(title: str, description: str, counter: str, by: str, flow: Flow) -> Panel:
     legend = " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
     select = _of_job(counter) if "job_name" in by else _own(counter)
-    expr = f"sum by ({by}) (rate({select}[$__rate_interval])) * 3600"
-    return Panel(
-        title, description, Kind.TIMESERIES, (Query(expr, legend),), min_step=step, is_from_zero=True, is_stacked=True
-    )
+    query = Query(f"{flow.per_second(f'by ({by})', select)} * 3600", legend)
+    return Panel(title, description, Kind.TIMESERIES, (query,), min_step=flow.step, is_from_zero=True, is_stacked=True)
 
 
 def _lanes() -> Iterator[Panel]:
@@ -208,31 +206,31 @@ def _lanes() -> Iterator[Panel]:
     )
 
 
-def _sources(watched: Watched, step: int) -> Iterator[Panel]:
-    yield _per_hour("Requests per hour", "Attempts included.", "timepoint_source_requests_total", "source", step)
-    yield _per_hour("Answers per hour", "By status.", "timepoint_source_responses_total", "source, code", step)
+def _sources(watched: Watched, flow: Flow) -> Iterator[Panel]:
+    yield _per_hour("Requests per hour", "Attempts included.", "timepoint_source_requests_total", "source", flow)
+    yield _per_hour("Answers per hour", "By status.", "timepoint_source_responses_total", "source, code", flow)
     yield _per_hour(
         "Failed requests per hour",
         "No usable answer.",
         "timepoint_source_request_failures_total",
         "source, reason",
-        step,
+        flow,
     )
     yield _per_hour(
         "Requests held back per hour",
         "What limits, quotas and the circuit breaker did not let out.",
         "timepoint_source_held_back_total",
         "source, reason",
-        step,
+        flow,
     )
-    received = f"sum by (source) (rate({_own('timepoint_source_response_bytes_total')}[$__rate_interval]))"
+    received = flow.per_second("by (source)", _own("timepoint_source_response_bytes_total"))
     yield Panel(
         "Received",
         "Bytes of answers over the wire.",
         Kind.TIMESERIES,
         (Query(received, "{{source}}"),),
         unit="Bps",
-        min_step=step,
+        min_step=flow.step,
         is_from_zero=True,
     )
     flying, waiting = _own("timepoint_source_requests_in_flight"), _own("timepoint_source_requests_waiting")
@@ -258,7 +256,7 @@ def _sources(watched: Watched, step: int) -> Iterator[Panel]:
         )
 
 
-def _receivers(step: int) -> Iterator[Panel]:
+def _receivers(flow: Flow) -> Iterator[Panel]:
     sending = _worst(_SENDING, _own, "timepoint_remote_write_state", "remote_name")
     yield Panel(
         "What each sender does",
@@ -288,34 +286,45 @@ def _receivers(step: int) -> Iterator[Panel]:
         "Acknowledged by each receiver.",
         "timepoint_remote_write_acknowledged_total",
         "remote_name",
-        step,
+        flow,
     )
     yield _per_hour(
         "Samples given up per hour",
         "Before they were sent, by reason.",
         "prometheus_remote_storage_samples_dropped_total",
         "remote_name, reason",
-        step,
+        flow,
     )
     yield _per_hour(
         "Samples refused per hour",
         "And given up, since the receiver will not take them.",
         "prometheus_remote_storage_samples_failed_total",
         "remote_name",
-        step,
+        flow,
     )
 
 
 def _processes(scrape_interval: int) -> Iterator[Panel]:
-    step = min(scrape_interval, MINUTE)
-    pairs = (
-        ("CPU", "Of one core.", "rate({}[$__rate_interval])", "cpu_seconds_total", "percentunit"),
-        ("Memory", "Resident.", "{}", "resident_memory_bytes", "bytes"),
-        ("Open files", "And sockets.", "{}", "open_fds", "short"),
+    flow = Flow.scraped(scrape_interval, scrape_interval)
+    metrics = (
+        ("CPU", "Of one core.", "cpu_seconds_total", "percentunit"),
+        ("Memory", "Resident.", "resident_memory_bytes", "bytes"),
+        ("Open files", "And sockets.", "open_fds", "short"),
     )
-    for title, description, form, metric, unit in pairs:
-        queries = tuple(
-            Query(f"sum by (instance) ({form.format(_own(f'{prefix}_{metric}'))})", f"{{{{instance}}}} {who}")
-            for prefix, who in (("process", "server"), ("timepoint_poller", "poller"))
+    for title, description, metric, unit in metrics:
+        queries = []
+        for prefix, who in (("process", "server"), ("timepoint_poller", "poller")):
+            own = _own(f"{prefix}_{metric}")
+            is_counter = metric.endswith("_total")
+            expr = flow.per_second("by (instance)", own) if is_counter else f"sum by (instance) ({own})"
+            queries.append(Query(expr, f"{{{{instance}}}} {who}"))
+        yield Panel(
+            title,
+            description,
+            Kind.TIMESERIES,
+            tuple(queries),
+            unit=unit,
+            is_from_zero=True,
+            min_step=flow.step,
+            width=8,
         )
-        yield Panel(title, description, Kind.TIMESERIES, queries, unit=unit, is_from_zero=True, min_step=step, width=8)

@@ -3,9 +3,8 @@
 Owns: which panels a metric of each type gets, over which ranges, by which labels. Must not know: Grafana's JSON, the
 exporter's own metrics.
 
-Counters move once per run, so the least step of their panels is the cadence of the metric: Grafana then makes
-``$__rate_interval`` at least four cadences long, and longer than the distance of two points, so that no step is lost
-between them (``max($__interval + step, 4 * step)``). An amount over the time range is one query over ``$__range``.
+Counters move once per run, so the least step of their panels is the cadence of the metric. An amount over the time
+range is one query over ``$__range``.
 
 A metric that is sent stands at the times of its data, and has no labels of a scrape. Its samples may be hours apart, so
 each look at one of them looks back over two.
@@ -20,6 +19,7 @@ from timepoint.clock import format_duration
 from timepoint.model import MetricType
 from timepoint.observe.board import Kind, Panel, Query, Row
 from timepoint.observe.facts import JobFacts, MetricFacts, Watched
+from timepoint.observe.flows import Flow
 from timepoint.observe.promql import selector, single_unit
 from timepoint.observe.units import rate_unit, value_unit, words_of
 
@@ -40,11 +40,11 @@ def chosen(label: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Metric:
-    """A metric in its dashboard. ``step`` is the least distance of points, in milliseconds."""
+    """A metric in its dashboard. ``flow`` is how its rate is asked for, if it counts."""
 
     facts: MetricFacts
     job: JobFacts
-    step: int
+    flow: Flow
 
     @property
     def unit(self) -> str:
@@ -69,7 +69,7 @@ class _Metric:
 
     def panel(self, title: str, kind: Kind, *queries: Query, **settings: object) -> Panel:
         text = f"{self.facts.help} `{self.facts.name}`"
-        return Panel(title, text, kind, queries, min_step=self.step, **settings)  # type: ignore[arg-type]  # by name
+        return Panel(title, text, kind, queries, min_step=self.flow.step, **settings)  # type: ignore[arg-type]  # by name
 
 
 def metric_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
@@ -77,8 +77,9 @@ def metric_rows(watched: Watched, scrape_interval: int) -> Iterator[Row]:
     for job in watched.jobs:
         panels: list[Panel] = []
         for facts in job.metrics:
-            metric = _Metric(facts, job, max(watched.cadence(facts.name), scrape_interval))
-            panels += _panels(metric)
+            cadence = watched.cadence(facts.name)
+            flow = Flow.sent(max(cadence, scrape_interval)) if facts.is_sent else Flow.scraped(cadence, scrape_interval)
+            panels += _panels(_Metric(facts, job, flow))
         if panels:
             source = f" from {job.source}" if job.source else ""
             delayed = f", {format_duration(job.delay)} late" if job.delay else ""
@@ -117,7 +118,7 @@ def _title(metric: _Metric) -> str:
 def _counter(metric: _Metric) -> Iterator[Panel]:
     rate = rate_unit(metric.unit)
     factor = f" * {rate.factor}" if rate.factor != 1 else ""
-    flow = f"sum {metric.by()} (rate({metric.select()}[$__rate_interval])){factor}"
+    flow = metric.flow.per_second(metric.by(), metric.select()) + factor
     title = f"{_title(metric)} {rate.words}".strip() if rate.words else f"{_title(metric)}: rate"
     yield metric.panel(
         title, Kind.TIMESERIES, Query(flow), unit=rate.unit, width=16, is_stacked=True, is_from_zero=True
@@ -140,17 +141,17 @@ def _gauge(metric: _Metric) -> Panel:
 
 
 def _histogram(metric: _Metric) -> Iterator[Panel]:
-    buckets = f"rate({metric.select('_bucket')}[$__rate_interval])"
+    buckets = metric.select("_bucket")
     yield metric.panel(
         f"{_title(metric)}: distribution",
         Kind.HEATMAP,
-        Query(f"sum by (le) (increase({metric.select('_bucket')}[$__rate_interval]))", "{{le}}"),
+        Query(metric.flow.between_points("by (le)", buckets), "{{le}}"),
         unit=value_unit(metric.unit),
     )
     title, shares = ("95th percentile", (0.95,)) if metric.facts.labels else ("quantiles", (0.5, 0.95))
     queries = [
         Query(
-            f"histogram_quantile({share}, sum {metric.by('le')} ({buckets}))",
+            f"histogram_quantile({share}, {metric.flow.per_second(metric.by('le'), buckets)})",
             "" if metric.facts.labels else f"p{round(share * 100)}",
         )
         for share in shares
@@ -162,8 +163,6 @@ def _summary(metric: _Metric) -> Iterator[Panel]:
     has_quantile = 'quantile!=""'
     quantiles = f"avg {metric.by('quantile')} ({metric.newest('', has_quantile)})"
     yield metric.panel(f"{_title(metric)}: quantiles", Kind.TIMESERIES, Query(quantiles), unit=value_unit(metric.unit))
-    count, total = metric.select("_count"), metric.select("_sum")
-    mean = (
-        f"sum {metric.by()} (rate({total}[$__rate_interval]))\n/\nsum {metric.by()} (rate({count}[$__rate_interval]))"
-    )
+    total, count = (metric.flow.per_second(metric.by(), metric.select(part)) for part in ("_sum", "_count"))
+    mean = f"{total}\n/\n{count}"
     yield metric.panel(f"{_title(metric)}: mean", Kind.TIMESERIES, Query(mean), unit=value_unit(metric.unit))
