@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 from tests.observe.support import DEMO
+from tests.system.grafana import HOME, Grafana, home
 from tests.system.support import DemoApi, Exporter, Prometheus, demo_environ, get, wait_for
-from timepoint.clock import MINUTE, SECOND
+from timepoint.clock import MINUTE, SECOND, SystemClock
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
 from timepoint.observe.board import Board, Panel
 from timepoint.observe.compose import compose
 from timepoint.observe.facts import Watched, watch
+from timepoint.observe.grafana import dashboard_json
 from timepoint.observe.promql import single_unit
 from timepoint.observe.rules_file import rules_text
 from timepoint.observe.scrape import ScrapeOptions, scrape_text
@@ -32,11 +34,12 @@ JOB = "timepoint"
 
 
 def filled(panel: Panel, board: Board) -> list[str]:
-    """The expressions as Grafana asks them: the range of a rate is four steps, each variable stands for all."""
+    """The expressions as Grafana asks them for the least distance of points; each variable stands for all."""
     by = next(variable.choices[0] for variable in board.variables if variable.name == "by")
     macros = {
-        "$__rate_interval": single_unit(max(4 * panel.min_step, MINUTE)),
         "$__range": "1h",
+        "$__interval_ms": str(panel.min_step),
+        "$__interval": single_unit(panel.min_step),
         "${by:csv}": by,
         "$aggregation": "avg",
     }
@@ -79,6 +82,20 @@ def running(facts: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 yield prometheus
         finally:
             exporter.stop()
+
+
+@pytest.fixture(scope="module")
+def grafana(
+    running: Prometheus, facts: Watched, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Grafana, dict[str, Any]]]:
+    """A Grafana before that Prometheus, and the dashboard that it was given."""
+    place = home()
+    if place is None:
+        pytest.skip(f"no Grafana is here (set {HOME} to its directory)")
+    text = dashboard_json(compose(facts, SECOND))
+    directory = tmp_path_factory.mktemp("grafana")
+    with Grafana(place, directory, running.port, {"pod-energy.json": text}).running() as server:
+        yield server, json.loads(text)
 
 
 def test_every_panel_shows_something(running: Prometheus, facts: Watched) -> None:
@@ -143,3 +160,48 @@ def test_every_label_variable_has_values(running: Prometheus, facts: Watched) ->
                 dict(labels).get(label) for labels in running.query(selector)
             ),
         )
+
+
+def kept(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """A dashboard without what Grafana numbers by itself."""
+    return {key: value for key, value in dashboard.items() if key not in {"id", "version"}}
+
+
+def test_grafana_keeps_the_dashboard_as_it_is_written(grafana: tuple[Grafana, dict[str, Any]]) -> None:
+    """From a file and over its API it becomes the dashboard of that uid, with nothing changed in it."""
+    server, written = grafana
+    assert kept(server.dashboard(written["uid"])) == kept(written)
+    copy = written | {"uid": "timepoint-copy", "title": "A copy"}
+    assert server.post("/api/dashboards/db", {"dashboard": copy, "overwrite": True})[0] == 200
+    assert kept(server.dashboard("timepoint-copy")) == kept(copy)
+
+
+def test_grafana_answers_every_panel(running: Prometheus, grafana: tuple[Grafana, dict[str, Any]]) -> None:
+    """Each query of each panel, with Grafana's own steps and ranges, has data and no error."""
+    server, written = grafana
+    wanted = {
+        f"{panel['title']} {target['refId']}": target | {"expr": chosen(target["expr"])}
+        for panel in written["panels"]
+        for target in panel.get("targets", [])
+    }
+    assert len(wanted) > 30
+
+    def wrong() -> dict[str, str]:
+        now = SystemClock().now()
+        found = {name: server.ask(target, now - 5 * MINUTE, now) for name, target in wanted.items()}
+        return {
+            name: error or "no data"
+            for name, (error, frames) in found.items()
+            if error or not any(column for frame in frames for column in frame["data"]["values"])
+        }
+
+    wait_for("data for every panel", lambda: not wrong())
+    assert wrong() == {}
+
+
+def chosen(expr: str) -> str:
+    """An expression as a browser sends it to Grafana: the choices at the top filled in, the macros left."""
+    filled_in = {"job": JOB, "instance": ".+", "aggregation": "avg", "{by:csv}": "cluster"}
+    for name, value in filled_in.items():
+        expr = expr.replace(f"${name}", value) if name.startswith("{") else re.sub(rf"\${name}\b", value, expr)
+    return re.sub(r"\$(?!__)\w+", ".*", expr)
