@@ -5,7 +5,7 @@ Read in this order:
     loader              the published snapshots in memory, refreshed in a thread
     selection, slices   a part of the page; a page cut into writes
     live, process       families that are true only at the moment of the scrape
-    status              what the poller says of itself, as health and readiness
+    loosely, status     what the poller says of itself, as health and readiness
     pages               what people look at
     web                 what --web.config.file asks for: TLS, users, headers
     lifecycle           a reload of the config over HTTP

@@ -56,7 +56,7 @@ from timepoint.watchdog import Watchdog
 if TYPE_CHECKING:
     import ssl
 
-log = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 READ_METHODS = ("GET", "HEAD")
 _PAGES = ("/jobs/", "/series", "/receivers", "/config")
@@ -135,7 +135,7 @@ class App:
                 await self._write(request, response)
             served = response.status < HTTPStatus.BAD_REQUEST
         except Exception as error:
-            log.exception("a request could not be answered", extra={"path": request.path})
+            LOGGER.exception("a request could not be answered", extra={"path": request.path})
             return _text(500, f"timepoint cannot make this page: {type(error).__name__}. The log says more.\n")
         else:
             return response

@@ -23,7 +23,7 @@ from timepoint.server.admission import Guest, Stage
 from timepoint.server.settings import Limits
 from timepoint.server.web.tls import allowed_sans
 
-log = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 HEADERS = {
     "Server": "timepoint",
@@ -93,7 +93,7 @@ class ScrapeConnection(web.RequestHandler):
         """The answer to what is no request. aiohttp's own logs a traceback for each."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
-        event(log, logging.DEBUG, "bad_request", status=status, error=type(exc).__name__ if exc else None)
+        event(LOGGER, logging.DEBUG, "bad_request", status=status, error=type(exc).__name__ if exc else None)
         response = web.Response(status=status, text="This is no request that can be answered.\n", headers=HEADERS)
         response.force_close()
         return response

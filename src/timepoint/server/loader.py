@@ -22,7 +22,7 @@ from timepoint.exposition.publish import POLLER, read_published, snapshot_path
 from timepoint.exposition.segment import PublishedJob
 from timepoint.log import event
 
-log = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 INTERVAL = 0.2
 """Seconds between two looks at the directory."""
@@ -150,7 +150,7 @@ class SnapshotLoader:
             try:
                 self.refresh()
             except Exception:
-                log.exception("BUG: the published snapshots cannot be refreshed; those held stay")
+                LOGGER.exception("BUG: the published snapshots cannot be refreshed; those held stay")
 
     def _take(self, file: _File, signature: _Signature | None) -> bool:
         """Reads the file if it is another one than before. A file that stays gone is no longer served."""
@@ -186,7 +186,7 @@ class SnapshotLoader:
             return 0
         file.trouble = trouble
         kept = file.published is not None
-        event(log, logging.ERROR, "snapshot_unusable", job=name, error=trouble[1], kept=kept)
+        event(LOGGER, logging.ERROR, "snapshot_unusable", job=name, error=trouble[1], kept=kept)
         return 1
 
     def _look_ahead(self) -> None:
@@ -212,7 +212,7 @@ class SnapshotLoader:
             key = problem.lstrip("0123456789")  # how many series it is about changes from run to run
             if key not in self._told:
                 self._told.add(key)
-                event(log, logging.WARNING, "jobs_contradict", problem=problem)
+                event(LOGGER, logging.WARNING, "jobs_contradict", problem=problem)
         return pages
 
     def _hold(self, changed: set[str], failures: int) -> Held:

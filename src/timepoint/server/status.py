@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from timepoint.server import loosely
+
 FRESHNESS = ("fresh", "late", "stale", "expired")
 """How fresh a metric is, from best to worst, in the poller's words."""
 
-_GOOD = frozenset({"ok", "empty"})
 _NAMED = 5
 _PAIR = 2
-_MILD = frozenset({"partial", "skipped"})
+_STATES = {"ok": "good", "empty": "good", "partial": "mild", "skipped": "mild"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class JobStatus:
         """One word: ``waiting``, ``restored``, ``good``, ``mild`` (something was left out) or ``bad``."""
         if self.outcome is None:
             return "restored" if self.known else "waiting"
-        return "good" if self.outcome in _GOOD else "mild" if self.outcome in _MILD else "bad"
+        return state_of(self.outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +82,27 @@ class Verdict:
     sentence: str
 
 
+def state_of(outcome: str, *, failed: bool = True) -> str:
+    """The state that an outcome means; one that is not known is bad. A run with nothing to ask for is no failure."""
+    if outcome == "skipped" and not failed:
+        return "good"
+    return _STATES.get(outcome, "bad")
+
+
 def read_jobs(status: Mapping[str, Any], names: Sequence[str]) -> list[JobStatus]:
     """The status of each configured job, in the order of the config; one that the poller does not name is unknown."""
-    jobs = _mapping(status.get("jobs"))
-    return [_read_job(name, _mapping(jobs.get(name))) for name in names]
+    jobs = loosely.mapping(status.get("jobs"))
+    return [_read_job(name, loosely.mapping(jobs.get(name))) for name in names]
 
 
 def read_ledger_trouble(status: Mapping[str, Any]) -> str:
     """Why the poller cannot use its ledger and polls nothing; empty if it can."""
-    return _text(status.get("ledger_trouble"))
+    return loosely.text(status.get("ledger_trouble"))
 
 
 def read_config_trouble(status: Mapping[str, Any]) -> str:
     """Why a changed config is not in force; empty if the newest one is."""
-    return _text(_mapping(status.get("config")).get("trouble"))
+    return loosely.text(loosely.mapping(status.get("config")).get("trouble"))
 
 
 def health(silence: float, deadline: float) -> Verdict:
@@ -141,43 +149,27 @@ def _read_job(name: str, entry: Mapping[str, Any]) -> JobStatus:
         known=entry.get("ready") is True,
         awaited=entry.get("awaited") is not False,
         running=entry.get("running") is True,
-        outcome=_text(entry.get("outcome")) or None,
-        reason=_text(entry.get("reason")),
-        last_run=_whole(entry.get("last_run")),
-        next_run=_whole(entry.get("next_run")),
-        newest_data=_whole(entry.get("data_timestamp")),
-        series=_whole(entry.get("series")),
-        rejects=_read_rejects(_mapping(entry.get("rejects"))),
-        failures=_whole(entry.get("consecutive_failures")) or 0,
-        freshness={name: _read_phases(phases) for name, phases in _mapping(entry.get("freshness")).items()},
+        outcome=loosely.text(entry.get("outcome")) or None,
+        reason=loosely.text(entry.get("reason")),
+        last_run=loosely.whole(entry.get("last_run")),
+        next_run=loosely.whole(entry.get("next_run")),
+        newest_data=loosely.whole(entry.get("data_timestamp")),
+        series=loosely.whole(entry.get("series")),
+        rejects=_read_rejects(loosely.mapping(entry.get("rejects"))),
+        failures=loosely.whole(entry.get("consecutive_failures")) or 0,
+        freshness={name: _read_phases(phases) for name, phases in loosely.mapping(entry.get("freshness")).items()},
     )
 
 
 def _read_phases(entry: object) -> tuple[Phase, ...]:
-    pairs = [pair for pair in _list(entry) if isinstance(pair, list) and len(pair) == _PAIR]
-    return tuple(Phase(_text(state), _whole(until)) for state, until in pairs)
+    pairs = [pair for pair in loosely.items(entry) if isinstance(pair, list) and len(pair) == _PAIR]
+    return tuple(Phase(loosely.text(state), loosely.whole(until)) for state, until in pairs)
 
 
 def _read_rejects(entry: Mapping[str, Any]) -> tuple[Reject, ...]:
-    examples = _mapping(entry.get("examples"))
+    examples = loosely.mapping(entry.get("examples"))
     return tuple(
-        Reject(reason, count, tuple(_text(text) for text in _list(examples.get(reason))))
-        for reason, count in sorted(_mapping(entry.get("counts")).items())
+        Reject(reason, count, tuple(loosely.text(text) for text in loosely.items(examples.get(reason))))
+        for reason, count in sorted(loosely.mapping(entry.get("counts")).items())
         if isinstance(count, int)
     )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

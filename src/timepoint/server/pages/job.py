@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from timepoint.journal.told import JobTold, LaneTold, RunTold
 from timepoint.server.pages.library import Library
 from timepoint.server.pages.render import render
-from timepoint.server.pages.views import Site, state_of
-from timepoint.server.status import JobStatus
+from timepoint.server.pages.views import Site
+from timepoint.server.status import JobStatus, state_of
 
 LANES = 50
 """Lanes on one page."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from timepoint.server import loosely
 from timepoint.server.pages.render import render
 from timepoint.server.pages.views import Site
 
@@ -52,8 +53,7 @@ class ReceiverStatus:
 
 def read_receivers(status: Mapping[str, Any]) -> list[ReceiverStatus]:
     """The receivers that the poller tells of."""
-    entries = status.get("receivers")
-    return [_read(entry) for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+    return [_read(entry) for entry in loosely.items(status.get("receivers")) if isinstance(entry, Mapping)]
 
 
 def receivers_page(site: Site, status: Mapping[str, Any]) -> str:
@@ -62,43 +62,30 @@ def receivers_page(site: Site, status: Mapping[str, Any]) -> str:
 
 
 def _read(entry: Mapping[str, Any]) -> ReceiverStatus:
-    state = _text(entry.get("state"))
-    age, window = _whole(entry.get("oldest_age")), _whole(entry.get("window"))
-    reasons = entry.get("dead_by_reason")
-    warnings = entry.get("warnings")
+    state = loosely.text(entry.get("state"))
+    age, window = loosely.whole(entry.get("oldest_age")), loosely.whole(entry.get("window"))
+    reasons, warnings = loosely.mapping(entry.get("dead_by_reason")), loosely.items(entry.get("warnings"))
     return ReceiverStatus(
-        name=_text(entry.get("name")),
-        url=_text(entry.get("url")),
+        name=loosely.text(entry.get("name")),
+        url=loosely.text(entry.get("url")),
         state=state or "unknown",
         colour=_STATES.get(state, "bad" if state else "waiting"),
-        why=_text(entry.get("why")),
-        since=_whole(entry.get("since")),
-        version=_text(entry.get("version")),
-        pending=_whole(entry.get("pending")),
-        parked=_whole(entry.get("parked")) or 0,
+        why=loosely.text(entry.get("why")),
+        since=loosely.whole(entry.get("since")),
+        version=loosely.text(entry.get("version")),
+        pending=loosely.whole(entry.get("pending")),
+        parked=loosely.whole(entry.get("parked")) or 0,
         oldest_age=age,
         window=window,
         used=min(1.0, age / window) if age is not None and window else None,
-        enqueued=_whole(entry.get("enqueued")),
-        acknowledged=_whole(entry.get("acknowledged")),
-        sent=_whole(entry.get("sent")),
-        dead=_whole(entry.get("dead")) or 0,
-        late_amounts=_whole(entry.get("late_amounts")) or 0,
-        dismissed=_whole(entry.get("dismissed")) or 0,
-        dead_by_reason=tuple(
-            sorted((reason, count) for reason, count in reasons.items() if isinstance(count, int))
-            if isinstance(reasons, Mapping)
-            else ()
-        ),
-        last_success=_whole(entry.get("last_success")),
-        newest_sent=_whole(entry.get("newest_sent")),
-        warnings=tuple(text for text in warnings if isinstance(text, str)) if isinstance(warnings, list) else (),
+        enqueued=loosely.whole(entry.get("enqueued")),
+        acknowledged=loosely.whole(entry.get("acknowledged")),
+        sent=loosely.whole(entry.get("sent")),
+        dead=loosely.whole(entry.get("dead")) or 0,
+        late_amounts=loosely.whole(entry.get("late_amounts")) or 0,
+        dismissed=loosely.whole(entry.get("dismissed")) or 0,
+        dead_by_reason=tuple(sorted((word, count) for word, count in reasons.items() if isinstance(count, int))),
+        last_success=loosely.whole(entry.get("last_success")),
+        newest_sent=loosely.whole(entry.get("newest_sent")),
+        warnings=tuple(warning for warning in warnings if isinstance(warning, str)),
     )
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

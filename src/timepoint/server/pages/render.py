@@ -14,6 +14,7 @@ from zlib import crc32
 
 from timepoint.server.pages import views, words
 from timepoint.server.pages.views import Site
+from timepoint.server.status import state_of
 from timepoint.version import __version__
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _environment() -> jinja2.Environment:
 
 _LINKS: Mapping[str, Any] = {
     "words": views.WORDS,
-    "state_of": views.state_of,
+    "state_of": state_of,
     "job_link": views.job_link,
     "run_link": views.run_link,
     "lanes_link": views.lanes_link,

@@ -16,9 +16,6 @@ STYLE_PATH = "/-/style.css"
 WORDS = {"waiting": "waiting", "restored": "restored", "good": "well", "mild": "attention", "bad": "failing"}
 """What the state of a job is called."""
 
-OUTCOMES = {"ok": "good", "empty": "good", "partial": "mild", "skipped": "mild"}
-"""The state that an outcome means; every other one is bad."""
-
 _LONGEST_LINK = 4000  # characters of a query: a line of a request has 8 KiB
 
 
@@ -45,13 +42,6 @@ class Site:
     def job(self, name: str) -> JobStatus | None:
         """The status of a configured job; None if there is no such job."""
         return next((job for job in self.jobs if job.name == name), None)
-
-
-def state_of(outcome: str, *, failed: bool = True) -> str:
-    """The colour of an outcome, in a word. A run that had nothing to ask for is no failure."""
-    if outcome == "skipped" and not failed:
-        return "good"
-    return OUTCOMES.get(outcome, "bad")
 
 
 def job_link(name: str) -> str:

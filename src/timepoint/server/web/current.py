@@ -20,7 +20,7 @@ from timepoint.errors import ConfigError, Problem
 from timepoint.log import event
 from timepoint.server.web.spec import LoadedWeb, WebSource
 
-log = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 INTERVAL = 1.0
 """Seconds between two looks at the files."""
@@ -57,7 +57,7 @@ class CurrentWeb:
         self.loaded = self.source.first
         self.facts = ReloadFacts(good=True, at=self.clock.now())
         for warning in self.loaded.warnings:
-            event(log, logging.WARNING, "web_config_warning", file=self.source.path, warning=warning)
+            event(LOGGER, logging.WARNING, "web_config_warning", file=self.source.path, warning=warning)
 
     def start(self) -> None:
         """Looks once, here, then goes on in a thread."""
@@ -87,7 +87,7 @@ class CurrentWeb:
             self._signature = ()  # it names other files now, or one has changed since: look again
         self.facts = ReloadFacts(good=True, at=self.clock.now())
         if not first:
-            event(log, logging.INFO, "web_config_reloaded", file=self.source.path)
+            event(LOGGER, logging.INFO, "web_config_reloaded", file=self.source.path)
         return True
 
     def _run(self) -> None:
@@ -95,7 +95,7 @@ class CurrentWeb:
             try:
                 self.refresh()
             except Exception:
-                log.exception("BUG: the web config cannot be looked at; the settings before stay")
+                LOGGER.exception("BUG: the web config cannot be looked at; the settings before stay")
 
     def _check(self, loaded: LoadedWeb) -> None:
         """Raises ConfigError if less would keep strangers out than before."""
@@ -109,7 +109,7 @@ class CurrentWeb:
         self.facts = ReloadFacts(good=False, at=self.facts.at)
         if trouble != self._trouble:
             self._trouble = trouble
-            event(log, logging.ERROR, "web_config_unusable", file=self.source.path, error=trouble, kept=True)
+            event(LOGGER, logging.ERROR, "web_config_unusable", file=self.source.path, error=trouble, kept=True)
 
     def _look(self) -> _Signature:
         tls = self.loaded.spec.tls
