@@ -131,6 +131,32 @@ def test_decimal_comma_refuses_points(node: Any) -> None:
         NumberReader(decimal=",").read(node)
 
 
+@pytest.mark.parametrize(
+    ("decimal", "node", "expected"),
+    [
+        (".", "45.30 W", 45.3),
+        (".", "-1,234.5 W", -1234.5),
+        (".", "W 7", 7.0),
+        (",", "1.234,5 W", 1234.5),
+        (".", 1234.5, 1234.5),
+        (".", "ND W", None),
+        (".", "off W", 0.0),
+    ],
+)
+def test_what_is_stripped_is_no_part_of_a_number(decimal: str, node: Any, expected: float | None) -> None:
+    """Units and signs for thousands are taken out of texts, after what the whole text means."""
+    strip = ["." if decimal == "," else ",", "W"]
+    assert NumberReader(["ND W"], {"off W": 0}, decimal, strip=strip).read(node) == expected
+
+
+@pytest.mark.parametrize("node", ["W", " , W", "45 V", "1 2 W"])
+def test_what_is_left_must_be_a_number(node: str) -> None:
+    """A text that holds none, or another unit, is shown whole."""
+    with pytest.raises(Unusable) as caught:
+        NumberReader(strip=[",", "W"]).read(node)
+    assert caught.value.shown == repr(node.strip())
+
+
 def test_a_list_of_numbers_is_read_at_once() -> None:
     """Numbers and booleans become one array, converted."""
     assert NumberReader(convert=WATT_HOURS).read_list([1, 0.5, True]) == array("d", [3600.0, 1800.0, 3600.0])

@@ -304,6 +304,12 @@ Size = Annotated[int, BeforeValidator(_as_size), WithJsonSchema({"type": "string
 Json = Annotated[Any, BeforeValidator(as_json), WithJsonSchema({})]
 Status = Annotated[int, Field(ge=100, le=599)]
 Bounds = Annotated[list[float], AfterValidator(as_bounds)]
+Strip = Annotated[
+    list[str],
+    BeforeValidator(_as_list_of_text),
+    AfterValidator(as_different),
+    WithJsonSchema({"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1}]}),
+]
 States = Annotated[list[FilledText], AfterValidator(as_different)]
 
 

@@ -22,6 +22,7 @@ from timepoint.config.kinds import (
     Shape,
     Stamp,
     States,
+    Strip,
     Text,
     TextOrParts,
     as_different,
@@ -213,6 +214,11 @@ class MetricShape(RulesShape):
         "Numbers for values, by the text of the value: `UP`, `3`, `true`.", {"UP": 1, "DOWN": 0}
     )
     decimal: Literal[".", ","] | None = described("The decimal mark of numbers in texts. Default: `.`.", ",")
+    strip: Strip | None = described(
+        "What is taken out of values that are texts before they are read as numbers: a unit, a sign for thousands.",
+        ["%"],
+        [",", " kWh"],
+    )
     short_list: Literal["align_start", "align_end"] | None = described(
         "Where the values of a list belong that is shorter than the window. Without it such a list is a reject.",
         "align_end",

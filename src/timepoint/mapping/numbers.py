@@ -32,8 +32,8 @@ class NumberReader:
 
     ``missing`` lists JSON values that mean no value; null always does. A number among them is also found as text
     (``"-999999"``). ``value_map`` gives numbers to values by their text (``UP``, ``3``, ``true``); what is not in it is
-    read as usual. ``decimal`` is the decimal sign of numbers in text, ``.`` or ``,``; there is no sign for thousands.
-    ``convert`` is applied last.
+    read as usual. ``strip`` are texts that are taken out of any other text before it is read, such as a unit or a sign
+    for thousands, and ``decimal`` is its decimal sign, ``.`` or ``,``. ``convert`` is applied last.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class NumberReader:
         value_map: Mapping[str, float] | None = None,
         decimal: str = ".",
         convert: Conversion = IDENTITY,
+        strip: Sequence[str] = (),
     ) -> None:
         numbers = [float(m) for m in missing if isinstance(m, int | float) and not isinstance(m, bool)]
         self._missing_numbers = frozenset(number for number in numbers if not isnan(number))
@@ -49,6 +50,7 @@ class NumberReader:
         self._missing_bools = frozenset(m for m in missing if isinstance(m, bool))
         self._missing_texts = frozenset(m.strip() for m in missing if isinstance(m, str))
         self._map = {key: float(value) for key, value in (value_map or {}).items()}
+        self._strip = tuple(strip)
         self._decimal = decimal
         self._finite = _FINITE_COMMA if decimal == "," else _FINITE
         self._factor = float(convert.factor)
@@ -96,12 +98,16 @@ class NumberReader:
             return None
         if text in self._map:
             return self._map[text]
-        if self._finite.fullmatch(text):
-            number = float(text.replace(",", ".") if self._decimal == "," else text)
+        bare = text
+        for part in self._strip:
+            bare = bare.replace(part, "")
+        bare = bare.strip() if self._strip else bare
+        if self._finite.fullmatch(bare):
+            number = float(bare.replace(",", ".") if self._decimal == "," else bare)
             if isinf(number):
                 raise Unusable("out_of_range", show(text))
-        elif _SPECIAL.fullmatch(text):
-            number = float(text)
+        elif _SPECIAL.fullmatch(bare):
+            number = float(bare)
         else:
             raise Unusable("not_a_number", show(text))
         return None if self._means_missing(number) else number

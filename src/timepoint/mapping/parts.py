@@ -63,7 +63,7 @@ class PartsSink(ABC):
         self._time = TimeReader(plan.time, window, fire_time)
         self._series = SeriesOf(self.joins or plan.combine)
         missing = plan.missing
-        self._counts = NumberReader(missing, None, plan.mapping.decimal)
+        self._counts = NumberReader(missing, None, plan.mapping.decimal, strip=plan.mapping.strip)
         self._converter = NumberReader(convert=plan.conversion)
         self._line_texts: dict[str, _LineTexts] = {}  # of this run alone: series come and go
 

@@ -124,7 +124,7 @@ def plan_metric(
         spread=spread,
         relabel=_relabel(draft),
         relabels=bool(own.relabel or defaults.relabel),
-        reader=NumberReader(missing, mapping.value_map, mapping.decimal, conversion),
+        reader=NumberReader(missing, mapping.value_map, mapping.decimal, conversion, mapping.strip),
         conversion=conversion,
         missing=missing,
         combine=_combine(draft),
@@ -324,6 +324,9 @@ def _conversion(draft: _Draft) -> Conversion:
             draft.problems.append(SpecProblem(where, str(error)))
     if mapping.decimal not in (".", ","):
         draft.say(f"{mapping.decimal!r} is not a decimal sign: say '.' or ','", "decimal")
+    for i, part in enumerate(mapping.strip):
+        if part.strip() in ("", mapping.decimal, "+", "-", "e", "E") or any(map(str.isdigit, part)):
+            draft.say(f"{part!r} may be part of a number: without it another one would be read", "strip", i)
     return conversion
 
 

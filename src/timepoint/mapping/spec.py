@@ -94,7 +94,8 @@ class MetricMapping:
     ``sum`` and either ``buckets`` (upper bound -> count up to it) or ``quantiles`` (quantile -> value), each a path to
     an object or to a list of pairs; a histogram whose ``value`` is observed has ``bounds``. A stateset has ``states``.
     ``row`` names the walk if the paths alone do not. ``value_map`` is the config's ``map``, looked up by the text of
-    the JSON value. ``short_list`` is ``align_start``, ``align_end`` or None (R17).
+    the JSON value. ``strip`` are texts that are taken out of a value that is text. ``short_list`` is ``align_start``,
+    ``align_end`` or None (R17).
     """
 
     metric: MetricSpec
@@ -103,6 +104,7 @@ class MetricMapping:
     row: str | None = None
     value_map: Mapping[str, float] = field(default_factory=dict)
     decimal: str = "."
+    strip: tuple[str, ...] = ()
     short_list: str | None = None
     states: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
