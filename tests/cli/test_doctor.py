@@ -19,6 +19,7 @@ from tests.cli.support import call
 from tests.ledger.building import T0, Ledger, counter, facts, fives
 from tests.poller.broken import DAMAGES, Stage, fill, lose, lose_wal, put_newer, zero_header
 from tests.poller.jobs import TOTAL, function_job, http_job
+from timepoint.config import load_config
 from timepoint.datadir import DataDirectory
 from timepoint.exposition.publish import snapshot_path
 from timepoint.job import Job
@@ -457,3 +458,16 @@ def test_what_a_new_config_would_begin_anew_is_told_before_it_starts(
     assert reason in told["reason"]
     shown = call("doctor", scene.path, "--config", scene.config).stdout
     assert f"With this config totals begin anew\n  {job}{f' {metric}' if metric else ''}: {told['reason']}\n" in shown
+
+
+async def test_totals_that_would_begin_behind_those_of_others_are_told_before_a_start(scene: Scene) -> None:
+    """A job that gets its name back, after another one has counted its series."""
+    text = scene.config.read_text()
+    scene.config.write_text(text.replace("  pods:", "  shop:"))
+    [shop] = load_config(scene.config, {}).jobs
+    async with scene.running(shop):
+        await scene.clock.advance(minutes=30)
+    scene.config.write_text(text)
+    [told] = scene.report()["begins_anew"]
+    assert (told["job"], told["metric"]) == ("pods", "energy_joules_total")
+    assert "have been counted by job shop since, and begin at 0 behind that" in told["reason"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.ledger.building import DAY, T0, Ledger, counter, facts, fives, gauge, instants, series
 from tests.ledger.test_model import LaneLife
-from timepoint.ledger.examine import KEEP, examine, reading_lanes
+from timepoint.ledger.examine import KEEP, examine, reading
 from timepoint.ledger.invariants import OF_THE_LEDGER
 from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.sqlite_store import SqliteStore
@@ -191,8 +191,8 @@ def test_a_ledger_of_an_older_release_is_examined_too(path: Path) -> None:
 def test_reading_a_lane_changes_no_file(path: Path) -> None:
     """It is the lane that a store would load."""
     before = {file.name: (file.stat().st_size, file.stat().st_mtime_ns) for file in path.parent.iterdir()}
-    with reading_lanes(path, in_use=False) as read:
-        lane = read("job", "")
+    with reading(path, in_use=False) as reader:
+        lane = reader.load_lanes("job", [""])[""]
     assert {file.name: (file.stat().st_size, file.stat().st_mtime_ns) for file in path.parent.iterdir()} == before
     store = open_store(path)
     assert repr(store.load("job", "")) == repr(lane)

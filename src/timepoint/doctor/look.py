@@ -19,11 +19,19 @@ from timepoint.doctor.pages import Beside, Pages, check_pages, read_pages
 from timepoint.doctor.report import JobReport, PageFacts, Report, readable
 from timepoint.errors import StoreError
 from timepoint.job import Job
-from timepoint.ledger.examine import Check, Examination, examine, reading_lanes
+from timepoint.ledger.examine import Check, Examination, Reader, examine, reading
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.state import LaneState
 from timepoint.poller.desk import LANE
-from timepoint.poller.edits import Anew, changed_jobs, changed_lanes, changed_metrics
+from timepoint.poller.edits import (
+    Anew,
+    begun_behind,
+    changed_jobs,
+    changed_lanes,
+    changed_metrics,
+    find_estates,
+    totals_over,
+)
 from timepoint.poller.listing import known_lanes
 
 _BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
@@ -51,12 +59,13 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
     with contextlib.ExitStack() as stack:
         load = None
         if is_newest and jobs is not None:
-            read = stack.enter_context(reading_lanes(layout.ledger, in_use=in_use))
-            load = partial(_load, read, {name: listed_lanes(job, examination) for name, job in (by_name or {}).items()})
+            reader = stack.enter_context(reading(layout.ledger, in_use=in_use))
+            listed = {name: listed_lanes(job, examination) for name, job in (by_name or {}).items()}
+            load = partial(_load, reader, listed)
         beside = Beside(_versions(examination), _listed_versions(examination, by_name), load, by_name, in_use)
         pages_checks = check_pages(layout.published, pages, beside)
         if load is not None and examination.is_sound:
-            report.begins_anew = list(_begun_anew(jobs or (), examination, load))
+            report.begins_anew = list(_begun_anew(jobs or (), examination, load, reader))
     report.checks = [_check_directory(layout.path), *examination.checks, *pages_checks]
     report.jobs = _jobs(examination, pages, by_name)
     report.queues = examination.queues
@@ -64,12 +73,12 @@ def examine_held(layout: Layout, jobs: Sequence[Job] | None, now: int, holder: s
     return report
 
 
-def _load(read: Callable[[str, str], LaneState], lanes: Mapping[str, Sequence[str]], job: str) -> list[LaneState]:
-    return [read(job, lane) for lane in lanes[job]]
+def _load(reader: Reader, lanes: Mapping[str, Sequence[str]], job: str) -> list[LaneState]:
+    return list(reader.load_lanes(job, lanes[job]).values())
 
 
 def _begun_anew(
-    jobs: Sequence[Job], examination: Examination, load: Callable[[str], list[LaneState]]
+    jobs: Sequence[Job], examination: Examination, load: Callable[[str], list[LaneState]], reader: Reader
 ) -> Iterator[Anew]:
     """What a start with this config would begin anew."""
     yield from changed_jobs(jobs, {lane.job for lane in examination.lanes if lane.version})
@@ -77,7 +86,12 @@ def _begun_anew(
         known = [lane.lane for lane in examination.lanes if lane.job == job.name]
         yield from changed_lanes(job, known)
         with contextlib.suppress(StoreError):  # the checks have said it
-            yield from changed_metrics(job, load(job.name) if known else ())
+            lanes = load(job.name) if known else []
+            yield from changed_metrics(job, lanes)
+            estates = find_estates(job, jobs, lanes, reader) if lanes else {}
+            for lane in lanes:
+                for spec, others in totals_over(job, lane, estates):
+                    yield begun_behind(job, spec, others)
 
 
 def listed_lanes(job: Job, examination: Examination) -> list[str]:

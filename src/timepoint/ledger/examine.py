@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from timepoint.errors import StoreError
 from timepoint.ledger import invariants
-from timepoint.ledger.lane_rows import read_lane
+from timepoint.ledger.holders import Holder
+from timepoint.ledger.lane_rows import read_holders, read_lane
 from timepoint.ledger.queues import OF_THE_QUEUES, QueueFacts, has_queues, read_queues
 from timepoint.ledger.reading import companion, file_fault, opened_to_read
 from timepoint.ledger.schema import LEDGER
@@ -236,18 +237,33 @@ _OF_SQLITE: tuple[tuple[str, str, Search], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads a ledger as it was at one moment. Both raise StoreError."""
+
+    _connection: sqlite3.Connection
+    _path: Path
+
+    def load_lanes(self, job: str, lanes: Collection[str]) -> dict[str, LaneState]:
+        """Lanes of a job as they were last committed, by name; empty states for those that are not known."""
+        with self._explained():
+            return {lane: read_lane(self._connection, self._path, job, lane) for lane in lanes}
+
+    def holders(self, names: Collection[str]) -> list[Holder]:
+        """Whoever has series of these metrics."""
+        with self._explained():
+            return read_holders(self._connection, names)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(explain(error, self._path)) from error
+
+
 @contextmanager
-def reading_lanes(path: Path, *, in_use: bool) -> Iterator[Callable[[str, str], LaneState]]:
-    """Gives what reads a lane (job, lane) as it was last committed, all of one moment, without a trace.
-
-    Raises StoreError, and so does what it gives.
-    """
+def reading(path: Path, *, in_use: bool) -> Iterator[Reader]:
+    """Reads a ledger without a trace, all of one moment. Raises StoreError."""
     with opened_to_read(path, in_use=in_use) as connection:
-
-        def read(job: str, lane: str) -> LaneState:
-            try:
-                return read_lane(connection, path, job, lane)
-            except sqlite3.Error as error:
-                raise StoreError(explain(error, path)) from error
-
-        yield read
+        yield Reader(connection, path)

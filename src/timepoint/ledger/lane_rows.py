@@ -1,21 +1,35 @@
 """A lane from its rows.
 
-Owns: how the tables become a lane in memory. Must not know: who asks, how rows are written.
+Owns: how the tables become a lane in memory, and which lanes hold a metric. Must not know: who asks, how rows are
+written.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from timepoint.errors import StoreError
+from timepoint.ledger.holders import Holder
 from timepoint.ledger.packed_points import Unpacker
 from timepoint.ledger.state import LaneState, MetricState, SeriesState
 
 _LANE_FIELDS = "version, watermark, kept_from, last_attempt, last_fire, last_accepted, page_since, open_run, asked_from"
+
+_HOLDERS = (
+    "SELECT job, lane, name, shape, coalesce((SELECT max(id) FROM series WHERE metric_id = metric.id), 0), "
+    "coalesce(newest, 0) FROM metric JOIN lane ON lane.id = lane_id "
+    "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY metric.id"
+)
+
+
+def read_holders(connection: sqlite3.Connection, names: Collection[str]) -> list[Holder]:
+    """Whoever has series of these metrics. Within a transaction of the caller. Raises sqlite3.Error."""
+    return [Holder(*row) for row in connection.execute(_HOLDERS, (json.dumps(sorted(names)),))]
 
 
 def read_lane(connection: sqlite3.Connection, path: Path, job: str, lane: str) -> LaneState:

@@ -9,7 +9,6 @@ absolute values: what makes it happen once is the comparison, not the arithmetic
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import sys
 import threading
@@ -21,7 +20,7 @@ from timepoint.errors import DataDirectoryError, StoreError
 from timepoint.failpoints import failpoint
 from timepoint.ledger.change import ChangeSet, MetricChanges
 from timepoint.ledger.holders import Holder
-from timepoint.ledger.lane_rows import read_lane
+from timepoint.ledger.lane_rows import read_holders, read_lane
 from timepoint.ledger.outbox_rows import forget_series, write_outgoing
 from timepoint.ledger.packed_points import Packer
 from timepoint.ledger.schema import LEDGER
@@ -37,11 +36,6 @@ _NOTE = (
     "INSERT INTO lane (job, lane, last_attempt, asked_from) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (job, lane) DO UPDATE SET last_attempt = excluded.last_attempt, asked_from = min("
     "coalesce(asked_from, excluded.asked_from), coalesce(excluded.asked_from, asked_from))"
-)
-_HOLDERS = (
-    "SELECT job, lane, name, shape, coalesce((SELECT max(id) FROM series WHERE metric_id = metric.id), 0), "
-    "coalesce(newest, 0) FROM metric JOIN lane ON lane.id = lane_id "
-    "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY metric.id"
 )
 _AT_A_TIME = 50  # lanes that are forgotten in one transaction
 _LISTS_WITHOUT_LANES = "SELECT DISTINCT job FROM kept_list WHERE job NOT IN (SELECT job FROM lane)"
@@ -222,7 +216,7 @@ class SqliteStore:
 
     def holders(self, names: Collection[str]) -> list[Holder]:
         with self._alone(), self._database.reading() as connection:
-            return [Holder(*row) for row in connection.execute(_HOLDERS, (json.dumps(list(names)),))]
+            return read_holders(connection, names)
 
     def close(self) -> None:
         """Marks the file as properly closed and closes it. Raises StoreError; nothing committed is lost then.

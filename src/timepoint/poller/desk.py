@@ -17,12 +17,12 @@ from timepoint.job import Job
 from timepoint.ledger.budget import Budget
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
-from timepoint.ledger.holders import Estate, Holder, end_counts, estate_of
+from timepoint.ledger.holders import Estate, end_counts
 from timepoint.ledger.rewind import is_ahead, rewind
 from timepoint.ledger.state import LaneState, metric_key
 from timepoint.ledger.store import KeptList, Store
 from timepoint.model import MappedRun, Window
-from timepoint.poller.edits import Anew, begun_behind, counters_of, former_holders, totals_over
+from timepoint.poller.edits import Anew, begun_behind, find_estates, totals_over
 from timepoint.poller.owners import Owners, screen_sent
 from timepoint.poller.page import LANE, behind_text, fingerprint, metric_standing, render, version_of
 from timepoint.poller.report import MetricStanding
@@ -303,33 +303,11 @@ class JobDesk:
 
         ``jobs`` are all of the config. Call it after ``take_up``. Raises StoreError.
         """
-        self._find_estates(jobs)
+        self._estates = find_estates(self._job, jobs, self.load_all(), self._store)
         for name in self._lanes:
             self._end_totals(name)
         told, self._begun_behind = self._begun_behind, []
         return told
-
-    def _find_estates(self, jobs: Iterable[Job]) -> None:
-        self._estates = {}
-        names = {spec.family.name for spec in counters_of(self._job)}
-        former = former_holders(self._job, jobs, self._store.holders(names)) if names else []
-        former = [holder for holder in former if self._matters(holder)]
-        for job in sorted({holder.job for holder in former}):
-            lanes = self._store.load_lanes(job, sorted({holder.lane for holder in former if holder.job == job}))
-            for holder in former:
-                if holder.job == job:
-                    lane = lanes[holder.lane]
-                    estate = estate_of(lane, lane.metrics[f"{holder.name} {holder.shape}"])
-                    self._estates.setdefault(holder.name, []).append(estate)
-
-    def _matters(self, holder: Holder) -> bool:
-        """Whether another holder may have counted what a lane is offered, or began a series after one of it did."""
-        for lane in self.load_all():
-            metrics = [metric for metric in lane.metrics.values() if metric.name == holder.name]
-            oldest = min((s.id for m in metrics for by in (m.series, m.absent) for s in by.values()), default=0)
-            if lane.kept_from is None or lane.kept_from < holder.reach or 0 < oldest < holder.newest_id:
-                return True
-        return not self._lanes
 
     def _end_totals(self, name: str) -> None:
         """Ends totals of a lane that others have shown since, durably. Raises StoreError."""

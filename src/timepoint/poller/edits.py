@@ -12,11 +12,11 @@ never mixes what must not be mixed, and this one must not be silent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
-from timepoint.ledger.holders import Estate, Holder, declared_otherwise, over
+from timepoint.ledger.holders import Estate, Holder, declared_otherwise, estate_of, over
 from timepoint.ledger.state import LaneState, MetricState, metric_key, metric_shape
 from timepoint.model import MetricSpec, Temporality, split_series_text
 
@@ -34,6 +34,44 @@ class Anew(NamedTuple):
 def counters_of(job: Job) -> list[MetricSpec]:
     """The metrics of a job that have totals."""
     return [spec for spec in job.metrics.values() if spec.temporality is not None]
+
+
+class Books(Protocol):
+    """What must be asked of a ledger to find others that have counted a series. Both raise StoreError."""
+
+    def holders(self, names: Collection[str]) -> list[Holder]: ...
+
+    def load_lanes(self, job: str, lanes: Collection[str]) -> dict[str, LaneState]: ...
+
+
+def find_estates(job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], books: Books) -> dict[str, list[Estate]]:
+    """What others have counted of the counters of a job, by metric, as far as it bears on its ``lanes``.
+
+    ``jobs`` are all of the config.
+    """
+    names = {spec.family.name for spec in counters_of(job)}
+    former = former_holders(job, jobs, books.holders(names)) if names else []
+    wanted: dict[str, dict[str, list[Holder]]] = {}
+    for holder in former:
+        if _matters(holder, lanes):
+            wanted.setdefault(holder.job, {}).setdefault(holder.lane, []).append(holder)
+    estates: dict[str, list[Estate]] = {}
+    for other, by_lane in wanted.items():
+        for name, lane in books.load_lanes(other, by_lane).items():
+            for holder in by_lane[name]:
+                metric = lane.metrics[f"{holder.name} {holder.shape}"]
+                estates.setdefault(holder.name, []).append(estate_of(lane, metric))
+    return estates
+
+
+def _matters(holder: Holder, lanes: Collection[LaneState]) -> bool:
+    """Whether another may have counted what a lane will be offered, or began to count after a series of it did."""
+    for lane in lanes:
+        metrics = [metric for metric in lane.metrics.values() if metric.name == holder.name]
+        oldest = min((s.id for m in metrics for by in (m.series, m.absent) for s in by.values()), default=0)
+        if lane.kept_from is None or lane.kept_from < holder.reach or 0 < oldest < holder.newest_id:
+            return True
+    return not lanes
 
 
 def former_holders(job: Job, jobs: Iterable[Job], holders: Iterable[Holder]) -> list[Holder]:
