@@ -36,6 +36,9 @@ def own(metric: str, *labels: str) -> str:
     return selector(metric, 'job="timepoint"', 'instance="t:8080"', *labels)
 
 
+HUNG, DIED = (own("timepoint_child_ends_total", 'child="poller"', f'how="{how}"') for how in ("hung", "died"))
+
+
 @dataclass(frozen=True)
 class Story:
     """Series minute by minute, and how many alerts of the name fire at a time."""
@@ -55,6 +58,9 @@ STORIES = [
     Story("TimepointPollerDown", 0, "8m", {own("timepoint_poller_up"): "1 1 0 1x60"}),
     Story("TimepointPollerRestarts", 1, "30m", {own("timepoint_poller_start_time_seconds"): "1x5 2x5 3x5 4x60"}),
     Story("TimepointPollerRestarts", 0, "30m", {own("timepoint_poller_start_time_seconds"): "1x5 2x5 3x60"}),
+    Story("TimepointProcessHung", 1, "20m", {HUNG: "0x9 1x60"}),
+    Story("TimepointProcessHung", 0, "90m", {HUNG: "0x9 1x90"}),
+    Story("TimepointProcessHung", 0, "20m", {DIED: "0x9 1x60"}),
     Story("TimepointReloadFailed", 1, "16m", {own("timepoint_config_last_reload_successful"): "1 0x60"}),
     Story("TimepointReloadFailed", 0, "16m", {own("timepoint_config_last_reload_successful"): "1 0 1x60"}),
     Story("TimepointPageIncomplete", 1, "9m", {own("timepoint_page_problems"): "0x5 1x60"}),

@@ -89,6 +89,7 @@ def _exporter(scope: _Scope) -> Iterator[Alert]:
     unread = scope.select("timepoint_snapshot_read_failures_total")
     started = scope.select("timepoint_poller_start_time_seconds")
     alive = scope.select("timepoint_poller_up")
+    hung = scope.select("timepoint_child_ends_total", 'how="hung"')
     reloaded = scope.select("timepoint_config_last_reload_successful")
     yield Alert(
         "TimepointDown",
@@ -126,6 +127,15 @@ def _exporter(scope: _Scope) -> Iterator[Alert]:
         "It dies again and again at {{ $labels.instance }}. child_died in the log says how: signal SIGKILL is mostly "
         "the kernel out of memory.",
         "the-log",
+    )
+    yield Alert(
+        "TimepointProcessHung",
+        f"increase({hung}[1h]) > 0",
+        "warning",
+        "A process of timepoint hung, was ended, and was started again.",
+        "The {{ $labels.child }} of {{ $labels.instance }} gave no sign of life for --hang-deadline. child_died in the "
+        "log has the stacks of its threads.",
+        "a-process-that-hangs",
     )
     yield Alert(
         "TimepointReloadFailed",
