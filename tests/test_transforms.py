@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timepoint.request.decoders.elements import decode_xml
-from timepoint.transforms import carry_forward, fill_positions, json_in_json, json_stat, unnest, unpivot
+from timepoint.transforms import (
+    carry_forward,
+    fill_positions,
+    json_in_json,
+    json_stat,
+    lone_lists,
+    sdmx_json,
+    unnest,
+    unpivot,
+)
 
 COUNTRIES = {"label": "Country", "category": {"index": {"DE": 0, "FR": 1}, "label": {"DE": "Germany", "FR": "France"}}}
 YEARS = {"label": "Year", "category": {"index": ["2022", "2023", "2024"]}}
@@ -190,6 +199,73 @@ def test_unnest() -> None:
             {"start": "a", "os": "y", "count": {"sum": 2}},
             {"start": "b", "os": "z", "count": {"sum": 3}},
         ]
+    }
+
+
+RATES = {
+    "dimensions": {
+        "series": [
+            {"id": "FREQ", "values": [{"id": "D", "name": "Daily"}]},
+            {"id": "CURRENCY", "values": [{"id": "USD", "name": {"en": "US dollar"}}, {"id": "JPY"}]},
+        ],
+        "observation": [{"id": "TIME_PERIOD", "values": [{"id": "2024-05-02"}, {"id": "2024-05-03"}]}],
+    }
+}
+SERIES = {
+    "0:0": {"attributes": [0], "observations": {"0": [1.07, 0], "1": [1.08, 0]}},
+    "0:1": {"observations": {"1": [None]}},
+}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"dataSets": [{"series": SERIES}], "structure": RATES},
+        {"data": {"dataSets": [{"structure": 0, "series": SERIES}], "structures": [RATES]}},
+    ],
+)
+def test_sdmx_json_rows(message: dict[str, Any]) -> None:
+    """Each observation becomes a row with the codes that the places in its keys stand for."""
+    rows = sdmx_json(message)["rows"]
+    assert [(row["FREQ"], row["CURRENCY"], row["TIME_PERIOD"], row["value"]) for row in rows] == [
+        ("D", "USD", "2024-05-02", 1.07),
+        ("D", "USD", "2024-05-03", 1.08),
+        ("D", "JPY", "2024-05-03", None),
+    ]
+    assert rows[0]["labels"] == {"FREQ": "Daily", "CURRENCY": "US dollar", "TIME_PERIOD": "2024-05-02"}
+
+
+def test_flat_sdmx_json() -> None:
+    """A dataset may hold its observations itself, and dimensions with one code for all of them."""
+    dimensions = {
+        "dataSet": [{"id": "FREQ", "values": [{"id": "A"}]}],
+        "observation": [
+            {"id": "LOCATION", "values": [{"id": "AUS"}, {"id": "AUT"}]},
+            {"id": "TIME_PERIOD", "values": [{"value": "2023"}, {"value": "2024"}]},
+        ],
+    }
+    message = {"dataSets": [{"observations": {"0:1": [5.5], "1:0": [4]}}], "structure": {"dimensions": dimensions}}
+    rows = sdmx_json(message)["rows"]
+    assert [(row["FREQ"], row["LOCATION"], row["TIME_PERIOD"], row["value"]) for row in rows] == [
+        ("A", "AUS", "2024", 5.5),
+        ("A", "AUT", "2023", 4),
+    ]
+
+
+@pytest.mark.parametrize("document", [[], {}, {"errors": [{"code": 404}]}, {"dataSets": []}])
+def test_what_is_no_sdmx_json(document: Any) -> None:
+    """A document without data and structure is told."""
+    with pytest.raises(ValueError, match="there is no SDMX-JSON message"):
+        sdmx_json(document)
+
+
+def test_lone_lists() -> None:
+    """Members of the names become lists wherever they stand; lists and other members stay."""
+    body = {"Site": {"Code": "A", "Species": {"Index": 1}}, "More": [{"Site": [{"Species": None}]}], "Other": {"x": 1}}
+    assert lone_lists(body, members=["Site", "Species"]) == {
+        "Site": [{"Code": "A", "Species": [{"Index": 1}]}],
+        "More": [{"Site": [{"Species": []}]}],
+        "Other": {"x": 1},
     }
 
 

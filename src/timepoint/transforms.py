@@ -5,10 +5,12 @@ so they are also examples of how to write one. Must not know: configs, rows, met
 
     json_in_json    texts that are JSON themselves become what they say
     json_stat       a JSON-stat dataset becomes rows with their codes and labels
+    sdmx_json       a dataset of SDMX-JSON becomes rows with their codes and labels
     fill_positions  the points that a curve of ENTSO-E leaves out, since nothing changed, come back
     unnest          a tree of unknown depth becomes rows that hold what their ancestors say
     carry_forward   members that only the first element of a run has are given to those after it
     unpivot         members such as ``Hour01`` to ``Hour24`` become rows
+    lone_lists      members that are a list only if there are two or more become lists
 
 A document is JSON data as Python has it: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` and ``None``. A
 function may change what it is given. What it raises is shown with file and line, and costs the run.
@@ -118,6 +120,46 @@ def _at(values: Any, position: int) -> Any:
     if isinstance(values, dict):
         return values.get(str(position))
     return values[position] if isinstance(values, list) and position < len(values) else None
+
+
+def sdmx_json(document: Any) -> Any:
+    """A message of SDMX-JSON (1.0 or 2.0, flat or by series) as ``{"rows": [...]}``. Source: sdmx.org, "SDMX-JSON".
+
+    A row holds the code of each dimension under its id, ``value``, the first number of the observation, and ``labels``,
+    the names of the codes. Raises ValueError if the document is no message with data and their structure.
+    """
+    message = document.get("data", document) if isinstance(document, dict) else {}
+    sets = message.get("dataSets")
+    structures = message.get("structures") or [message.get("structure")]
+    if sets is None or structures[0] is None:
+        raise ValueError("there is no SDMX-JSON message: an object with dataSets and structure")
+    return {"rows": [row for found in sets for row in _observations(found, structures[found.get("structure", 0)])]}
+
+
+def _observations(dataset: Mapping[str, Any], structure: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    dimensions: Mapping[str, list[Any]] = structure["dimensions"]
+    shared = _coded("", [*dimensions.get("dataSet", ()), *dimensions.get("dataset", ())])
+    for key, series in dataset["series"].items() if "series" in dataset else [("", dataset)]:
+        of_series = _coded(key, dimensions["series"]) if key else []
+        for place, found in series.get("observations", {}).items():
+            codes = [*shared, *of_series, *_coded(place, dimensions["observation"])]
+            yield {
+                **{name: code for name, code, _ in codes},
+                "value": found[0] if isinstance(found, list) else found,
+                "labels": {name: text for name, _, text in codes},
+            }
+
+
+def _coded(key: str, dimensions: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any, Any]]:
+    """The id of each dimension with the code at its place in a key such as ``0:12:3``, and what the code is called."""
+    places = [int(place) for place in key.split(":")] if key else [0] * len(dimensions)
+    codes = []
+    for dimension, place in zip(dimensions, places, strict=True):
+        said = dimension["values"][place]
+        code = said.get("id", said.get("value"))
+        name = said.get("name", code)
+        codes.append((dimension["id"], code, next(iter(name.values()), code) if isinstance(name, dict) else name))
+    return codes
 
 
 def fill_positions(document: Any, *, curves: Sequence[str] = ("A03",)) -> Any:
@@ -262,6 +304,22 @@ def unpivot(document: Any, *, members: str, name: str = "name", value: str = "va
             if rows:
                 node[into] = rows
         stack.extend(child for _, child in _members(node) if isinstance(child, dict | list))
+    return document
+
+
+def lone_lists(document: Any, *, members: Sequence[str]) -> Any:
+    """Members of these names become lists at any depth: what is no list becomes a list of one, null an empty one.
+
+    For JSON that an API made of XML, in which a list of one element is that element.
+    """
+    stack = [document]
+    while stack:
+        node = stack.pop()
+        for key, child in list(_members(node)):
+            if key in members and isinstance(node, dict) and not isinstance(child, list):
+                node[key] = [] if child is None else [child]
+            if isinstance(child, dict | list):
+                stack.append(child)
     return document
 
 

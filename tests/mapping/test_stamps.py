@@ -320,6 +320,8 @@ def test_other_names_are_no_zones(name: Any) -> None:
         ("1d", Length(DAY)),
         ("PT5M", Length(5 * MINUTE)),
         ("PT0.5S", Length(500)),
+        ("15.1s", Length(15_100)),
+        ("1m0.25s", Length(60_250)),
         ("PT24H", Length(DAY)),
         ("P1D", Length(days=1)),
         ("P1W", Length(days=7)),

@@ -51,6 +51,7 @@ _ISO_LENGTH = re.compile(
     r"(?:T(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,8})(?:[.,](\d{1,3})\d*)?S)?)?",
     re.ASCII,
 )
+_FRACTION = re.compile(r"((?:\d{1,6}h)?(?:\d{1,6}m)?\d{1,8})\.(\d{1,9})s", re.ASCII)  # 15.1s, as Go and protobuf write
 LENGTH_UNITS = {"milliseconds": 1, "seconds": SECOND, "minutes": MINUTE, "hours": HOUR}  # of a number that is a length
 _UNIX_SCALES = {"unix": 1_000_000_000, "unix_ms": 1_000_000, "unix_us": 1_000, "unix_ns": 1}  # nanoseconds of one
 _NANOSECONDS = 1_000_000  # in a millisecond
@@ -396,7 +397,10 @@ def _length_of_text(text: str, unit: int) -> Length | None:
         whole, fraction = int(number[1]), number[2] or ""
         exact = int(number[1] + fraction) * unit // 10 ** len(fraction)
         return Length(exact) if 0 <= whole < _EPOCH_MIN and exact > 0 else None
+    fractional = _FRACTION.fullmatch(text)
     try:
+        if fractional is not None:
+            return Length(parse_duration(f"{fractional[1]}s") + _milliseconds(fractional[2]))
         return Length(parse_duration(text))
     except ValueError:
         return None
