@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
+from timepoint.ledger.holders import Estate
 from timepoint.ledger.state import LaneState, SeriesState
 from timepoint.ledger.store import Store
 from timepoint.model import (
@@ -98,6 +99,7 @@ class Ledger:
     metrics: list[MetricSpec]
     job: str = "job"
     lane: LaneState = field(init=False)
+    estates: Mapping[str, Sequence[Estate]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -112,7 +114,8 @@ class Ledger:
     def decide(self, run_facts: RunFacts, *offered: Mapping[str, SeriesPoints]) -> ChangeSet:
         names = [spec.family.name for spec in self.metrics]
         mapped = MappedRun({name: dict(points) for name, points in zip(names, offered, strict=False)})
-        return decide(self.lane, mapped, {spec.family.name: spec for spec in self.metrics}, run_facts)
+        metrics = {spec.family.name: spec for spec in self.metrics}
+        return decide(self.lane, mapped, metrics, run_facts, self.estates)
 
     def restart(self) -> None:
         self.lane = self.store.load(self.job, "")
