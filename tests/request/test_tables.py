@@ -55,6 +55,7 @@ def test_an_annotated_body_holds_several_tables() -> None:
         ("a,a\n1,2\n", "line 1 names the column 'a' twice"),
         ('a,b\n1,2\n"open,3\n', "line 3 is not CSV"),
         ("a\n" + "x" * (1 << 20) + "x\n", "line 2"),
+        ("a\n1\n" + "1," * 100_000 + "1\n", "line 3 has over 100000 cells"),
     ],
 )
 def test_a_body_that_is_no_csv_is_refused_with_its_line(text: str, words: str) -> None:

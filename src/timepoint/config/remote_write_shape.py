@@ -114,6 +114,7 @@ class ReceiverShape(Shape):
         "concurrency": _LIMITS,
         "min_interval": _LIMITS,
         "max_body": "nothing of an answer is used but its status",
+        "max_memory": "nothing of an answer is used but its status",
         "clock_tolerance": "nothing leaves while the clocks of both sides are more than five minutes apart",
         "out_of_order_time_window": "write out_of_order, with the same duration",
         "bearer_token_file": "write authorization: {credentials_file: FILE}",

@@ -38,6 +38,7 @@ _PLAIN = frozenset(
         "timeout",
         "connect_timeout",
         "max_body",
+        "max_memory",
         "min_interval",
         "rate",
         "requests",

@@ -74,6 +74,7 @@ class SourceBuilder:
             "connect_timeout": shape.connect_timeout,
             "timeout": shape.timeout,
             "max_body": shape.max_body,
+            "max_memory": shape.max_memory,
             "attempts": shape.attempts,
             "min_interval": shape.min_interval,
             "clock_tolerance": shape.clock_tolerance,

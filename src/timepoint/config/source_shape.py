@@ -99,6 +99,11 @@ class SourceShape(Shape):
     max_body: Size | None = described(
         "The largest body that is accepted, before and after decompression. A KB is 1024 B. Default: `256MB`.", "64MB"
     )
+    max_memory: Size | None = described(
+        "The most memory that the answer for a window may take once it is decoded, as told from above before it is. "
+        "An answer that may take more is refused (`too_large`). Default: `1GB`.",
+        "256MB",
+    )
     attempts: Annotated[int, Field(ge=1, le=10)] | None = described(
         "How often a request is tried in one run when the API does not answer, or answers 429 or 5xx. Default: `3`.", 3
     )

@@ -12,7 +12,8 @@ Read in this order; what stands on one line belongs together.
         strangers           documents that are not what the mapping was written for
     running, once per answer
         engine              a run: documents in, points and rejects out
-        spine, documents    where a body may be cut into parts, and their decoding
+        spine, outlines, documents  where a body may be cut into parts, and their decoding
+        weight              how much memory a body may take, told before it is decoded
         nodes, rows         what the generated loops call
         texts               series texts, remembered from run to run
         sinks, parts        a row's cells become points; histograms, summaries, statesets

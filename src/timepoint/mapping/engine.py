@@ -27,6 +27,7 @@ from timepoint.mapping.texts import Admission, Key, Text, TextMemory, groups_of
 from timepoint.mapping.times import CellProblem
 from timepoint.mapping.unusable import show
 from timepoint.mapping.walks import Walks, build_walks
+from timepoint.mapping.weight import Allowance
 from timepoint.model import OVERFLOW, MappedRun, Refused, Rejects, Window
 
 _SHOWN = 160
@@ -81,7 +82,8 @@ class Mapping:
             known = {_lane_key(labels) for labels in lanes}
             self._memories = {key: memories for key, memories in self._memories.items() if key in known}
 
-    def start(self, context: RunContext) -> MappingRun:
+    def start(self, context: RunContext, allowance: Allowance | None = None) -> MappingRun:
+        """A run of the mapping; ``allowance`` is what its documents may weigh, as much as usual unless said."""
         lane = _lane_key(context.labels)
         if lane not in self._memories:
             if len(self._memories) >= _LANES:
@@ -89,17 +91,19 @@ class Mapping:
             self._memories[lane] = [
                 TextMemory([self.plans[place] for place in group], context.labels) for group in self.groups
             ]
-        return MappingRun(self, context, self._memories[lane])
+        return MappingRun(self, context, self._memories[lane], allowance or Allowance())
 
 
 class MappingRun:
     """The documents of one run on their way to points.
 
-    What has no underscore before its name and is not ``add`` or ``finish`` is for the generated program (program.py).
+    What has no underscore before its name and is not ``add``, ``finish`` or ``allowance`` is for the generated program
+    (program.py).
     """
 
-    def __init__(self, mapping: Mapping, context: RunContext, memories: list[TextMemory]) -> None:
+    def __init__(self, mapping: Mapping, context: RunContext, memories: list[TextMemory], allowance: Allowance) -> None:
         self._mapping = mapping
+        self.allowance = allowance
         self._sinks = [sink_of(plan, context.window, context.fire_time) for plan in mapping.plans]
         self._memories = memories
         self.texts: list[dict[Key, Text]] = [memory.texts for memory in memories]
@@ -138,7 +142,7 @@ class MappingRun:
         ``is_checked``: the document was made of an answer that ``check`` has seen.
         """
         mapping = self._mapping
-        root, self.parts = mapping.decoder.decode(document, self.rejects)
+        root, self.parts = mapping.decoder.decode(document, self.rejects, self.allowance)
         if mapping.looks_inside and isinstance(root, str | int | float):
             raise ContentError("not_a_document", f"the body is {show(root)} alone, in which there can be no rows")
         try:

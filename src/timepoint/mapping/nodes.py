@@ -67,14 +67,27 @@ def elements(node: Any) -> Iterable[tuple[int, Any]]:
 
 
 def descendants(node: Any) -> Iterator[tuple[Location, Any]]:
-    """Location and value of the node itself and of each container below it, in document order."""
-    stack: list[tuple[Location, Any]] = [((), node)]
-    while stack:
-        location, current = stack.pop()
-        yield location, current
-        inside = current.items() if isinstance(current, dict) else elements(current)
-        below = [((*location, key), child) for key, child in inside if isinstance(child, dict | list)]
-        stack.extend(reversed(below))
+    """Location and value of the node itself and of each container below it, in document order.
+
+    Of each container on the way down no more is made than an iterator: a list of four million small objects with their
+    locations took more memory than the objects.
+    """
+    yield (), node
+    way: list[tuple[Location, Iterator[tuple[Any, Any]]]] = [((), _inside(node))]
+    while way:
+        above, inside = way[-1]
+        for key, child in inside:
+            if isinstance(child, dict | list):
+                here = (*above, key)
+                yield here, child
+                way.append((here, _inside(child)))
+                break
+        else:
+            way.pop()
+
+
+def _inside(node: Any) -> Iterator[tuple[Any, Any]]:
+    return iter(node.items() if isinstance(node, dict) else elements(node))
 
 
 def printable(where: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from timepoint.errors import ContentError, MappingError, SourceError
 from timepoint.job import FunctionPolling, HttpPolling, Job
 from timepoint.mapping.engine import MappingRun, RunContext
+from timepoint.mapping.weight import Allowance
 from timepoint.model import NOTHING_SETTLED, MappedRun, MetricSpec, Window
 from timepoint.poller.function_points import collect
 from timepoint.request.answer import Answer
@@ -109,7 +110,7 @@ class HttpOrigin:
         if not told:
             settled = None if self._polling.mapping.boundary is None else NOTHING_SETTLED
             return MappedRun({name: {} for name in self._metrics}, is_declared_empty=True, settled_until=settled)
-        run = self._polling.mapping.start(context)
+        run = self._polling.mapping.start(context, Allowance(self._polling.source.max_memory))
         rows = [0]
         for number, page in enumerate(pages, 1):
             if not page.empty:
@@ -144,7 +145,7 @@ def add_page(page: Answer, polling: HttpPolling, run: MappingRun) -> None:
     """
     if page.status in polling.request.partial_status:
         run.tell_partial(f"status {page.status}")
-    for document in documents(page, polling.request, polling.source.max_body):
+    for document in documents(page, polling.request, polling.source.max_body, run.allowance):
         _add_document(document, polling, run, is_beyond=page.is_beyond)
 
 
@@ -153,7 +154,7 @@ def _add_document(document: Any, polling: HttpPolling, run: MappingRun, *, is_be
         run.add(document)
         return
     try:
-        if not run.check(decoded(document), is_beyond=is_beyond) or is_beyond:
+        if not run.check(decoded(document, run.allowance), is_beyond=is_beyond) or is_beyond:
             return
         for step in polling.transform:
             document = step(document)

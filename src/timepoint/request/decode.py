@@ -12,7 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from timepoint.errors import ContentError
+from timepoint.mapping.weight import DEFAULT_MEMORY, Allowance, count_signs, weigh
 from timepoint.request.answer import Answer
 from timepoint.request.charsets import as_utf8, check_charset
 from timepoint.request.decoders.base import Buffer
@@ -58,38 +61,51 @@ def check_type(content_type: str, asked: str | None, charset: str | None = None)
         check_charset(content_type)
 
 
-def decode(answer: Answer, request: RequestSpec) -> Any:
+def decode(answer: Answer, request: RequestSpec, memory: int = DEFAULT_MEMORY) -> Any:
     """The one document of an answer: a JSON-like value, or ``msgspec.Raw`` for JSON that is not decoded yet.
 
-    Raises ContentError, whose text begins with the answer's URL; also if it is an archive of several.
+    ``memory`` is what it may take decoded whole, in bytes. Raises ContentError, whose text begins with the answer's
+    URL; also if it is an archive of several.
     """
-    found = list(documents(answer, request))
+    allowance = Allowance(memory)
+    found = list(documents(answer, request, allowance=allowance))
     if len(found) != 1:
         message = f"{answer.url}: the archive holds {len(found)} files, and one document is needed here"
         raise ContentError("not_a_document", message)
+    if isinstance(found[0], msgspec.Raw):
+        try:
+            allowance.take(weigh(memoryview(found[0])).whole)
+        except ContentError as error:
+            raise ContentError(error.reason, f"{answer.url}: {error}") from None
     return found[0]
 
 
-def documents(answer: Answer, request: RequestSpec, most: int = MOST) -> Iterator[Any]:
+def documents(
+    answer: Answer, request: RequestSpec, most: int = MOST, allowance: Allowance | None = None
+) -> Iterator[Any]:
     """The documents of an answer: those in an archive, in the order of their names, or the one that it is.
 
-    ``most`` bounds what an archive may hold, in bytes. Raises ContentError, whose text begins with the answer's URL.
+    ``most`` bounds what an archive may hold, in bytes. ``allowance`` is what they may weigh; those that are
+    ``msgspec.Raw`` have not been weighed yet. Raises ContentError, whose text begins with the answer's URL.
     """
+    allowance = allowance or Allowance()
     try:
         if not is_packed(answer.body):
-            yield _decode(answer.body, answer.content_type, request)
+            yield _decode(answer.body, answer.content_type, request, allowance)
             return
         for body, content_type in unpack(answer.body, media_type(answer.content_type), request.member, most):
-            yield _decode(body, content_type, request)
+            yield _decode(body, content_type, request, allowance)
     except ContentError as error:
         raise ContentError(error.reason, f"{answer.url}: {error}") from error.__cause__
 
 
-def _decode(body: bytes | bytearray, content_type: str, request: RequestSpec) -> Any:
-    name = decoder_name(content_type, request.decode)
+def _decode(body: bytes | bytearray, content_type: str, request: RequestSpec, allowance: Allowance) -> Any:
+    decoder = DECODERS[decoder_name(content_type, request.decode)]
     text = as_utf8(body, content_type, request.charset)
-    _refuse_markup(text, name)
-    return DECODERS[name].decode(text, request)
+    _refuse_markup(text, decoder.name)
+    if signs := decoder.signs(request):
+        allowance.take(sum(count_signs(text, sign) * weight for sign, weight in signs) + len(text))
+    return decoder.decode(text, request)
 
 
 def _refuse_markup(body: Buffer, decoder: str) -> None:

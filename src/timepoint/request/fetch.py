@@ -117,6 +117,7 @@ class HttpFetcher:
             window,
             prepare=lambda asked: prepare(self._source, request, replace(moment, window=asked)),
             most=self._source.max_body,
+            memory=self._source.max_memory,
         )
         return await reading.read(lambda prepared: self.exchange(prepared, request, deadline))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from timepoint.clock import BELIEVED_AHEAD, DAY, SECOND
 from timepoint.mapping.stamps import Length
+from timepoint.mapping.weight import DEFAULT_MEMORY
 from timepoint.request.paging.spec import PagingSpec
 from timepoint.request.politeness.spec import BreakerSpec, QuotaSpec, RateSpec
 from timepoint.request.report.spec import ReportSpec
@@ -88,7 +89,8 @@ class TlsSpec:
 class SourceSpec:
     """An API: base URL, credentials, limits.
 
-    ``max_body`` bounds the body before and after decompression. ``attempts`` counts all tries of one request; redirects
+    ``max_body`` bounds the body before and after decompression, ``max_memory`` what may come of it when it is decoded.
+    ``attempts`` counts all tries of one request; redirects
     inside the origin belong to their try. ``min_interval`` lies between the beginnings of any two tries.
     ``concurrency`` is how many requests may be under way at once.
     ``clock_tolerance`` is how far this machine's clock may be ahead of an answer's ``Date``, 0 for as far as it likes.
@@ -110,6 +112,7 @@ class SourceSpec:
     connect_timeout: int = 5 * SECOND
     timeout: int = 60 * SECOND
     max_body: int = 256 * 1024 * 1024
+    max_memory: int = DEFAULT_MEMORY
     attempts: int = 3
     min_interval: int = 0
     concurrency: int = 4

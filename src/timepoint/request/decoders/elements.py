@@ -110,4 +110,11 @@ def _decode(body: Buffer, _request: RequestSpec) -> dict[str, Any]:
     return decode_xml(bytes(body))
 
 
-DECODER = Decoder("xml", _decode, types=frozenset({"application/xml", "text/xml"}), suffix="+xml", endings=(".xml",))
+DECODER = Decoder(
+    "xml",
+    _decode,
+    signs=lambda _: ((b"<", 100), (b"=", 200)),
+    types=frozenset({"application/xml", "text/xml"}),
+    suffix="+xml",
+    endings=(".xml",),
+)

@@ -25,4 +25,4 @@ def decode_lines(body: Buffer, _request: RequestSpec) -> list[str]:
     return [line for line in text.split("\n") if line.strip()]
 
 
-DECODER = Decoder("lines", decode_lines, endings=(".txt",))
+DECODER = Decoder("lines", decode_lines, signs=lambda _: ((b"\r\n", 110),), endings=(".txt",))

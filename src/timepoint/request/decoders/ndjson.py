@@ -34,6 +34,7 @@ def decode_ndjson(body: Buffer, _request: RequestSpec) -> msgspec.Raw:
 DECODER = Decoder(
     "ndjson",
     decode_ndjson,
+    signs=lambda _: ((b"\n", 140),),
     types=frozenset(
         f"application/{name}"
         for name in (

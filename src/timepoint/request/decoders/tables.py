@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from timepoint.errors import ContentError
-from timepoint.request.decoders.base import Buffer, Decoder
+from timepoint.request.decoders.base import Buffer, Decoder, Signs
 from timepoint.request.decoders.lines import utf8_text
 from timepoint.request.spec import CsvSpec, RequestSpec
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_CELL = 1 << 20
+_MOST_CELLS = 100_000  # of a line; so many take 20 MB in one row
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: str
+class _Table:
+    """Lines of a table and their numbers in the body; an object for each line would take more than most lines do."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.numbers = array("q")
+
+    def add(self, number: int, line: str) -> None:
+        self.numbers.append(number)
+        self.lines.append(line)
 
 
 def decode_csv(text: str, spec: CsvSpec) -> list[dict[str, str]]:
@@ -36,52 +43,57 @@ def decode_csv(text: str, spec: CsvSpec) -> list[dict[str, str]]:
     a name is named by its number too. Raises ContentError with the line.
     """
     rows: list[dict[str, str]] = []
+    beyond: list[str] = []
     names = list(spec.columns)
     delimiter = spec.delimiter
     for table in _tables(text, spec):
         if not spec.columns:
             names = []
-        delimiter = spec.delimiter or _delimiter(table[0].text)
+        delimiter = spec.delimiter or _delimiter(table.lines[0])
         for line, cells in _records(table, delimiter):
             if not names:
                 names = _names(cells, line)
             else:
-                rows.append(_row(names, cells))
+                rows.append(_row(names, cells, beyond))
     return rows
 
 
-def _tables(text: str, spec: CsvSpec) -> Iterator[list[_Line]]:
-    lines = [_Line(number, line) for number, line in enumerate(io.StringIO(text, newline=""), 1)]
-    if spec.header_line:
-        lines = lines[spec.header_line - 1 :]
-    annotated = bool(spec.comment and lines and lines[0].text.startswith(spec.comment))
-    table: list[_Line] = []
-    for line in lines:
-        if line.text.strip():
-            if not (spec.comment and line.text.startswith(spec.comment)):
-                table.append(line)
-        elif annotated and table:
+def _tables(text: str, spec: CsvSpec) -> Iterator[_Table]:
+    lines = enumerate(io.StringIO(text, newline=""), 1)
+    table = _Table()
+    annotated: bool | None = None
+    for number, line in lines:
+        if number < spec.header_line:
+            continue
+        if annotated is None:
+            annotated = bool(spec.comment and line.startswith(spec.comment))
+        if line.strip():
+            if not (spec.comment and line.startswith(spec.comment)):
+                table.add(number, line)
+        elif annotated and table.lines:
             yield table
-            table = []
-        elif table:
-            table.append(line)  # it may stand inside of a quoted cell
-    if table:
+            table = _Table()
+        elif table.lines:
+            table.add(number, line)  # it may stand inside of a quoted cell
+    if table.lines:
         yield table
 
 
-def _records(table: list[_Line], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(table: _Table, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each record with the line that it begins in."""
-    reader = csv.reader((line.text for line in table), delimiter=delimiter, strict=True)
+    reader = csv.reader(table.lines, delimiter=delimiter, strict=True)
     begin = 0
     try:
         for cells in reader:
             if any(len(cell) > _LONGEST_CELL for cell in cells):
-                raise ContentError("not_a_document", f"line {table[begin].number} has a cell of over 1 MiB")
+                raise ContentError("not_a_document", f"line {table.numbers[begin]} has a cell of over 1 MiB")
+            if len(cells) > _MOST_CELLS:
+                raise ContentError("not_a_document", f"line {table.numbers[begin]} has over {_MOST_CELLS} cells")
             if cells:
-                yield table[begin].number, cells
+                yield table.numbers[begin], cells
             begin = reader.line_num
     except csv.Error as error:
-        line = table[min(begin, len(table) - 1)].number
+        line = table.numbers[min(begin, len(table.numbers) - 1)]
         raise ContentError("not_a_document", f"line {line} is not CSV: {error}") from error
 
 
@@ -98,10 +110,12 @@ def _names(cells: list[str], line: int) -> list[str]:
     return names
 
 
-def _row(names: list[str], cells: list[str]) -> dict[str, str]:
+def _row(names: list[str], cells: list[str], beyond: list[str]) -> dict[str, str]:
+    """A row by its names; ``beyond`` are those of places without one, which all rows share."""
     row = dict(zip(names, cells, strict=False))
-    for position in range(len(names), len(cells)):
-        row[str(position + 1)] = cells[position]
+    if len(cells) > len(names):
+        beyond.extend(str(place) for place in range(len(beyond) + 1, len(cells) + 1))
+        row.update(zip(beyond[len(names) : len(cells)], cells[len(names) :], strict=True))
     return row
 
 
@@ -109,9 +123,14 @@ def _decode(body: Buffer, request: RequestSpec) -> list[dict[str, str]]:
     return decode_csv(utf8_text(body), request.csv)
 
 
+def _signs(request: RequestSpec) -> Signs:
+    return ((b"\r\n", 300), ("".join((*_DELIMITERS, request.csv.delimiter)).encode(), 130))
+
+
 DECODER = Decoder(
     "csv",
     _decode,
+    signs=_signs,
     types=frozenset({"text/csv", "application/csv", "text/tab-separated-values"}),
     endings=(".csv", ".tsv"),
 )

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 from timepoint.errors import SourceError
 from timepoint.mapping.nodes import NOTHING
+from timepoint.mapping.weight import DEFAULT_MEMORY
 from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.decode import decode
@@ -31,7 +32,7 @@ class Page:
 
     ``number`` counts from 1; ``asked`` is the request that it answers, and ``window`` what that asked for.
     ``rows_before`` are the rows on the pages before it, ``limit`` those of a full page (0: not said). ``prepare`` gives
-    the job's request for another window.
+    the job's request for another window, ``memory`` is what the page may take decoded, in bytes.
     """
 
     number: int
@@ -43,11 +44,12 @@ class Page:
     limit: int
     rows_before: int
     prepare: Callable[[Window], PreparedRequest]
+    memory: int = DEFAULT_MEMORY
 
     @cached_property
     def document(self) -> Document:
         """Its body. Raises ContentError."""
-        return Document(decode(self.answer, self.request))
+        return Document(decode(self.answer, self.request, self.memory))
 
     @cached_property
     def rows(self) -> int | None:

@@ -21,6 +21,7 @@ import msgspec
 
 from timepoint.errors import ContentError, HeldBackError, SourceError
 from timepoint.mapping.nodes import NOTHING
+from timepoint.mapping.weight import DEFAULT_MEMORY
 from timepoint.model import Window
 from timepoint.request.answer import Answer
 from timepoint.request.paging.nodes import whole_number
@@ -40,7 +41,7 @@ class Reading:
     """The pages of one window so far.
 
     ``name`` is the source's, ``prepare`` gives the job's request for a window, ``most`` bounds the sum of the bodies in
-    bytes.
+    bytes, ``memory`` what a page may take decoded.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Reading:
     window: Window
     prepare: Callable[[Window], PreparedRequest]
     most: int
+    memory: int = DEFAULT_MEMORY
     pages: list[Answer] = field(default_factory=list)
     _size: int = 0
     _rows: int = 0
@@ -135,6 +137,7 @@ class Reading:
             limit=spec.limit,
             rows_before=self._rows,
             prepare=self._move,
+            memory=self.memory,
         )
         self._read_total(page)
         rows = self._read_rows(page)

@@ -124,7 +124,7 @@ class Report:
 
     async def _document(self, answer: Answer) -> Document:
         # in a thread, since a large body would hold up the loop
-        return await asyncio.to_thread(lambda: Document(decode(answer, self._plain())))
+        return await asyncio.to_thread(lambda: Document(decode(answer, self._plain(), self.source.max_memory)))
 
     async def _wait(self, asked: PreparedRequest, ordered: Answer, report_id: str) -> tuple[Answer, PreparedRequest]:
         """The first answer that says that the report is ready, and its request."""

@@ -13,6 +13,7 @@ import msgspec
 from timepoint.clock import SECOND
 from timepoint.errors import ContentError
 from timepoint.mapping.documents import Decoder
+from timepoint.mapping.weight import Allowance
 from timepoint.model import Rejects
 
 Step = Callable[[Any], Any]
@@ -27,12 +28,15 @@ DEFAULT_TIMEOUT = 30 * SECOND
 _DECODER = Decoder(None)
 
 
-def decoded(document: Any) -> Any:
-    """A document as Python has it. Raises ContentError if it is no JSON, or holds a key twice somewhere."""
+def decoded(document: Any, allowance: Allowance | None = None) -> Any:
+    """A document as Python has it; ``allowance`` None if it was weighed before.
+
+    Raises ContentError if it is no JSON, too heavy, or holds a key twice somewhere.
+    """
     if not isinstance(document, msgspec.Raw):
         return document
     rejects = Rejects()
-    whole, _ = _DECODER.decode(document, rejects)
+    whole, _ = _DECODER.decode(document, rejects, allowance)
     if rejects.total:
         example = next(iter(rejects.examples.values()))[0]
         raise ContentError("not_a_document", f"a key stands twice: {example}")
