@@ -37,7 +37,8 @@ class Breaker:
         self._pause = spec.pause / 1000
         self._failures = 0
         self._open_until: float | None = None
-        self._is_tried = False  # a request is on its way that decides
+        self._trials = 0
+        self._trial: int | None = None  # the number of the request that is on its way and decides
         self._disappointed = float("-inf")  # the latest deadline of a run that has seen it fail
         self.opened = 0
 
@@ -54,31 +55,37 @@ class Breaker:
     def state(self, now: float) -> State:
         if self._open_until is None:
             return State.CLOSED
-        return State.OPEN if now < self._open_until and not self._is_tried else State.HALF_OPEN
+        return State.OPEN if now < self._open_until and not self.is_tried else State.HALF_OPEN
 
     @property
     def is_tried(self) -> bool:
         """Whether a request is on its way that tries an open circuit."""
-        return self._is_tried
+        return self._trial is not None
+
+    @property
+    def trial(self) -> int | None:
+        """The number of that request."""
+        return self._trial
 
     def would_go(self, now: float) -> bool:
         """Whether a request might go now."""
-        return self._open_until is None or (not self._is_tried and now >= self._open_until)
+        return self._open_until is None or (not self.is_tried and now >= self._open_until)
 
     def may_go(self, now: float) -> bool:
         """Whether a request may go now; if it is the one that tries an open circuit, it is taken for it."""
         if self._open_until is None:
             return True
-        if self._is_tried or now < self._open_until:
+        if self.is_tried or now < self._open_until:
             return False
-        self._is_tried = True
+        self._trials += 1
+        self._trial = self._trials
         return True
 
     def may_wait(self, deadline: float) -> bool:
         """Whether a request that may not go now may wait for the next try, or for the outcome of the one under way."""
         if deadline <= self._disappointed:
             return False
-        return self._is_tried or (self._open_until is not None and self._open_until < deadline)
+        return self.is_tried or (self._open_until is not None and self._open_until < deadline)
 
     def failed(self, now: float, deadline: float) -> None:
         """Notes a failed exchange of a run with that deadline."""
@@ -94,8 +101,12 @@ class Breaker:
         """Notes an exchange that the source answered: the circuit closes."""
         self._failures = 0
         self._open_until = None
-        self._is_tried = False
+        self._trial = None
 
-    def ended(self) -> None:
-        """Notes that the request which was to try has ended, whatever it came to, or was cancelled."""
-        self._is_tried = False
+    def ended(self, trial: int) -> None:
+        """Notes that a request which was to try has ended, whatever it came to, or was cancelled.
+
+        An answer to another request may have closed the circuit meanwhile, and a later one may be trying it again.
+        """
+        if trial == self._trial:
+            self._trial = None

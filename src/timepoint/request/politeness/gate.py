@@ -202,7 +202,7 @@ class Gate:
                     if ticket.is_first:
                         if not self._breaker.may_go(now):
                             continue  # it opened meanwhile, or somebody else tries
-                        ticket.tries = self._breaker.open_until is not None
+                        ticket.trial = self._breaker.trial if self._breaker.open_until is not None else None
                     self._take(now, cost)
                     return
             finally:
@@ -251,8 +251,8 @@ class Gate:
 
     def end(self, ticket: Ticket) -> None:
         """A request has ended with its last attempt, or was given up."""
-        if ticket.tries:
-            self._breaker.ended()
+        if ticket.trial is not None:
+            self._breaker.ended(ticket.trial)
             self._notify()
 
     # ------------------------------------------------------------------ within
@@ -422,14 +422,14 @@ class Gate:
 class Ticket:
     """One request: ``turn`` before each attempt, ``leave`` or ``abandon`` after it, and ``end`` after all."""
 
-    __slots__ = ("_gate", "cost", "deadline", "is_first", "tries")
+    __slots__ = ("_gate", "cost", "deadline", "is_first", "trial")
 
     def __init__(self, gate: Gate, deadline: float, cost: int) -> None:
         self._gate = gate
         self.deadline = deadline
         self.cost = cost
         self.is_first = True
-        self.tries = False
+        self.trial: int | None = None
 
     async def turn(self) -> None:
         """Waits for a turn at the source. Raises HeldBackError, TransportError, StoreError."""
