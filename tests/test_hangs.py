@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,8 @@ import pytest
 
 from tests.test_supervisor import Supervised
 from timepoint.notifier import Notifier
-from timepoint.supervisor import LOOKS, Child, _Life, _processor_time, _Supervisor
+from timepoint.processor import processor_time
+from timepoint.supervisor import LOOKS, Child, _Life, _Supervisor
 from timepoint.testing import FakeClock
 from timepoint.vitals import Silence, Vitals
 
@@ -191,13 +193,16 @@ def test_who_works_on_a_busy_machine_is_silent_for_the_time_that_it_had() -> Non
     assert silence.look(2, 115.51) == 0
 
 
-def test_the_processor_time_of_a_process_is_known() -> None:
+def test_theprocessor_time_of_a_process_is_known() -> None:
     """What the kernel tells of this process is what it tells to the process itself."""
     before = time.process_time()
-    told = _processor_time(os.getpid())
+    told = processor_time(os.getpid())
     assert told is not None
     assert before - 0.02 <= told <= time.process_time() + 0.02
-    assert _processor_time(2**31 - 1) is None
+    assert processor_time(2**31 - 1) is None
+    of_thread = processor_time(os.getpid(), threading.get_native_id())
+    assert of_thread is not None
+    assert of_thread <= told + 0.02
 
 
 def test_a_child_and_its_parent_share_vitals() -> None:

@@ -36,13 +36,13 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
 
 from timepoint import log
 from timepoint.clock import Clock, SystemClock
 from timepoint.notifier import Notifier
+from timepoint.processor import processor_time
 from timepoint.vitals import DIED, HUNG, Silence, Vitals
 
 LOGGER = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ STOP_WITHIN = 4.5
 REPEATED = 0.5  # coreutils' timeout signals its child and then the child's whole group: that is one wish, not two
 FIRST_PAUSE, LONGEST_PAUSE, STEADY = 1.0, 30.0, 60.0
 HANG_DEADLINE = 60.0
-"""An event loop stood still for 0.2 s at worst in a first run of 4.8 million samples (docs/design/0022-signs-of-life.md)."""
+"""The event loop stood still for 0.2 s at worst in a first run of 4.8 million samples: 0022-signs-of-life.md."""
 LOOKS = 12
 _EARLY = 0.5  # of a look: a child that works all the time gets a little less than the whole of a processor
 _BEGUN_WITHIN = 0.05  # seconds between two looks whether all have begun, where a manager of services waits for it
@@ -281,7 +281,7 @@ class _Supervisor:
                     self._look_at(life.pid, life, life.child.vitals)
 
     def _look_at(self, pid: int, life: _Life, vitals: Vitals) -> None:
-        silent = life.silence.look(vitals.beats, _processor_time(pid))
+        silent = life.silence.look(vitals.beats, processor_time(pid))
         if silent < self.look_every * (LOOKS - _EARLY):
             return
         if not life.hangs:
@@ -386,15 +386,6 @@ def _flush() -> None:
     with contextlib.suppress(OSError, ValueError):  # a closed output is nobody's concern here
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def _processor_time(pid: int) -> float | None:
-    """Seconds that a process has worked, None where the system does not tell. Source: proc(5), fields 14 and 15."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

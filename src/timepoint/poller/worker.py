@@ -1,6 +1,7 @@
 """The one thread in which answers become commits.
 
-Owns: the order of that work: one piece at a time. Must not know: what the work is.
+Owns: the order of that work: one piece at a time, and how long the piece in hand has worked. Must not know: what the
+work is.
 
 Decoding, mapping, deciding, committing and publishing happen here, so that the event loop stays free to fetch and to
 give signs of life while a large answer is worked on, and so that the ledger's connection belongs to one thread.
@@ -11,9 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
+
+from timepoint.processor import processor_time
 
 T = TypeVar("T")
 
@@ -35,9 +41,29 @@ class ThreadWorker:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="worker")
+        self._in_hand: tuple[int, float] | None = None  # the thread, and its processor time when the piece began
 
     async def do(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, work)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of processor time that the piece in hand has used so far; 0 between two pieces, or if unknown.
+
+        What waits for a disk uses none. To ask costs 0.1 ms.
+        """
+        in_hand = self._in_hand
+        if in_hand is None:
+            return 0.0
+        thread, before = in_hand
+        return (processor_time(os.getpid(), thread) or before) - before
+
+    def _do(self, work: Callable[[], T]) -> T:
+        self._in_hand = (threading.get_native_id(), time.thread_time())
+        try:
+            return work()
+        finally:
+            self._in_hand = None
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,32 @@
+"""The thread in which answers become commits, and how long its work has taken."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from timepoint.poller.worker import ThreadWorker
+
+
+async def test_the_work_in_hand_is_measured_by_the_processor_time_that_it_uses() -> None:
+    """A piece that computes has used time, one that waits has not, and nothing counts between two pieces."""
+    worker = ThreadWorker()
+    spent = []
+
+    def compute() -> None:
+        end = time.thread_time() + 0.1
+        while time.thread_time() < end:
+            pass
+        spent.append(worker.spent)
+
+    def wait() -> None:
+        threading.Event().wait(0.05)
+        spent.append(worker.spent)
+
+    await worker.do(compute)
+    await worker.do(wait)
+    spent.append(worker.spent)
+    worker.close()
+    assert 0.05 <= spent[0] < 60
+    assert spent[1] < 0.05
+    assert spent[2] == 0
