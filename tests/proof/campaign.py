@@ -231,9 +231,12 @@ def looking(look: Callable[[], None], every: float = LOOK_EVERY) -> Iterator[Non
         raise errors[0]
 
 
-def lifetime(chance: random.Random) -> float:
+FEW, MANY = 0.05, 0.5
+
+
+def lifetime(chance: random.Random, steady: float = FEW) -> float:
     """Seconds from the opening of the ledger to a kill. Most lives end in their first runs, some in a steady state."""
-    return chance.uniform(0.0, 0.17) if chance.random() < 0.95 else chance.uniform(0.5, 1.5)
+    return chance.uniform(0.0, 0.17) if chance.random() >= steady else chance.uniform(0.5, 1.5)
 
 
 class Campaign:
@@ -399,7 +402,7 @@ def run(
     """Kills the poller so many times, or for so long, then makes peace; ends at the first finding.
 
     It goes on, for as many kills again, while it has not met all that it must have met: on a slow machine a life holds
-    fewer runs.
+    fewer runs. Every other life is a longer one then, since a debt needs runs that follow each other.
     """
     begun = time.monotonic()
     with Campaign(directory, seed, mutant=mutant) as campaign:
@@ -410,7 +413,7 @@ def run(
             if campaign.chance.random() < YOUNG:
                 campaign.die_young(campaign.chance.uniform(0.0, 0.03))
             else:
-                campaign.live_and_die(lifetime(campaign.chance))
+                campaign.live_and_die(lifetime(campaign.chance, FEW if kill <= kills else MANY))
             if campaign.oracle.findings:
                 break
             if not kill % 500:
