@@ -6,7 +6,7 @@ Must not know: YAML, files, processes, the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ from timepoint.mapping.engine import Mapping as CompiledMapping
 from timepoint.model import MetricSpec
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.spec import EachSpec
-from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec
+from timepoint.request.spec import RequestSpec, SourceSpec, WindowSpec, secrets_in
 from timepoint.request.transform.chain import Step
+from timepoint.secret import Secret
 
 MAX_SERIES = 1_000_000
 """What one exporter is built and measured for."""
@@ -102,3 +103,8 @@ class Workload:
     jobs: tuple[Job, ...]
     receivers: tuple[ReceiverSpec, ...] = ()
     text: str = ""
+
+
+def given_secrets(work: Workload) -> Iterator[Secret]:
+    """The credentials that a config itself holds, also from the environment; those in files are read where they go."""
+    return (one.text for one in secrets_in((work.jobs, work.receivers)) if one.text is not None)

@@ -124,7 +124,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from timepoint.backfill.load import Asked
     from timepoint.backfill.plan import Range
     from timepoint.backfill.replay import TRIES
-    from timepoint.poller.main import given_secrets
+    from timepoint.job import given_secrets
 
     if sum(target is not None for target in (receiver, openmetrics, json_lines)) != 1:
         raise click.UsageError("say where history goes: one of --receiver, --openmetrics and --json-lines")

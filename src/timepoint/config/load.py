@@ -37,7 +37,7 @@ from timepoint.config.source_build import SourceBuilder
 from timepoint.config.source_shape import SourceShape
 from timepoint.config.yaml import MAX_BYTES, Written, YamlStopError, read_yaml
 from timepoint.errors import ConfigError, Problem
-from timepoint.job import Job, Workload
+from timepoint.job import Job, Workload, given_secrets
 from timepoint.remote_write.spec import ReceiverSpec
 from timepoint.request.each.lanes import least_lanes
 from timepoint.request.spec import SourceSpec, secrets_in
@@ -64,11 +64,9 @@ class Config:
         return Workload(self.jobs, live, shown_config(self.raw, self._secrets()))
 
     def _secrets(self) -> Iterator[str]:
-        """Every credential that the config itself holds, also from the environment."""
-        known = (tuple(self.sources.values()), self.jobs, self.receivers)
-        for one in secrets_in(known):
-            if one.text is not None:
-                yield one.text.reveal()
+        """Every credential that the config itself holds, also of sources and receivers that nothing uses now."""
+        yield from (secret.reveal() for secret in given_secrets(Workload(self.jobs, self.receivers)))
+        yield from (one.text.reveal() for one in secrets_in(tuple(self.sources.values())) if one.text is not None)
 
 
 def load_config(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> Config:

@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from timepoint import log
 from timepoint.errors import DataDirectoryError, StoreError
-from timepoint.job import HttpPolling, Workload
+from timepoint.job import Workload, given_secrets
 from timepoint.ledger.store import open_store
 from timepoint.poller.process import read_process_and_ledger
 from timepoint.poller.reloads import Loaded, Reloads
 from timepoint.poller.runner import Runner, Surroundings
+from timepoint.poller.worker import Crew
 from timepoint.reload import AskedEnd, ReloadFacts
-from timepoint.request.spec import secrets_in
-from timepoint.secret import Secret
 from timepoint.vitals import Vitals
 from timepoint.watchdog import watched
 
@@ -56,13 +55,19 @@ def poll_forever(
 
     ``vitals`` take the signs of life of this process.
     """
-    beat = vitals.beat if vitals is not None else None
+    crew = Crew()
+
+    def beat() -> None:
+        if vitals is not None and not crew.is_lost:  # a loop that lives beside work without end is no life
+            vitals.beat()
 
     async def main(stop: asyncio.Event) -> int:
         around = _surroundings(work, ledger, published)
         async with watched("poller", beat=beat) as dog:
             cost = partial(read_process_and_ledger, ledger, lambda: dog.longest)
-            return await Runner(work, replace(around, read_process=cost, reloads=reloads)).run(stop)
+            return await Runner(work, replace(around, read_process=cost, reloads=reloads, make_worker=crew.worker)).run(
+                stop
+            )
 
     return _run(main)
 
@@ -93,16 +98,6 @@ def poll_once(work: Workload, ledger: Path, published: Path, *, force: bool = Fa
 def _surroundings(work: Workload, ledger: Path, published: Path) -> Surroundings:
     log.hide(given_secrets(work))
     return Surroundings(open_store=lambda: open_store(ledger), published=published)
-
-
-def given_secrets(work: Workload) -> Iterator[Secret]:
-    """The credentials that the config itself holds; those in files are masked where they are read."""
-    said: list[object] = [receiver.http for receiver in work.receivers]
-    for job in work.jobs:
-        said.append(job.each)
-        if isinstance(job.polling, HttpPolling):
-            said += (job.polling.source, job.polling.request)
-    yield from (secret.text for secret in secrets_in(tuple(said)) if secret.text is not None)
 
 
 def _run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
