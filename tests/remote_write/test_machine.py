@@ -80,6 +80,8 @@ class SenderMachine(RuleBasedStateMachine):
         self.scene.post.fault = self._fault
         self.scene.post.loses = self._loses
         self.losing = 0.0
+        self.refuses_until = 0
+        self.scene.each_wait = self._maybe_mended
         self._start()
 
     def _start(self) -> None:
@@ -89,7 +91,13 @@ class SenderMachine(RuleBasedStateMachine):
         self.scene.sender._post = self.mortal
 
     def _fault(self, number: int) -> Reply | None:
+        if self.refuses_until:
+            return Reply(400, said_at=self.scene.clock.now())
         return self.faults.pop() if self.faults else None
+
+    def _maybe_mended(self) -> None:
+        if self.scene.clock.now() >= self.refuses_until:
+            self.refuses_until = 0
 
     def _loses(self, number: int) -> bool:
         lost = self.chance.random() < self.losing
@@ -117,6 +125,11 @@ class SenderMachine(RuleBasedStateMachine):
     def fail(self, faults: list[int | None]) -> None:
         """The next requests do not reach the receiver, or get these statuses."""
         self.faults = [Reply(status, said_at=self.scene.clock.now()) for status in faults]
+
+    @rule(minutes=st.integers(1, 150))
+    def refuse_everything(self, minutes: int) -> None:
+        """Something else than the receiver answers 400 for a while; it is mended while the sender waits."""
+        self.refuses_until = self.scene.clock.now() + minutes * MINUTE
 
     @rule(minutes=st.integers(20, 150))
     def pass_time(self, minutes: int) -> None:
@@ -168,7 +181,7 @@ class SenderMachine(RuleBasedStateMachine):
         """O2 and O9: when all faults have ended, everything arrives; O8: what was repeated was repeated."""
         if not hasattr(self, "scene"):
             return
-        self.faults, self.losing = [], 0.0
+        self.faults, self.losing, self.refuses_until = [], 0.0, 0
         began = self.scene.clock.now()
         for _ in range(10 * len(self.expected) + 20):
             if asyncio.run(self._turn()):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.remote_write.building import NOW, series, spec
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.remote_write.outbox import OutSeries, Pending
-from timepoint.remote_write.slices import MAX_VALUE, REASONS, Screen, series_reason
+from timepoint.remote_write.slices import MAX_VALUE, REASONS, Reach, Screen, series_reason
 
 
 def row(number: int, of: int, age: int, sent_until: int | None = None) -> Pending:
@@ -163,7 +163,7 @@ def test_a_witness_is_of_another_series() -> None:
     """The first sample of each other series; nothing that could not leave."""
     screen = Screen(spec())
     rows = [row(1, 1, 60), row(2, 1, 50), row(3, 2, 40, sent_until=NOW), row(4, 3, 30), row(5, 3, 20), row(6, 4, -5)]
-    found = screen.witnesses(rows, [screen.ready(rows[0])], NOW)
+    found = screen.witnesses(rows, (screen.ready(rows[0]),), NOW)
     assert [ready.row.number for ready in found] == [4]
 
 
@@ -171,15 +171,15 @@ def test_a_witness_lies_no_further_away_than_a_slice_spans() -> None:
     """Stored, a newer one would make the samples in doubt too old."""
     screen = Screen(spec(max_age=0))
     rows = [row(1, 1, DAY), row(2, 2, DAY - 55 * MINUTE), row(3, 3, DAY - HOUR)]
-    assert [ready.row.number for ready in screen.witnesses(rows, [screen.ready(rows[0])], NOW)] == [2]
+    assert [ready.row.number for ready in screen.witnesses(rows, (screen.ready(rows[0]),), NOW)] == [2]
 
 
 def test_a_witness_of_far_away_is_found_where_it_is_asked_for() -> None:
     """A sample that is too old already has nobody near it."""
     screen = Screen(spec(max_age=0))
     rows = [row(1, 1, DAY), row(3, 3, HOUR)]
-    held = [screen.ready(rows[0])]
-    assert [ready.row.number for ready in screen.witnesses(rows, held, NOW, is_wide=True)] == [3]
+    held = (screen.ready(rows[0]),)
+    assert [ready.row.number for ready in screen.witnesses(rows, held, NOW, Reach.WIDE)] == [3]
 
 
 ROWS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 20)), max_size=40)

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from timepoint.remote_write.outbox import Pending, Settlement
 from timepoint.remote_write.reply import Reply
-from timepoint.remote_write.rules import Courier, Rows, Send, Settle, Steps
+from timepoint.remote_write.rules import Courier, Send, Settle, Steps
 from timepoint.remote_write.sender import Sender
-from timepoint.remote_write.slices import Ready, Screen, Slice
+from timepoint.remote_write.slices import Ready, Rows, Screen, Slice
 
 
 class Patch(Protocol):
@@ -94,6 +94,16 @@ def sends_again_with_another_value(patch: Patch) -> None:
     patch.setattr(Sender, "_exchange", other)
 
 
+def believes_every_refusal(patch: Patch) -> None:
+    """What is refused alone is given up, also by a receiver that refuses everything."""
+
+    def takes_others(self: Courier, parts: list[Rows], now: int) -> Any:
+        yield from ()
+        return True
+
+    patch.setattr(Courier, "_takes_others", takes_others)
+
+
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
     several_of_one_series,
     acknowledges_first,
@@ -101,4 +111,5 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     newest_first,
     drops_after_some_tries,
     sends_again_with_another_value,
+    believes_every_refusal,
 )

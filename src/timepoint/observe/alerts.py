@@ -376,8 +376,8 @@ def _receivers(scope: _Scope) -> Iterator[Alert]:
         f"min_over_time({held}[{STEADY}]) == 1",
         "critical",
         "Somebody must mend something before a receiver of remote write takes samples again.",
-        "Receiver {{ $labels.remote_name }} ({{ $labels.state }}): its URL, the credentials, or a clock. "
-        "receiver_trouble in the log says what.",
+        "Receiver {{ $labels.remote_name }} ({{ $labels.state }}): its URL, the credentials, a clock, or it refuses "
+        "everything. receiver_trouble in the log says what.",
         "a-receiver-takes-nothing",
     )
     oldest = scope.select("timepoint_remote_write_oldest_pending_timestamp_seconds")

@@ -9,6 +9,7 @@ Read in this order:
     messages    the protobuf messages of both versions
     encode      points become the bytes of a request
     reply       what a receiver answered, and what its status means (pure)
+    refusals    whether what was refused alone is at fault, or a receiver that refuses everything (pure)
     rules       what follows from an answer: again, later, split, bury, park, hold (pure)
     clock_check     whether the clocks of both sides agree (pure)
     post        one exchange with a receiver

@@ -8,8 +8,9 @@ know: sockets, the clock, the outbox beyond its words.
     5xx, again and again        if a request without samples succeeds meanwhile, one of the samples may be the cause:
                                 halves, quarters ... A single one is parked if one of another series then succeeds; if
                                 some of these fail, too, it is the receiver, and the samples wait together again
-    400, 409, 422               halves, quarters ...; a single one is a dead letter
-    413                         halves, and smaller slices from then on; a single one is a dead letter
+    400, 409, 422               halves, quarters ...; a single one is a dead letter, once it is known that the receiver
+                                takes others: see ``refusals``. Else it refuses whatever it is sent, and is held
+    413                         the same, and smaller slices from then on
     429                         the same samples, later
     415                         the other version of the protocol, if it may be chosen
     everything else             held: the same samples every now and then, until somebody has mended what is wrong
@@ -25,8 +26,9 @@ from dataclasses import dataclass
 
 from timepoint.clock import DAY, MINUTE, SECOND
 from timepoint.remote_write.outbox import Labels, Letter, Parked, Parking, Settlement, Version
+from timepoint.remote_write.refusals import Refusals
 from timepoint.remote_write.reply import Meaning, Reply, meaning
-from timepoint.remote_write.slices import Ready, Screen
+from timepoint.remote_write.slices import WITNESSES, Reach, Ready, Rows, Screen
 from timepoint.remote_write.spec import ReceiverSpec
 
 LEAST_BACKOFF, FIRST_BACKOFF, MAX_BACKOFF = 0.1, 0.5, 60.0  # seconds
@@ -37,8 +39,6 @@ PARK_FOR = 10 * MINUTE
 PARKED_AT_MOST = DAY  # where no age is too old
 _TRIES = 3  # witnesses from behind the slice in one search, before it is the receiver that fails
 _LOGARITHM = 16  # doublings after which all back-offs have long been at their greatest
-
-Rows = tuple[Ready, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,15 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Seek:
-    """Find samples of other series behind these. Wants ``Rows``.
+    """Find samples beside these, as far as ``reach`` says, one of each series, ``most`` at most. Wants ``Rows``.
 
-    ``is_wide``: also such that are newer by more than the receiver's window.
+    None is of a series of ``beside``, and none is one of ``but``.
     """
 
     beside: Rows
-    is_wide: bool = False
+    reach: Reach = Reach.NEAR
+    but: Rows = ()
+    most: int = WITNESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,22 @@ class Courier:
         self._known = spec.protocol or known
         self.version = self._known or Version.V2
         self.limit = spec.max_samples
+        self._refusals = Refusals()
+        self._holds = _Trouble()
 
     def deliver(self, rows: Rows, now: int) -> Steps:
         """Brings the samples of a slice to the receiver, until all are settled. ``now`` is when it was cut."""
-        parts = [rows]
-        while parts:
-            part = parts.pop()
-            parts.extend(reversed((yield from self._part(part, now))))
+        self._refusals.begin()
+        parts, limit = [rows], self.limit
+        while parts or self._refusals.accused:
+            is_enough = self._refusals.is_enough
+            if parts and not is_enough:
+                parts.extend(reversed((yield from self._part(parts.pop(), now))))
+            elif (self._refusals.is_proven and not is_enough) or (yield from self._takes_others(parts, now)):
+                yield from self._give_up(self._refusals.condemn())
+            else:
+                self.limit = limit  # it refuses single ones, too, so it was not their number
+                now = yield from self._hold(parts)
 
     def greet(self) -> Steps:
         """Asks the receiver without any sample, until it gives an answer of whatever kind."""
@@ -154,7 +165,9 @@ class Courier:
         found = self._meaning(reply)
         if found is Meaning.STORED:
             yield from self._stored((ready,))
-        elif found in (Meaning.REFUSED, Meaning.TOO_LARGE):
+        elif found in (Meaning.REFUSED, Meaning.TOO_LARGE) and (
+            self._spec.spec_strict or (yield from self._is_credible(1))
+        ):
             yield self._bury((ready,), reply, now)
         else:
             status = reply.status if reply.is_failure_of_receiver else parked.status
@@ -175,7 +188,9 @@ class Courier:
                 yield self._bury(part, reply, now)
                 return ()
             if found in (Meaning.REFUSED, Meaning.TOO_LARGE):
-                return (yield from self._split(part, found, reply, now))
+                if reply.written:
+                    yield from self._give_up(self._refusals.prove())  # it has stored some of these
+                return self._split(part, found, reply, now)
             trouble.note(reply)
             if found is Meaning.FAILED and trouble.is_suspect(reply) and not self._spec.spec_strict:
                 left = yield from self._search(part, trouble, now)
@@ -216,25 +231,93 @@ class Courier:
         return False
 
     def _stored(self, rows: Rows) -> Steps:
-        yield Settle(Settlement(acknowledged=tuple(ready.row.number for ready in rows)), rows)
+        """They are, and with that it is proven of those that were refused before that it was they."""
+        stored = tuple(ready.row.number for ready in rows)
+        yield Settle(Settlement(acknowledged=stored, buried=self._refusals.prove()), rows)
+        self._holds = _Trouble()
         if self._known != self.version:
             self._known = self.version
             yield Learn(self.version)
 
-    def _split(self, part: Rows, found: Meaning, reply: Reply, now: int) -> Generator[Step, Told, tuple[Rows, ...]]:
+    def _split(self, part: Rows, found: Meaning, reply: Reply, now: int) -> tuple[Rows, ...]:
+        """Halves of what was refused. A single one waits until it is known that the receiver takes others."""
         if len(part) == 1:
-            yield self._bury(part, reply, now)
+            self._refusals.accuse(part[0], self._letter(part[0], reply, now), reply)
             return ()
         middle = len(part) // 2
         if found is Meaning.TOO_LARGE:
             self.limit = max(1, min(self.limit, middle))
         return part[:middle], part[middle:]
 
+    def _give_up(self, letters: tuple[Letter, ...]) -> Steps:
+        if letters:
+            yield Settle(Settlement(buried=letters))
+
+    def _takes_others(self, parts: list[Rows], now: int) -> Generator[Step, Told, bool]:
+        """Whether the receiver takes anything at all, after some samples were refused one by one.
+
+        What else there is to be sent is tried: of this slice, then near behind it. What lies farther away is tried
+        where there is nothing nearer, or the second time: once a receiver has it, it may refuse what lies between. But
+        a receiver that takes nothing so old must not be kept from what is young.
+        """
+        refusals = self._refusals
+        refusals.hearings += 1
+        asked = refusals.strangers(_joined(parts))
+        for witness in asked:
+            if (yield from self._bears_witness(witness, parts, now)):
+                return True
+        for reach in Reach:
+            if (reach is not Reach.NEAR and asked and refusals.hearings == 1) or not self._may_reach(reach):
+                break
+            accused, left = tuple(ready for ready, _ in refusals.accused), _joined(parts)
+            beside = (*accused, *left) if reach in (Reach.NEAR, Reach.WIDE) else left if self._spec.is_strict else ()
+            found = yield Seek(beside, reach, (*accused, *left), self._spec.max_samples)
+            assert isinstance(found, tuple), "BUG: sought, and nothing given"
+            asked += (others := refusals.strangers(found))
+            for witness in others:
+                if (yield from self._bears_witness(witness, parts, now)):
+                    return True
+        if asked:
+            return False
+        return refusals.is_proven or (refusals.series == 1 and (yield from self._is_credible(len(refusals.accused))))
+
+    def _may_reach(self, reach: Reach) -> bool:
+        """The newest sample makes all others of its series too old for a strict receiver, and some may still leave.
+
+        It is tried where samples may be older than such a receiver takes: that they are refused is then no wonder.
+        """
+        is_young = self._spec.is_strict and 0 < self._spec.oldest <= self._spec.window
+        return reach is not Reach.NEWEST or not is_young
+
+    def _is_credible(self, count: int) -> Generator[Step, Told, bool]:
+        """Whether it may be the fault of samples that they were refused, where there are no others to be tried.
+
+        A receiver that refuses a request without any sample refuses whatever it is sent; and beyond a few in a row,
+        nobody is believed.
+        """
+        if meaning((yield from self._send((), 0))) is not Meaning.STORED:
+            return False
+        return self._refusals.may_believe(count)
+
+    def _hold(self, parts: list[Rows]) -> Generator[Step, Told, int]:
+        """Waits for somebody to mend a receiver that refuses whatever it is sent; then all is to be sent again."""
+        refusals = self._refusals
+        reply, words = refusals.last, refusals.words
+        rows = _joined([*parts, tuple(ready for ready, _ in refusals.accused)])
+        refusals.begin()
+        if self._known is None:
+            self.version = self._spec.protocol or Version.V2
+        self._holds.note(reply)
+        now = yield from self._wait(Meaning.HELD, reply, self._holds, why=words)
+        left = yield from self._without_old(rows, now)
+        parts[:] = [left] if left else []
+        return now
+
     def _bury(self, rows: Rows, reply: Reply, now: int) -> Settle:
-        letters = (
-            Letter(ready.row.number, self._why(ready, reply, now), reply.status, reply.problem) for ready in rows
-        )
-        return Settle(Settlement(buried=tuple(letters)))
+        return Settle(Settlement(buried=tuple(self._letter(ready, reply, now) for ready in rows)))
+
+    def _letter(self, ready: Ready, reply: Reply, now: int) -> Letter:
+        return Letter(ready.row.number, self._why(ready, reply, now), reply.status, reply.problem)
 
     def _why(self, ready: Ready, reply: Reply, now: int) -> str:
         if self._spec.spec_strict:
@@ -244,7 +327,7 @@ class Courier:
         return "receiver_window" if ready.row.at < now - self._spec.window else "conflict"
 
     def _wait(
-        self, found: Meaning, reply: Reply, trouble: _Trouble, *, has_samples: bool = True
+        self, found: Meaning, reply: Reply, trouble: _Trouble, *, has_samples: bool = True, why: str = ""
     ) -> Generator[Step, Told, int]:
         doublings = min(trouble.attempts - 1, _LOGARITHM)
         is_held = found not in (Meaning.FAILED, Meaning.SLOWER)
@@ -253,7 +336,7 @@ class Courier:
         else:
             seconds = max(LEAST_BACKOFF, self._chance() * min(MAX_BACKOFF, FIRST_BACKOFF * (1 << doublings)))
         asked = min(max(reply.retry_after or 0.0, 0.0), MAX_RETRY_AFTER)
-        now = yield Wait(max(seconds, asked), reply.words, is_held, has_samples)
+        now = yield Wait(max(seconds, asked), why or reply.words, is_held, has_samples)
         assert isinstance(now, int), "BUG: waited, and not told until when"
         return now
 
@@ -287,8 +370,12 @@ class Courier:
             elif len(piece) > 1 and (reply.is_failure_of_receiver or found in (Meaning.REFUSED, Meaning.TOO_LARGE)):
                 pieces += _halves(piece)
             elif found in (Meaning.REFUSED, Meaning.TOO_LARGE):
-                yield self._bury(piece, reply, now)
-            elif reply.is_failure_of_receiver and (others or (yield from self._has_witness(pieces, piece, trouble))):
+                self._refusals.accuse(piece[0], self._letter(piece[0], reply, now), reply)
+                if self._refusals.is_enough:
+                    return _joined(pieces)
+            elif reply.is_failure_of_receiver and (
+                others or (yield from self._has_witness(pieces, piece, trouble, now))
+            ):
                 until = now + int((reply.came_at - trouble.since) * SECOND) + PARK_FOR
                 yield Settle(Settlement(parked=(Parking(piece[0].row.number, until, reply.status),)))
                 well.clear()
@@ -296,7 +383,9 @@ class Courier:
                 return _joined([*pieces, piece])
         return ()
 
-    def _has_witness(self, pieces: list[Rows], failed: Rows, trouble: _Trouble) -> Generator[Step, Told, bool]:
+    def _has_witness(
+        self, pieces: list[Rows], failed: Rows, trouble: _Trouble, now: int
+    ) -> Generator[Step, Told, bool]:
         """Whether the receiver takes a sample of another series now.
 
         The first is of the slice, the newest; then some from behind it, since bad samples often stand side by side.
@@ -307,29 +396,34 @@ class Courier:
         inside = [ready for ready in _joined(pieces) if ready.labels != failed[0].labels][::-1]
         if inside:
             first = inside[(trouble.searches - 1) % len(inside)]
-            if (yield from self._bears_witness(first, pieces)):
+            if (yield from self._bears_witness(first, pieces, now)):
                 return True
         beside = (*failed, *_joined(pieces))
         found = yield Seek(beside)
         if not found or trouble.searches > 1:
-            found = yield Seek(beside, is_wide=True)
+            found = yield Seek(beside, Reach.WIDE)
         assert isinstance(found, tuple), "BUG: sought, and nothing given"
         start = (trouble.searches - 1) * _TRIES % len(found) if found else 0
         for witness in (found[start:] + found[:start])[:_TRIES]:
-            if (yield from self._bears_witness(witness, pieces)):
+            if (yield from self._bears_witness(witness, pieces, now)):
                 return True
         return False
 
-    def _bears_witness(self, witness: Ready, pieces: list[Rows]) -> Generator[Step, Told, bool]:
-        """Sends one sample; where it is stored, it is taken out of what is still to be sent."""
+    def _bears_witness(self, witness: Ready, pieces: list[Rows], now: int) -> Generator[Step, Told, bool]:
+        """Sends one sample; where it is stored, or refused, it is taken out of what is still to be sent."""
         reply = yield from self._send((witness,), 0)
-        if self._meaning(reply) is not Meaning.STORED:
+        found = self._meaning(reply)
+        is_refused = found in (Meaning.REFUSED, Meaning.TOO_LARGE)
+        if found is Meaning.STORED:
+            yield from self._stored((witness,))
+        elif is_refused and any(ready is witness for piece in pieces for ready in piece):
+            self._refusals.accuse(witness, self._letter(witness, reply, now), reply)
+        else:
             return False
-        yield from self._stored((witness,))
         for place, piece in enumerate(pieces):
             pieces[place] = tuple(ready for ready in piece if ready is not witness)
         pieces[:] = [piece for piece in pieces if piece]
-        return True
+        return not is_refused
 
 
 def _halves(part: Rows) -> list[Rows]:

@@ -16,17 +16,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
-from timepoint.clock import SECOND, Clock, SystemClock
+from timepoint.clock import DAY, HOUR, MINUTE, SECOND, Clock, SystemClock
 from timepoint.errors import StoreError
 from timepoint.failpoints import failpoint
 from timepoint.remote_write.clock_check import ClockCheck
 from timepoint.remote_write.encode import HEADERS, body
 from timepoint.remote_write.facts import SenderFacts, State
-from timepoint.remote_write.outbox import Counts, Letter, Outbox, Settlement, Version
+from timepoint.remote_write.outbox import Counts, Letter, Outbox, Pending, Settlement, Version
 from timepoint.remote_write.post import Post
 from timepoint.remote_write.reply import Meaning, Reply, meaning
 from timepoint.remote_write.rules import Courier, Learn, Seek, Send, Settle, Step, Steps, Told, Wait
-from timepoint.remote_write.slices import Screen
+from timepoint.remote_write.slices import Reach, Screen
 from timepoint.remote_write.spec import ReceiverSpec, check_receiver
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ LEDGER_PAUSE = 5.0
 CLOCK_PAUSE = 30.0
 WINDOW = 20_000  # samples among which one of another series is sought
 _LEAST_LOOK = 64
+_BACK = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 12 * HOUR, 2 * DAY, 7 * DAY)
 _BURIED_AT_ONCE = 2000
 _PARKED_AT_ONCE = 10
 
@@ -199,11 +200,26 @@ class Sender:
                 await self._settle(step)
             case Seek():
                 now = self._clock.now()
-                rows = await self._worker.do(lambda: self._outbox.oldest(self.spec.name, WINDOW))
-                return self._screen.witnesses(rows, step.beside, now, is_wide=step.is_wide)
+                look = self._newest if step.reach is Reach.NEWEST else self._oldest
+                rows = await self._worker.do(look)
+                return self._screen.witnesses(rows, step.beside, now, step.reach, step.but, step.most)
             case Learn():
                 await self._worker.do(lambda: self._outbox.remember(self.spec.name, step.version))
         return None
+
+    def _oldest(self) -> list[Pending]:
+        """What waits, as far as others are sought among it."""
+        return self._outbox.oldest(self.spec.name, WINDOW)
+
+    def _newest(self) -> list[Pending]:
+        """Some of what waits of the newest time of which anything does; an outbox reads in one direction only."""
+        first = self._outbox.oldest(self.spec.name, 1)
+        now = self._clock.now()
+        for back in _BACK if first else ():
+            behind = first[0]._replace(at=now - back, number=0)
+            if found := self._outbox.oldest(self.spec.name, _LEAST_LOOK, behind):
+                return found
+        return []
 
     async def _send(self, step: Send) -> Reply:
         """One request. Nothing leaves that lies in the future, by this clock or by the receiver's."""

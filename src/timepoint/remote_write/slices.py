@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from timepoint.remote_write.spec import ReceiverSpec
 MAX_NAME = 1024  # bytes; Mimir's default limit for the name of a label
 MAX_VALUE = 2048  # bytes; Mimir's default limit for the value of a label
 _MAX_KNOWN = 100_000  # series whose check is remembered
-_WITNESSES = 16
+WITNESSES = 16
 
 REASONS = (
     "receiver_window",  # older than the receiver accepts
@@ -52,6 +53,18 @@ class Ready(NamedTuple):
 
     row: Pending
     labels: Labels
+
+
+Rows = tuple[Ready, ...]
+
+
+class Reach(Enum):
+    """How far away from some samples others are sought, in the order in which that does less harm."""
+
+    NEAR = auto()  # of other series, no newer than the receiver's window behind the oldest of them
+    WIDE = auto()  # of other series
+    NEXT = auto()  # of any series
+    NEWEST = auto()  # of any series, and among the newest there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +138,29 @@ class Screen:
         return Ready(row, self._look(row.series).labels)
 
     def witnesses(
-        self, rows: Iterable[Pending], beside: Iterable[Ready], now: int, *, is_wide: bool = False
-    ) -> tuple[Ready, ...]:
+        self,
+        rows: Iterable[Pending],
+        beside: Rows,
+        now: int,
+        reach: Reach = Reach.NEAR,
+        but: Rows = (),
+        most: int = WITNESSES,
+    ) -> Rows:
         """The first sample of each of some other series: the receiver may take them, and so show that it is well.
 
-        They lie within the receiver's window of those ``beside``, unless ``is_wide``.
+        They are none of those ``beside``, nor one of ``but``, and lie as near to these as ``reach`` wants.
         """
-        held = tuple(beside)
-        seen = {ready.labels for ready in held}
-        latest = now if is_wide else min(now, min((ready.row.at for ready in held), default=now) + self._spec.span)
+        seen = {ready.labels for ready in beside}
+        others = {ready.row.number for ready in but}
+        latest = now
+        if reach is Reach.NEAR:
+            latest = min(now, min((ready.row.at for ready in beside), default=now) + self._spec.span)
         found: list[Ready] = []
         for row in rows:
-            if row.at > latest or len(found) == _WITNESSES:
+            if row.at > latest or len(found) == most:
                 break
             ready = self.ready(row)
-            if ready.labels not in seen and not self.reason(row, now):
+            if ready.labels not in seen and row.number not in others and not self.reason(row, now):
                 seen.add(ready.labels)
                 found.append(ready)
         return tuple(found)
