@@ -34,6 +34,8 @@ PLAIN = CsvSpec()
         ("1,2\n3,4\n", CsvSpec(columns=("a", "b")), [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]),
         ("a;b,c\n1;2,3\n", CsvSpec(delimiter=","), [{"a;b": "1;2", "c": "3"}]),
         ("#a,b\n1,2\n", CsvSpec(comment=""), [{"#a": "1", "b": "2"}]),
+        ("  a   b \n 1  2\n\n10    20  \n", CsvSpec(delimiter=" "), [{"a": "1", "b": "2"}, {"a": "10", "b": "20"}]),
+        ('a b\n"x y"   2\n', CsvSpec(delimiter=" "), [{"a": "x y", "b": "2"}]),
         ("a,b\n", PLAIN, []),
         ("", PLAIN, []),
     ],

@@ -51,8 +51,10 @@ class CsvShape(Shape):
     place: ClassVar[str] = "csv of a request"
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = described(
-        "The sign between two cells. Default: the one of `,`, `;`, tab and `|` that the first line holds most often.",
+        "The sign between two cells; a blank stands for any number of them. Default: the one of `,`, `;`, tab and `|` "
+        "that the first line holds most often.",
         ";",
+        " ",
     )
     header_line: Annotated[int, Field(ge=1)] | None = described(
         "The number of the line that names the columns. Default: the first line that is no comment.", 3

@@ -40,7 +40,8 @@ def decode_csv(text: str, spec: CsvSpec) -> list[dict[str, str]]:
     ``header_line`` of the body, or in ``columns``, in which case every line is data. In an annotated body (its first
     line is a comment) a blank line begins a table with names of its own; elsewhere blank lines mean nothing. A short
     line lacks its last columns; what stands beyond the named columns is named by its number, from 1. A column without
-    a name is named by its number too. Raises ContentError with the line.
+    a name is named by its number too. A blank as the delimiter stands for any number of them, also around the line.
+    Raises ContentError with the line.
     """
     rows: list[dict[str, str]] = []
     beyond: list[str] = []
@@ -81,7 +82,9 @@ def _tables(text: str, spec: CsvSpec) -> Iterator[_Table]:
 
 def _records(table: _Table, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each record with the line that it begins in."""
-    reader = csv.reader(table.lines, delimiter=delimiter, strict=True)
+    is_aligned = delimiter == " "
+    lines = (line.rstrip() for line in table.lines) if is_aligned else table.lines
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=is_aligned, strict=True)
     begin = 0
     try:
         for cells in reader:
