@@ -150,8 +150,8 @@ def test_all_scrape_jobs_are_those_of_timepoint(many: Watched) -> None:
         "by",
         "aggregation",
     ]
-    found = compose(many).variables[0].query
-    assert all(name in found for name in ("timepoint_build_info", "pod_energy_joules_total", "wait_seconds_count"))
+    names = "timepoint_build_info|pod_energy_joules_total|sent_kilograms_total"
+    assert compose(many).variables[0].query == f'label_values({{__name__=~"{names}"}}, job)'
 
 
 def test_a_choice_narrows_the_ones_after_it(many: Watched) -> None:

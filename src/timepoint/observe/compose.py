@@ -54,9 +54,10 @@ def uid_of(title: str) -> str:
 
 
 def _variables(watched: Watched) -> Iterator[Variable]:
-    # Where a Prometheus keeps the metrics of the jobs alone, they tell which scrape jobs there are.
-    shown = [_shown_as(metric.name, metric.type) for metric in watched.metrics if not metric.is_sent]
-    own = ["timepoint_build_info", *shown]
+    # Where a Prometheus keeps the metrics of the jobs alone, they tell which scrape jobs there are. One of each job,
+    # since a Grafana that does not know the version of its Prometheus fetches every series to find a label's values.
+    shown = (next((metric for metric in job.metrics if not metric.is_sent), None) for job in watched.jobs)
+    own = ["timepoint_build_info", *(_shown_as(metric.name, metric.type) for metric in shown if metric)]
     yield Variable("job", "Scrape job", "The job in Prometheus.", f"label_values({_any_of(own)}, job)", is_multi=True)
     yield Variable(
         "instance",

@@ -252,6 +252,14 @@ def _stat(builder: Any, panel: Panel) -> Any:
     )
 
 
+def _table(builder: Any, _panel: Panel) -> Any:
+    """The labels alone: the value of an info is 1, and its time that of the question."""
+    hidden = dict.fromkeys(("Time", "Value", "__name__", "job"), True)
+    return builder.with_transformation(
+        _sdk().models.DataTransformerConfig(id_val="organize", options={"excludeByName": hidden})
+    )
+
+
 def _bars(builder: Any, _panel: Panel) -> Any:
     """Bars of one colour: unasked, Grafana shows whatever is above 80 in the red of an alarm."""
     sdk = _sdk()
@@ -267,4 +275,5 @@ _LOOKS: dict[Kind, Callable[[Any, Panel], Any]] = {
     Kind.TIMESERIES: _timeseries,
     Kind.STAT: _stat,
     Kind.BARS: _bars,
+    Kind.TABLE: _table,
 }
