@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from tests.cli.support import call
+from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives, series
 from tests.poller.jobs import CONFIG, ones
 from tests.poller.receiving import Wire
+from timepoint.clock import format_instant
 from timepoint.config import load_config
 from timepoint.datadir import DataDirectory
 from timepoint.doctor.pages import read_pages
 from timepoint.ledger.store import open_store
+from timepoint.model import Receiver
 from timepoint.poller.runner import Runner
 from timepoint.remote_write.letters import MEANINGS
 from timepoint.remote_write.reply import Reply
@@ -124,6 +127,23 @@ def test_list_pending(waiting: Scene) -> None:
     entries = [json.loads(line) for line in waiting.said("list", "--pending", "--format", "json").splitlines()]
     assert [entry["value"] for entry in entries] == [0, 1, 2, 3, 4, 5, 6]
     assert entries[1]["labels"] == {"__name__": "energy_joules_total", "pod": "a"}
+
+
+def test_list_late_amounts(tmp_path: Path) -> None:
+    """What came late and is in a later total is told apart from the dead: how much, when and when it came."""
+    with DataDirectory(tmp_path) as data:
+        store = open_store(data.layout.ledger)
+        ledger = Ledger(store, [replace(counter(), receivers=(Receiver("central"),))])
+        ledger.run(facts(0, 15, overlap=15), {"": series((0, 5, 1.0), (10, 15, 4.0))})
+        ledger.run(facts(0, 20, overlap=15), {"": fives(0, 1, 2, 4, 8)})
+        store.close()
+    told = call("outbox", "list", tmp_path).stdout
+    assert told.endswith("0 sent; 0 dead; 1 late amount, which later totals have; no exporter runs\n")
+    [line] = call("outbox", "list", tmp_path, "--late-amounts", "--format", "json").stdout.splitlines()
+    late = json.loads(line)
+    assert (late["series"], late["value"], late["timestamp"]) == ("x_total", 2.0, T0 + 10 * MINUTE)
+    assert late["came"] == format_instant(facts(0, 20).now)
+    assert call("outbox", "list", tmp_path, "--late-amounts").stdout.startswith("central  5  2023-11-")
 
 
 def test_explain(refused: Scene) -> None:

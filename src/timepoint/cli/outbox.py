@@ -353,7 +353,8 @@ def _summary(report: QueueReport) -> str:
     parked = f", {counts.parked} of them parked" if counts.parked else ""
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
     dead = f"{counts.dead} dead" + (f" ({reasons})" if reasons else "")
-    late = f"; {counts.late_amounts} late amounts, which later totals have" if counts.late_amounts else ""
+    amounts = "late amount" if counts.late_amounts == 1 else "late amounts"
+    late = f"; {counts.late_amounts} {amounts}, which later totals have" if counts.late_amounts else ""
     done = f"; {counts.dismissed} dismissed" if counts.dismissed else ""
     state = f"; {report.sender['state']}" if report.sender else "; no exporter runs"
     return f"{report.name}: {waits}{parked}; {counts.acknowledged} sent; {dead}{late}{done}{state}"
