@@ -21,6 +21,7 @@ from timepoint.ledger.store import open_store
 from timepoint.poller.process import read_process_and_ledger
 from timepoint.poller.reloads import Loaded, Reloads
 from timepoint.poller.runner import Runner, Surroundings
+from timepoint.poller.worker import Crew
 from timepoint.reload import AskedEnd, ReloadFacts
 from timepoint.vitals import Vitals
 from timepoint.watchdog import watched
@@ -54,13 +55,18 @@ def poll_forever(
 
     ``vitals`` take the signs of life of this process.
     """
-    beat = vitals.beat if vitals is not None else None
+    crew = Crew()
+
+    def beat() -> None:
+        if vitals is not None and not crew.is_lost:  # a loop that lives beside work without end is no life
+            vitals.beat()
 
     async def main(stop: asyncio.Event) -> int:
         around = _surroundings(work, ledger, published)
         async with watched("poller", beat=beat) as dog:
             cost = partial(read_process_and_ledger, ledger, lambda: dog.longest)
-            return await Runner(work, replace(around, read_process=cost, reloads=reloads)).run(stop)
+            around = replace(around, read_process=cost, reloads=reloads, make_worker=crew.worker)
+            return await Runner(work, around).run(stop)
 
     return _run(main)
 

@@ -23,6 +23,9 @@ from timepoint.processor import processor_time
 
 T = TypeVar("T")
 
+LONGEST_WORK = 3600.0
+"""Seconds of processor time of one piece of work. The whole of a first run of 4.8 million samples takes 12."""
+
 
 class Worker(Protocol):
     """Does pieces of work one after the other."""
@@ -67,6 +70,24 @@ class ThreadWorker:
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class Crew:
+    """Makes the workers of one poller, and tells when one of them is lost in its work."""
+
+    def __init__(self, longest: float = LONGEST_WORK) -> None:
+        self._longest = longest
+        self._workers: list[ThreadWorker] = []
+
+    def worker(self) -> ThreadWorker:
+        """One more."""
+        self._workers.append(ThreadWorker())
+        return self._workers[-1]
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a piece of work has used more processor time than any that ends."""
+        return any(worker.spent > self._longest for worker in self._workers)
 
 
 class InlineWorker:
