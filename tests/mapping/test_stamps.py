@@ -78,6 +78,8 @@ def test_instants_need_no_format(node: Any, expected: Any) -> None:
         ("2022M02", datetime(2022, 2, 1)),
         ("2022-Q1", datetime(2022, 1, 1)),
         ("2022Q4", datetime(2022, 10, 1)),
+        ("2022 Q2", datetime(2022, 4, 1)),
+        ("2022 M12", datetime(2022, 12, 1)),
         ("2022K2", datetime(2022, 4, 1)),
         ("2022-W01", datetime(2022, 1, 3)),
     ],

@@ -194,15 +194,19 @@ def test_any_lines(values: list[Any]) -> None:
         b'/**/ typeof cb === \'function\' && cb({"a": ")"});',
         b'jQuery1_2$({"a": ")"})',
         b'{"a": ")"}',
+        b'var chart = {"a": ")"};\n',
+        b'/* a */window.data["x"]={"a": ")"}',
         b'\xef\xbb\xbfcb({"a": ")"})',
     ],
 )
 def test_a_call(body: bytes) -> None:
-    """JSONP is what stands between the brackets of the call; without a call it is JSON."""
+    """JSONP is what stands between the brackets of the call, or after a variable; without either it is JSON."""
     assert document(body, "application/javascript") == {"a": ")"}
 
 
-@pytest.mark.parametrize("body", [b"", b"cb", b"cb(", b"cb({}", b"cb({}); alert(1) //", b"var x = 1;", b"1;cb({})"])
+@pytest.mark.parametrize(
+    "body", [b"", b"cb", b"cb(", b"cb({}", b"cb({}); alert(1) //", b"var x = 1;", b"var x = cb({});", b"1;cb({})"]
+)
 def test_no_call(body: bytes) -> None:
     """A script that is not one call is no document."""
     assert refused(body, "application/javascript").reason == "not_a_document"

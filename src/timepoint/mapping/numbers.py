@@ -98,10 +98,7 @@ class NumberReader:
             return None
         if text in self._map:
             return self._map[text]
-        bare = text
-        for part in self._strip:
-            bare = bare.replace(part, "")
-        bare = bare.strip() if self._strip else bare
+        bare = self._stripped(text) if self._strip else text
         if self._finite.fullmatch(bare):
             number = float(bare.replace(",", ".") if self._decimal == "," else bare)
             if isinf(number):
@@ -111,6 +108,11 @@ class NumberReader:
         else:
             raise Unusable("not_a_number", show(text))
         return None if self._means_missing(number) else number
+
+    def _stripped(self, text: str) -> str:
+        for part in self._strip:
+            text = text.replace(part, "")
+        return text.strip()
 
     def _read_number(self, node: float) -> float | None:
         try:

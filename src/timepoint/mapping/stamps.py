@@ -40,7 +40,7 @@ _ISO = re.compile(
     r"(?: ?(?:([Zz]|UTC|GMT)|(?:[A-Z]{2,5})?([+\-\u2212])(\d\d)(?::?(\d\d))?)(?:\[!?[\w/+=.~-]+\])*)?",
     re.ASCII,
 )  # with the name of a zone that some write beside the offset: CEST+0200, +02:00[Europe/Berlin] (RFC 9557)
-_PERIOD = re.compile(r"(\d{4})(?:-?[QK]([1-4])|-?M(\d\d)|-(\d\d)|-?W(\d\d))", re.ASCII)
+_PERIOD = re.compile(r"(\d{4})(?:[ -]?[QK]([1-4])|[ -]?M(\d\d)|-(\d\d)|[ -]?W(\d\d))", re.ASCII)
 _DOTNET = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/", re.ASCII)  # milliseconds; the offset is for showing alone
 _SECONDS = re.compile(r"(\d{9,10})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
