@@ -72,7 +72,9 @@ def alerts(watched: Watched, scrape_job: str) -> list[Alert]:
     """All alerts of a config whose page Prometheus scrapes under this job."""
     scope = _Scope(scrape_job, watched)
     parts: Iterable[Iterable[Alert]] = (
-        _exporter(scope),
+        _target(scope),
+        _processes(scope),
+        _served(scope),
         _ledger(scope),
         _runs(scope),
         _freshness(scope),
@@ -84,13 +86,8 @@ def alerts(watched: Watched, scrape_job: str) -> list[Alert]:
     return [alert for part in parts for alert in part]
 
 
-def _exporter(scope: _Scope) -> Iterator[Alert]:
-    up, problems = scope.select("up"), scope.select("timepoint_page_problems")
-    unread = scope.select("timepoint_snapshot_read_failures_total")
-    started = scope.select("timepoint_poller_start_time_seconds")
-    alive = scope.select("timepoint_poller_up")
-    hung = scope.select("timepoint_child_ends_total", 'how="hung"')
-    reloaded = scope.select("timepoint_config_last_reload_successful")
+def _target(scope: _Scope) -> Iterator[Alert]:
+    up = scope.select("up")
     yield Alert(
         "TimepointDown",
         f"{up} == 0",
@@ -110,6 +107,12 @@ def _exporter(scope: _Scope) -> Iterator[Alert]:
         "ports-health-readiness",
         10 * MINUTE,
     )
+
+
+def _processes(scope: _Scope) -> Iterator[Alert]:
+    started = scope.select("timepoint_poller_start_time_seconds")
+    alive = scope.select("timepoint_poller_up")
+    hung = scope.select("timepoint_child_ends_total", 'how="hung"')
     yield Alert(
         "TimepointPollerDown",
         f"max_over_time({alive}[2m]) == 0",
@@ -137,6 +140,11 @@ def _exporter(scope: _Scope) -> Iterator[Alert]:
         "log has the stacks of its threads.",
         "a-process-that-hangs",
     )
+
+
+def _served(scope: _Scope) -> Iterator[Alert]:
+    problems, unread = scope.select("timepoint_page_problems"), scope.select("timepoint_snapshot_read_failures_total")
+    reloaded = scope.select("timepoint_config_last_reload_successful")
     yield Alert(
         "TimepointReloadFailed",
         f"max_over_time({reloaded}[{STEADY}]) == 0",
