@@ -168,12 +168,13 @@ def kept(dashboard: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_grafana_keeps_the_dashboard_as_it_is_written(grafana: tuple[Grafana, dict[str, Any]]) -> None:
-    """From a file and over its API it becomes the dashboard of that uid, with nothing changed in it."""
+    """From a file, by *Import* and over its API it becomes the dashboard of that uid, with nothing changed in it."""
     server, written = grafana
     assert kept(server.dashboard(written["uid"])) == kept(written)
-    copy = written | {"uid": "timepoint-copy", "title": "A copy"}
-    assert server.post("/api/dashboards/db", {"dashboard": copy, "overwrite": True})[0] == 200
-    assert kept(server.dashboard("timepoint-copy")) == kept(copy)
+    for way in ("db", "import"):
+        copy = written | {"uid": f"timepoint-{way}", "title": f"By {way}"}
+        assert server.post(f"/api/dashboards/{way}", {"dashboard": copy, "overwrite": True})[0] == 200
+        assert kept(server.dashboard(f"timepoint-{way}")) == kept(copy)
 
 
 def test_grafana_answers_every_panel(running: Prometheus, grafana: tuple[Grafana, dict[str, Any]]) -> None:

@@ -16,8 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from timepoint.clock import SECOND
 from timepoint.observe.promql import single_unit
 from timepoint.observe.records import ranges
+
+_QUICKEST = 15 * SECOND  # ranges hold four of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class Flow:
 
     @classmethod
     def scraped(cls, cadence: int, scrape_interval: int) -> Flow:
-        """Of a counter that moves once per cadence and is scraped."""
+        """Of a counter that moves once per cadence and is scraped; over a minute at least, for the eye's sake."""
         step = max(cadence, scrape_interval)
-        return cls(step, ranges(step, scrape_interval)[0] + scrape_interval)
+        return cls(step, ranges(step, max(scrape_interval, _QUICKEST))[0] + scrape_interval)
 
     @classmethod
     def sent(cls, pace: int) -> Flow:
