@@ -156,6 +156,7 @@ def test_http_settings_are_keys_of_the_source(tmp_path: Path, http: dict[str, An
             {"http_headers": {"Authorization": {"secrets": ["${DEFAULT_AUTHORIZATION}"]}}},
         ),
         ({"Host": "other"}, {}),
+        ({"Keep-Alive": "timeout=5", "Trailer": "X-Sum"}, {}),
         ({"X:Y": "no name"}, {}),
     ],
 )
