@@ -124,6 +124,13 @@ def test_any_text(text: str) -> None:
     assert path.text == "$" + text
 
 
+@pytest.mark.parametrize("text", ["$r.date $r.hour", "$.dateT$.hour", "$r.a+$r.b"])
+def test_two_paths_in_one_text_are_told_apart(text: str) -> None:
+    """Whoever joins two paths is shown the list of parts that a time may have."""
+    with pytest.raises(PathError, match=re.escape("only a time may have parts, as a list: [$r.date, $r.hour]")):
+        parse_path(text)
+
+
 @pytest.mark.parametrize("text", ["$.air-quality[*]", "$.a[*].@id", "$..2024", "$.cpu usage"])
 def test_a_name_that_wants_brackets_is_told_how(text: str) -> None:
     """A name with other signs than a name after a dot may have is shown in brackets."""

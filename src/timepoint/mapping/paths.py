@@ -39,6 +39,7 @@ from timepoint.mapping.nodes import compile_regex
 
 _BOUND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
+_SECOND_PATH = re.compile(r"[\s,+T]\$[A-Za-z_.\[]")
 _DOTTED = re.compile(r"\.([^\s.\[\](){}'\"*][^.\[\](){}'\"*]*)")  # what is meant as a name after a dot
 _PLAIN = re.compile(r"[^\W\d]\w*\s*")
 _CAPTURE = re.compile(
@@ -191,6 +192,8 @@ _ENVIRONMENT = JSONPathEnvironment()
 
 def _reason(text: str, error: JSONPathError) -> str:
     reason = _POSITION.sub("", str(error))
+    if "[?" not in text and _SECOND_PATH.search(text, 1):
+        return f"{reason} (only a time may have parts, as a list: [$r.date, $r.hour])"
     if _NAME_IN_FILTER.search(text, 1):
         return f"{reason} (inside a filter only @ and $ exist)"
     name = next((name for name in _DOTTED.findall(text.partition("[?")[0]) if not _PLAIN.fullmatch(name)), None)
