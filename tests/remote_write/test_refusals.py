@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -208,6 +209,44 @@ async def test_a_refusal_among_failures_is_a_letter_once_others_are_taken() -> N
     await scene.turns()
     counts = scene.outbox.counts(NAME)
     assert (counts.acknowledged, counts.parked, scene.letters) == (6, 1, {5: ("conflict", 400)})
+
+
+async def test_a_receiver_that_is_gone_while_others_are_tried_is_waited_for() -> None:
+    """No answer proves nothing: it is asked again, as often as it takes, and nothing is given up meanwhile."""
+    scene = Scene(spec(protocol=Version.V1))
+    expected = backlog(scene, 40, 1)
+
+    def fault(number: int) -> Reply | None:
+        if scene.clock.now() >= NOW + 20 * MINUTE or number == 1:
+            return None
+        return Reply(400, said_at=scene.clock.now()) if number < 25 else Reply(None, "reset")
+
+    scene.post.fault = fault
+    states = set()
+    scene.each_wait = lambda: states.add((scene.sender.facts.state, scene.counts))
+    await scene.turns()
+    assert states == {(State.RETRYING, (40, 0, 0, 40))}
+    assert set(scene.stored()) | {(of, NOW) for of in scene.letters} == set(expected)
+    assert len(scene.letters) < ENOUGH + ASKED
+
+
+async def test_one_over_which_the_receiver_fails_is_no_proof_and_no_obstacle() -> None:
+    """Where it is the first that is tried, the next one is."""
+    poisoned = series(500, __name__="water_litres_total")
+
+    def poison(labels: Labels, at: int) -> bool:
+        return labels == poisoned.labels
+
+    receiver = Receiver(window=6 * HOUR, poison=poison, refuses=lambda labels, at: pod(labels) < 30)
+    scene = Scene(spec(protocol=Version.V1, max_samples=30, **WIDE), receiver)
+    scene.enqueue(*((number, 20, 1.0) for number in range(30)))
+    scene.outbox.enqueue([NAME], [(poisoned, NOW - 10, 1.0)])
+    scene.enqueue((600, 10, 1.0))
+    await scene.turns()
+    reasons = Counter(letter.reason for letter in scene.outbox.dead(NAME, 100))
+    assert reasons == {"conflict": 30, "receiver_window": 1}  # that one in the end, since nobody else is left
+    assert scene.sender.facts.last_success is not None
+    assert scene.sender.facts.last_success - NOW < SECOND
 
 
 @given(begins=st.integers(2, 40), requests=st.integers(1, 120), pods=st.integers(1, 40), is_strict=st.booleans())

@@ -264,7 +264,7 @@ class Courier:
         refusals.hearings += 1
         asked = refusals.strangers(_joined(parts))
         for witness in asked:
-            if (yield from self._bears_witness(witness, parts, now)):
+            if (yield from self._is_taken(witness, parts, now)):
                 return True
         for reach in Reach:
             if (reach is not Reach.NEAR and asked and refusals.hearings == 1) or not self._may_reach(reach):
@@ -275,11 +275,34 @@ class Courier:
             assert isinstance(found, tuple), "BUG: sought, and nothing given"
             asked += (others := refusals.strangers(found))
             for witness in others:
-                if (yield from self._bears_witness(witness, parts, now)):
+                if (yield from self._is_taken(witness, parts, now)):
                     return True
         if asked:
             return False
         return refusals.is_proven or (refusals.series == 1 and (yield from self._is_credible(len(refusals.accused))))
+
+    def _is_taken(self, witness: Ready, parts: list[Rows], now: int) -> Generator[Step, Told, bool]:
+        """Whether one sample is stored. What is settled with that, or refused, is taken out of what is to be sent.
+
+        A receiver that cannot be asked is waited for; one that fails may fail over this sample, so it proves nothing.
+        """
+        trouble = _Trouble()
+        while True:
+            reply = yield from self._send((witness,), trouble.attempts)
+            found = self._meaning(reply)
+            if found is Meaning.STORED:
+                yield from self._stored((witness,))
+                _take_out(witness, parts)
+                return True
+            if found in (Meaning.REFUSED, Meaning.TOO_LARGE):
+                if _take_out(witness, parts):
+                    self._refusals.accuse(witness, self._letter(witness, reply, now), reply)
+                return False
+            if reply.is_failure_of_receiver:
+                return False
+            if not self._learns(found):
+                trouble.note(reply)
+                yield from self._wait(found, reply, trouble)
 
     def _may_reach(self, reach: Reach) -> bool:
         """The newest sample makes all others of its series too old for a strict receiver, and some may still leave.
@@ -373,9 +396,7 @@ class Courier:
                 self._refusals.accuse(piece[0], self._letter(piece[0], reply, now), reply)
                 if self._refusals.is_enough:
                     return _joined(pieces)
-            elif reply.is_failure_of_receiver and (
-                others or (yield from self._has_witness(pieces, piece, trouble, now))
-            ):
+            elif reply.is_failure_of_receiver and (others or (yield from self._has_witness(pieces, piece, trouble))):
                 until = now + int((reply.came_at - trouble.since) * SECOND) + PARK_FOR
                 yield Settle(Settlement(parked=(Parking(piece[0].row.number, until, reply.status),)))
                 well.clear()
@@ -383,9 +404,7 @@ class Courier:
                 return _joined([*pieces, piece])
         return ()
 
-    def _has_witness(
-        self, pieces: list[Rows], failed: Rows, trouble: _Trouble, now: int
-    ) -> Generator[Step, Told, bool]:
+    def _has_witness(self, pieces: list[Rows], failed: Rows, trouble: _Trouble) -> Generator[Step, Told, bool]:
         """Whether the receiver takes a sample of another series now.
 
         The first is of the slice, the newest; then some from behind it, since bad samples often stand side by side.
@@ -396,7 +415,7 @@ class Courier:
         inside = [ready for ready in _joined(pieces) if ready.labels != failed[0].labels][::-1]
         if inside:
             first = inside[(trouble.searches - 1) % len(inside)]
-            if (yield from self._bears_witness(first, pieces, now)):
+            if (yield from self._bears_witness(first, pieces)):
                 return True
         beside = (*failed, *_joined(pieces))
         found = yield Seek(beside)
@@ -405,25 +424,26 @@ class Courier:
         assert isinstance(found, tuple), "BUG: sought, and nothing given"
         start = (trouble.searches - 1) * _TRIES % len(found) if found else 0
         for witness in (found[start:] + found[:start])[:_TRIES]:
-            if (yield from self._bears_witness(witness, pieces, now)):
+            if (yield from self._bears_witness(witness, pieces)):
                 return True
         return False
 
-    def _bears_witness(self, witness: Ready, pieces: list[Rows], now: int) -> Generator[Step, Told, bool]:
-        """Sends one sample; where it is stored, or refused, it is taken out of what is still to be sent."""
+    def _bears_witness(self, witness: Ready, pieces: list[Rows]) -> Generator[Step, Told, bool]:
+        """Sends one sample; where it is stored, it is taken out of what is still to be sent."""
         reply = yield from self._send((witness,), 0)
-        found = self._meaning(reply)
-        is_refused = found in (Meaning.REFUSED, Meaning.TOO_LARGE)
-        if found is Meaning.STORED:
-            yield from self._stored((witness,))
-        elif is_refused and any(ready is witness for piece in pieces for ready in piece):
-            self._refusals.accuse(witness, self._letter(witness, reply, now), reply)
-        else:
+        if self._meaning(reply) is not Meaning.STORED:
             return False
-        for place, piece in enumerate(pieces):
-            pieces[place] = tuple(ready for ready in piece if ready is not witness)
-        pieces[:] = [piece for piece in pieces if piece]
-        return not is_refused
+        yield from self._stored((witness,))
+        _take_out(witness, pieces)
+        return True
+
+
+def _take_out(ready: Ready, pieces: list[Rows]) -> bool:
+    """Leaves a sample out of what is to be sent; whether it was there."""
+    left = [tuple(other for other in piece if other is not ready) for piece in pieces]
+    was_there = sum(map(len, left)) < sum(map(len, pieces))
+    pieces[:] = [piece for piece in left if piece]
+    return was_there
 
 
 def _halves(part: Rows) -> list[Rows]:
