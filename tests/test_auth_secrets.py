@@ -182,9 +182,9 @@ def seen_by_all(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         exporter = Exporter(config, directory / "data", vault.environ, ["--log.level=debug"])
         exporter.start(wait=False)
         try:
-            wait_for("all jobs to have run", exporter.ready, 90)
-            wait_for("all texts to be echoed", partial(api.has_answered, enough), 90)
-            wait_for("data by each way", lambda: shows_all(get(exporter.url + "/metrics")[1]), 90)
+            wait_for("all jobs to have run", exporter.ready)
+            wait_for("all texts to be echoed", partial(api.has_answered, enough))
+            wait_for("data by each way", lambda: shows_all(get(exporter.url + "/metrics")[1]))
             for page in PAGES:
                 seen[page] = get(exporter.url + page)[1]
             seen["command lines"] = command_lines()
