@@ -89,7 +89,7 @@ def _glance() -> Iterator[Panel]:
     yield _stat("Failing jobs", "Jobs whose newest run failed.", failing, alarms=_TROUBLE)
     unfresh = "1 - " + _own("timepoint_job_freshness", 'state="fresh"')
     yield _stat(
-        "Metrics that are not fresh", "Late, stale or expired, or never there.", f"sum({unfresh})", alarms=_TROUBLE
+        "Not fresh", "Metrics that are late, stale or expired, or never were there.", f"sum({unfresh})", alarms=_TROUBLE
     )
     yield _stat("Series", "On the page, of all jobs.", f"sum({_own('timepoint_job_series')})")
 
