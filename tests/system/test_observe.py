@@ -72,7 +72,8 @@ def running(facts: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         prometheus = Prometheus(binary, directory, {})
         scrape = scrape_text(facts, ScrapeOptions(f"127.0.0.1:{exporter.port}", JOB, interval=SECOND))
         rules = directory / "rules.yaml"
-        rules.write_text(rules_text(facts, JOB, SECOND, ["cluster"]))
+        # A group is evaluated first at some moment of its first interval.
+        rules.write_text(rules_text(facts, JOB, SECOND, ["cluster"]).replace("interval: 1m\n", "interval: 1s\n"))
         config = f"global: {{evaluation_interval: 1s}}\nrule_files: [{json.dumps(str(rules))}]\n{scrape}"
         (directory / "prometheus.yml").write_text(config)
         exporter.start()
