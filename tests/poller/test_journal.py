@@ -21,7 +21,7 @@ from timepoint.poller.journal import JobJournal, series_limit
 from timepoint.poller.report import RequestReport, RunReport, skipped
 from timepoint.poller.runner import Runner
 from timepoint.poller.telling import run_told
-from timepoint.request.asked import Asked
+from timepoint.request.shown import ShownRequest
 from timepoint.testing import FakeClock, fake_surroundings, settle
 
 
@@ -75,7 +75,7 @@ async def test_a_failed_run_is_told_with_its_request(stage: Stage, tmp_path: Pat
     """What was asked, the status and the reason; and the runs before it stay."""
     async with stage.running(http_job(tmp_path)):
         failure = StatusError(503, "status 503")
-        failure.asked = Asked("GET", "https://api.example/pods?key=***", (("Authorization", "<secret>"),))
+        failure.asked = ShownRequest("GET", "https://api.example/pods?key=***", (("Authorization", "<secret>"),))
         stage.source.answer = lambda _window: failure
         await stage.clock.advance(minutes=30)
     newest, before = told_of(stage).runs
@@ -176,7 +176,7 @@ def test_known_credentials_are_masked_in_every_text() -> None:
     """In errors, notes, requests and examples of rejects."""
     report = RunReport("pods", 0, 0, error="canary", brought_back="canary")
     report.rejects = Rejects({"x": 1}, {"x": ["$.a: canary"]})
-    asked = Asked("GET", "https://a/canary", (("X", "canary"),), "canary")
+    asked = ShownRequest("GET", "https://a/canary", (("X", "canary"),), "canary")
     report.note_request(RequestReport(asked, Window(0, 1), "", error="canary", content_type="canary"))
     told = run_told(report, lambda text: text.replace("canary", "***"))
     assert "canary" not in repr(told)
@@ -186,7 +186,7 @@ def test_a_run_tells_no_more_than_fits() -> None:
     """Of many requests the failed ones stay; a text that is too long is cut."""
     report = RunReport("pods", 0, 0, error="x" * 100_000)
     for number in range(100):
-        asked = Asked("GET", f"https://a/{number}")
+        asked = ShownRequest("GET", f"https://a/{number}")
         report.note_request(RequestReport(asked, Window(0, 1), "", error="no" if number == 50 else ""))
     told = run_told(report, str)
     assert len(told.requests) == REQUESTS

@@ -18,8 +18,8 @@ import yaml
 
 from timepoint.config.places import Findings, Places
 from timepoint.config.yaml import read_yaml
-from timepoint.request.asked import STARS
 from timepoint.request.redact import Redactor
+from timepoint.request.shown import STARS
 from timepoint.secret import MASK
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -14,7 +14,7 @@ from timepoint.journal.told import REQUESTS
 from timepoint.ledger.change import Counts
 from timepoint.model import Outcome, Rejects, Window
 from timepoint.poller.edits import Anew
-from timepoint.request.asked import Asked
+from timepoint.request.shown import ShownRequest
 
 NOTHING_NEW = "nothing_new"
 """The reason of a skipped run whose window would have been empty."""
@@ -96,7 +96,7 @@ class LanesReport:
 class RequestReport:
     """One request of a run and what came of it. ``status`` 0: no answer came; ``error`` empty: the answer was taken."""
 
-    asked: Asked
+    asked: ShownRequest
     window: Window
     lane: str
     status: int = 0

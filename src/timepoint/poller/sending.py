@@ -33,7 +33,7 @@ from timepoint.remote_write.outbox import Queues
 from timepoint.remote_write.post import Post, open_post
 from timepoint.remote_write.sender import Sender
 from timepoint.remote_write.spec import ReceiverSpec
-from timepoint.request.asked import shown_url
+from timepoint.request.shown import shown_url
 from timepoint.request.spec import SourceSpec
 
 LOGGER = logging.getLogger(__name__)

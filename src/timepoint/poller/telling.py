@@ -28,8 +28,8 @@ from timepoint.ledger.state import LaneState
 from timepoint.mapping.stamps import Length
 from timepoint.model import MetricSpec, MetricType, Temporality
 from timepoint.poller.report import LanesReport, MetricStanding, RequestReport, RunReport
-from timepoint.request.asked import shown_request, shown_url
 from timepoint.request.each.spec import Discovery, EachSpec, ListFile, Values
+from timepoint.request.shown import shown_request, shown_url
 from timepoint.request.spec import SourceSpec, WindowSpec
 
 Mask = Callable[[str], str]

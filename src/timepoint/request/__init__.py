@@ -14,5 +14,5 @@ Read in this order:
     decode, unpack, charsets    an answer becomes documents; the files of an archive
     decoders    one format each: JSON, NDJSON, JSONP, CSV, XML, lines (a subpackage)
     transform   what the config puts between the decoded body and the mapping (a subpackage)
-    asked, redact      what of all this may be shown
+    shown, redact      what of all this may be shown
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from timepoint.request.asked import Asked
+from timepoint.request.shown import ShownRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Answer:
     said_at: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
     mask: Callable[[str], str] = field(default=str, compare=False)
-    asked: Asked | None = field(default=None, compare=False)
+    asked: ShownRequest | None = field(default=None, compare=False)
     doubt: str = ""
 
     def __repr__(self) -> str:

@@ -23,7 +23,6 @@ from timepoint.clock import Clock, SystemClock, format_duration
 from timepoint.errors import SourceError, StatusError, TransportError
 from timepoint.model import Window
 from timepoint.request.answer import Answer
-from timepoint.request.asked import Asked, shown_headers
 from timepoint.request.auth.base import Around
 from timepoint.request.auth.source import Credentials, SourceAuthenticator
 from timepoint.request.decode import check_type
@@ -36,6 +35,7 @@ from timepoint.request.redact import Redactor
 from timepoint.request.report.run import Means, Report
 from timepoint.request.resolve import Lookup, system_lookup
 from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, pause
+from timepoint.request.shown import ShownRequest, shown_headers
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
 from timepoint.request.transport import MAX_ERROR_BODY, Exchange, Response, Transport
@@ -175,9 +175,9 @@ class HttpFetcher:
         failure.attempts, failure.asked = attempt, self._shown(prepared)
         return failure
 
-    def _shown(self, prepared: PreparedRequest) -> Asked:
+    def _shown(self, prepared: PreparedRequest) -> ShownRequest:
         headers = shown_headers(self._source, prepared.headers)
-        return Asked(prepared.method, prepared.shown, headers, prepared.shown_body)
+        return ShownRequest(prepared.method, prepared.shown, headers, prepared.shown_body)
 
     async def _attempt(self, prepared: PreparedRequest, request: RequestSpec, ticket: Ticket) -> Answer:
         credentials = await self._auth.credentials(prepared, ticket.deadline)

@@ -16,8 +16,8 @@ import msgspec
 from yarl import URL
 
 from timepoint.errors import SourceError
-from timepoint.request.asked import shown_json, shown_text
 from timepoint.request.redact import Redactor
+from timepoint.request.shown import shown_json, shown_text
 from timepoint.request.spec import HIDDEN_LENGTH, RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import (
     Moment,

@@ -23,7 +23,7 @@ from timepoint.server.live import Connections
 if TYPE_CHECKING:
     import ssl
 
-log = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # connections that are accepted before the loop turns to others
 _PAUSE = 1.0  # seconds without accepting when the system has no more files for connections
@@ -98,7 +98,7 @@ class Acceptor:
         """There is no file for one more connection: one has to go, or nobody is accepted for a while."""
         if self.admission.evict(self._loop.time()):
             return
-        event(log, logging.ERROR, "cannot_accept", error=error.strerror, again_in=_PAUSE)
+        event(LOGGER, logging.ERROR, "cannot_accept", error=error.strerror, again_in=_PAUSE)
         self._loop.remove_reader(sock.fileno())
         self._loop.call_later(_PAUSE, self._resume, sock)
 
@@ -133,7 +133,7 @@ class Acceptor:
             )
         except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
             self.failed_handshakes += 1
-            event(log, logging.DEBUG, "handshake_failed", error=str(error) or type(error).__name__)
+            event(LOGGER, logging.DEBUG, "handshake_failed", error=str(error) or type(error).__name__)
             if spare is not None and getattr(error, "reason", None) == _NO_TLS:
                 _say(spare, _WITHOUT_TLS)
         finally:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.request.test_canary import canaries
 from tests.request.wire import WINDOW, Client, reply, serving
-from timepoint.request.asked import Asked, shown_request, shown_url
 from timepoint.request.prepare import prepare
+from timepoint.request.shown import ShownRequest, shown_request, shown_url
 from timepoint.request.spec import Authorization, RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import Moment
 from timepoint.secret import Secret
@@ -33,8 +33,8 @@ async def test_an_answer_and_a_failure_tell_what_was_asked() -> None:
         answer = await Client(source).fetch(RequestSpec(path="/pods", params=(("start", "{window.start}"),)))
         error = await Client(source).fail(RequestSpec(path="/pods"))
 
-    assert answer.asked == Asked("GET", f"{wire.url}/pods?start=2026-01-01T00:00:00Z")
-    assert error.asked == Asked("GET", f"{wire.url}/pods")
+    assert answer.asked == ShownRequest("GET", f"{wire.url}/pods?start=2026-01-01T00:00:00Z")
+    assert error.asked == ShownRequest("GET", f"{wire.url}/pods")
 
 
 @pytest.mark.parametrize("scheme", ["userinfo", "basic", "bearer", "file"])

@@ -28,7 +28,7 @@ _PLAIN = {"content-type", "accept", "accept-language", "user-agent"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ShownRequest:
     """Method, URL, headers and body. A header's value is ``<secret>`` unless its name says that it cannot be one."""
 
     method: str
