@@ -43,6 +43,8 @@ SHAPES = {
     "labels from an object": "all members of an object become labels",
     "packed names": "labels that relabel rules take out of a name",
     "implied time": "a start and a step, or a position",
+    "time in parts": "a date, or a year, here and an hour, or a month, there",
+    "intervals in one text": "`START/END` or `START/PT1H`",
     "stamps name the end": "hour ending",
     "local time": "stamps without an offset",
     "no time in the body": "snapshots and reports about what was asked",
@@ -96,8 +98,8 @@ TOPICS = {
     "opendata": (
         "Open data, weather and shares",
         """
-        alphavantage_intraday alphavantage_sma coingecko eurostat met_norway nasa_power noaa_coops openaq
-        openmeteo_air_quality openmeteo_weather sncf_departures usgs_water worldbank""",
+        alphavantage_intraday alphavantage_sma bls_prices coingecko ecb_rates eurostat met_norway nasa_power noaa_coops
+        nws_forecast openaq openmeteo_air_quality openmeteo_weather sncf_departures usgs_water worldbank""",
     ),
 }
 """The pages by the name of their file: a heading, and the recipes."""
@@ -132,7 +134,7 @@ _USES = {
     "XML": "attributes, namespaces",
     "CSV": "headers, annotations, dialects",
     "NDJSON": "one JSON value to a line",
-    "JSONP": "JSON in a call of a function",
+    "JSONP": "JSON in a call of a function, or given to a variable",
     "transform by jq": "a jq program before the mapping",
     "transform by python": "a Python function before the mapping",
 }
