@@ -219,6 +219,50 @@ async def test_w5_w15_somebody_else_wrote_a_series(prometheus: str, tmp_path: Pa
         assert len(lossy.statuses) <= 64
 
 
+async def test_a31_a_wrong_address_that_answers_400_to_everything(prometheus: str, tmp_path: Path) -> None:
+    """Another path of the same server refuses all of it, for long: nothing is given up, and the right one gets all."""
+    with running(prometheus_server(prometheus, tmp_path)) as server:
+        story = told(server)
+        right = story.spec
+        story.spec = replace(right, http=replace(right.http, url=server.url.replace("/write", "/query")))
+        story.enqueue(20, 3, MINUTE)
+        async with story.way() as lossy:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2):
+                    await story.sender(lossy).turn()
+        assert set(lossy.statuses) == {400}
+        assert len(lossy.statuses) > 100
+        assert story.outbox.counts(NAME).pending == 60
+        story.spec = right
+        async with story.way() as lossy:
+            await story.drain(lossy)
+        assert story.stored() == story.expected
+        assert set(lossy.statuses) == {204}
+
+
+async def test_a_window_that_is_said_and_not_there_costs_what_is_old(prometheus: str, tmp_path: Path) -> None:
+    """A strict server refuses five hours of a backlog: that becomes letters, and the newest hour arrives.
+
+    But for what lies before the newest sample of a series that was asked, since the server is strict indeed.
+    """
+    with running(prometheus_server(prometheus, tmp_path)) as server:
+        story = told(server, out_of_order=6 * HOUR)
+        story.outbox.enqueue([NAME], [(series(99), story.clock.now() - SECOND, 1.0)])
+        story.enqueue(10, 60, 5 * MINUTE, newest=10 * SECOND)
+        ahead = told(server)
+        ahead.outbox.enqueue([NAME], [(series(999), ahead.clock.now() - SECOND, 1.0)])
+        async with story.way() as lossy:
+            await ahead.drain(lossy)
+            await story.drain(lossy)
+        counts = story.outbox.counts(NAME)
+        young = {key: value for key, value in story.expected.items() if key[1] > story.clock.now() - HOUR + 5 * MINUTE}
+        letters = {(f"pod-{letter.row.series.id}", letter.row.at) for letter in story.outbox.dead(NAME, 9999)}
+        assert (counts.pending, counts.is_balanced) == (0, True)
+        assert story.stored().keys() | letters == story.expected.keys()
+        assert len({pod for pod, _ in letters & young.keys()}) <= 2
+        assert len(young.keys() - letters) >= 80
+
+
 async def test_w6_a_sample_that_gets_500_for_ever(prometheus: str, tmp_path: Path) -> None:
     """R14: older than the window is 500 for 2.42; the others are there within five minutes, the one is parked."""
     clock = WaitingClock(SystemClock().now())
