@@ -90,8 +90,8 @@ class Silence:
     itself, or slept with its machine, has not looked meanwhile, and comes back to one look, however long that was.
 
     A child that gets at least a hundredth of a processor counts as silent for the processor time that it has used, or a
-    tenth of the time that has gone by, if that is more: to decode 250 MB in one call took 7 s of the one and 26 s of the
-    other, beside ten processes that wanted the machine's two processors.
+    tenth of the time that has gone by, if that is more: to decode 250 MB in one call took 7 s of the one and 26 s of
+    the other, beside ten processes that wanted the machine's two processors.
     """
 
     every: float
