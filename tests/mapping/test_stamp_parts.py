@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.mapping.build import points, problems_of, run, run_both
 from timepoint.clock import HOUR, MINUTE
@@ -148,3 +150,27 @@ def test_a_template_in_a_stamp_says_its_form() -> None:
     assert problems_of(metric("{at: ['{fire_time}', $r.t]}")) == {
         "metrics.x.time.at.0": "'{fire_time}' is no part of a time: say its form, as in {window.start:%Y-%m-%d}"
     }
+
+
+def test_an_hour_that_occurs_twice_is_two_hours() -> None:
+    """Parts are read as any local time: the second one of an hour that the clocks repeat is the later one."""
+    mapping = metric("{at: [$r.d, $r.h], interval: 1h, timezone: Europe/Berlin}")
+    rows = [
+        {"d": "2024-10-27", "h": hour, "v": value} for value, hour in enumerate(("01:00", "02:00", "02:00", "03:00"))
+    ]
+    midnight = parse_instant("2024-10-26T22:00Z")
+    assert starts(run_both(mapping, {"rows": rows})) == [midnight + n * HOUR for n in (1, 2, 3, 4)]
+
+
+scalars = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=12) | st.just("2024-05-01")
+values = scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.text(max_size=2), scalars, max_size=1)
+
+
+@settings(max_examples=150)
+@given(first=values, second=values, span=values)
+def test_whatever_stands_there_costs_its_row_at_most(first: Any, second: Any, span: Any) -> None:
+    """No value of a part, or of a text that may be an interval, ends a run."""
+    document = {"rows": [{"a": first, "b": second, "v": 1}, {"s": span, "v": 1}]}
+    mapping = "{rows: {r: '$.rows[*]'}, metrics: {x: {value: $r.v, time: [$r.a, $r.b]}, y: {value: $r.v, time: $r.s}}}"
+    mapped = run(mapping, document)
+    assert len(points(mapped).get("x", ())) + len(points(mapped).get("y", ())) + mapped.rejects.total >= 1
