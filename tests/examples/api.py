@@ -96,6 +96,6 @@ async def ask(job: Job) -> tuple[Answer, ...]:
     """The pages that a job gets for its first lane."""
     assert isinstance(job.polling, HttpPolling)
     async with HttpFetcher(job.polling.source) as fetcher:
-        deadline = SystemClock().monotonic() + 10
+        deadline = SystemClock().monotonic() + 60
         values = first_lane(job).values
         return await fetcher.fetch(job.polling.request, WINDOW, deadline, fire_time=FIRE_TIME, values=values)
