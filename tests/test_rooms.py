@@ -24,6 +24,13 @@ def test_a_room_names_all_its_modules(room: str) -> None:
     assert modules - named == set()
 
 
+def test_each_design_note_stands_in_their_list() -> None:
+    """Whoever looks for a reason finds the note by its question."""
+    notes = ROOMS.parent.parent / "docs" / "design"
+    listed = (notes / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in notes.glob("0*.md") if f"({path.name})" not in listed} == set()
+
+
 def test_the_house_is_shown_whole() -> None:
     """Each room, and each module beside the rooms, stands in the tables of CONTRIBUTING."""
     tables = (ROOMS.parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")

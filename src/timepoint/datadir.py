@@ -6,8 +6,9 @@ Must not know: what stands in the files.
     lock                       held by flock for as long as any process of the exporter lives
     ledger.sqlite              the ledger
     quarantine/<time>/         what an operator had moved aside; never read again
-    published/                 one checksummed file per job: what it shows
+    published/                 one checksummed file per job: what it shows; beside it what the status pages tell
     errands/                   what a command asks of the exporter that runs
+    backfill/                  how far the loading of history to receivers has come
 
 The lock belongs to the open file, which forked processes share: it is free when the last of them has ended, by whatever
 means, and never by deleting a file.
