@@ -180,7 +180,7 @@ def job_facts(job: Job, mask: Mask) -> Facts:
         asked = [("request", shown_request(request))]
         asked += [("pages", "several, read one after the other")] if request.paging is not None else []
         asked += [("decoded as", request.decode)] if request.decode else []
-        asked += [("transform", f"{len(job.polling.transform)} steps")] if job.polling.transform else []
+        asked += [("transform", _many(len(job.polling.transform), "step"))] if job.polling.transform else []
         sections.append(("Source", [*_source(source), *asked]))
     else:
         function = job.polling.function
