@@ -76,14 +76,14 @@ class JobDesk:
         if list(self._lanes) == list(names):
             return False
         strangers = [name for name in names if name not in self._lanes]
-        loaded = self._store.load_lanes(self._job.name, strangers) if strangers else {}
+        found = self._store.load_lanes(self._job.name, strangers) if strangers else {}
+        loaded = {name: self._without_ended(lane) for name, lane in found.items()}
         for name in self._lanes.keys() - set(names):
             self._drop(name)
         before = self._lanes
         self._lanes = {name: before.get(name) for name in names}
         for name, lane in loaded.items():
             self._take(name, lane)
-            self._end_totals(name)
         self._fingerprint = fingerprint(self._job.metrics, tuple(names))
         self.page_is_old |= self._shown_version is not None
         return True
@@ -304,23 +304,25 @@ class JobDesk:
         ``jobs`` are all of the config. Call it after ``take_up``. Raises StoreError.
         """
         self._estates = find_estates(self._job, jobs, self.load_all(), self._store)
-        for name in self._lanes:
-            self._end_totals(name)
+        for lane in self.load_all():
+            changed = self._without_ended(lane)
+            if changed is not lane:
+                self._drop(lane.lane)
+                self._take(lane.lane, changed)
         told, self._begun_behind = self._begun_behind, []
         return told
 
-    def _end_totals(self, name: str) -> None:
-        """Ends totals of a lane that others have shown since, durably. Raises StoreError."""
-        found = list(totals_over(self._job, self.load(name), self._estates))
+    def _without_ended(self, lane: LaneState) -> LaneState:
+        """The lane, or a copy in which totals that others have shown since are over, durably. Raises StoreError."""
+        found = list(totals_over(self._job, lane, self._estates))
         if not found:
-            return
-        state = self._store.load(self._job.name, name)  # a copy, to be changed before it is durable
+            return lane
+        state = self._store.load(self._job.name, lane.lane)  # a copy, to be changed before it is durable
         for spec, holders in found:
             end_counts(state, spec, holders)
             self._begun_behind.append(begun_behind(self._job, spec, holders))
-        self._drop(name)
         self._store.rewrite(state)
-        self._take(name, state)
+        return state
 
     def _drop_estates(self) -> None:
         """Forgets what others have counted once no lane can be offered it again."""
