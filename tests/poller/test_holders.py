@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.poller.bench import Bench
+from tests.poller.stage import Stage
 from timepoint.clock import MINUTE
 from timepoint.config import load_config
 from timepoint.errors import StatusError
-from timepoint.job import Job
+from timepoint.job import Job, Workload
 from timepoint.model import Window
 from timepoint.poller.edits import Anew
 from timepoint.poller.restoring import withdraw_strangers
@@ -198,6 +199,26 @@ async def test_the_series_that_nobody_else_has_counted_go_on(tmp_path: Path) -> 
     both = before.keys() & after.keys()
     assert len(both) > 1
     assert {text for text in both if after[text] > before[text]} == {text for text in both if '"a"' not in text}
+
+
+async def test_a_reload_does_what_a_restart_does(stage: Stage, tmp_path: Path) -> None:
+    """A job renamed and named back while the exporter runs: off the page at once, then from 0 (C5)."""
+    stage.source.answer = answer
+    pods, shop, series = job(tmp_path), job(tmp_path, "shop"), f'{NAME}{{pod="a"}}'
+    async with stage.running(pods) as runner:
+        await stage.clock.advance(minutes=40)
+        before = stage.samples()[series]
+        await runner.go_over(Workload((shop,)))
+        await stage.clock.advance(minutes=40)
+        other = stage.samples()[series]
+        await runner.go_over(Workload((pods,)))
+        assert series not in stage.samples()
+        await stage.clock.advance(minutes=1)
+        assert stage.samples()[series] == 0
+        await stage.clock.advance(minutes=40)
+        asked = [t for window in stage.source.windows for t in range(window.start, window.end, STEP)]
+        assert before + other + stage.samples()[series] == sum(amount("a", t) for t in set(asked))
+        assert len(set(asked)) < len(asked)
 
 
 KINDS = st.sampled_from(["pods", "pods", "shop", "cart", "each", "unit"])
