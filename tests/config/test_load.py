@@ -59,6 +59,29 @@ def test_pod_energy_maps(tmp_path: Path) -> None:
     assert list(series[text].values) == [3600.0, 7200.0, 10800.0]
 
 
+def test_how_numbers_are_written_may_be_said_once(tmp_path: Path) -> None:
+    """``decimal`` and ``strip`` of a job are those of its metrics, but for the ones that say their own."""
+    config = """
+        sources: {plant: {url: https://plant.internal}}
+        jobs:
+          plant:
+            source: plant
+            every: 5m
+            request: {get: /now}
+            decimal: ","
+            strip: [".", kW]
+            metrics:
+              power_kilowatts: {type: gauge, help: Power., value: $.power}
+              load_percent: {type: gauge, help: Load., value: $.load, decimal: ".", strip: "%"}
+    """
+    (job,) = load(tmp_path, config).jobs
+    run = http_of(job).mapping.start(RunContext(Window(0, 5 * MINUTE), 5 * MINUTE))
+    run.add({"power": "1.234,5 kW", "load": "43.5 %"})
+    mapped = run.finish()
+    found = {name: list(one.values) for name, series in mapped.series.items() for one in series.values()}
+    assert found == {"power_kilowatts": [1234.5], "load_percent": [43.5]}
+
+
 def test_no_warnings(tmp_path: Path) -> None:
     """A config without a blemish has no warnings."""
     assert load(tmp_path, POD_ENERGY).warnings == ()

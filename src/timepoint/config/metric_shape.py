@@ -159,6 +159,12 @@ class RulesShape(Shape):
     missing: Annotated[list[Json], AfterValidator(_without_paths)] | None = described(
         "Values that mean: no value. They give no sample, and never 0. `null` always does.", ["", "ND", -999999]
     )
+    decimal: Literal[".", ","] | None = described("The decimal mark of numbers in texts. Default: `.`.", ",")
+    strip: Strip | None = described(
+        "What is taken out of values that are texts before they are read as numbers: a unit, a sign for thousands.",
+        ["%"],
+        [",", " kWh"],
+    )
     unit: UnitShape | None = described("Conversion of units.", {"from": "Wh", "to": "joules"})
     points: PointsWord | None = described(
         "Which timepoints of a run a gauge shows: the newest, or what they come to. Default: `last`.", "mean"
@@ -212,12 +218,6 @@ class MetricShape(RulesShape):
     row: FilledText | None = described("The walk that the metric is taken from, if its paths do not say so.", "pod")
     map: dict[str, float] | None = described(
         "Numbers for values, by the text of the value: `UP`, `3`, `true`.", {"UP": 1, "DOWN": 0}
-    )
-    decimal: Literal[".", ","] | None = described("The decimal mark of numbers in texts. Default: `.`.", ",")
-    strip: Strip | None = described(
-        "What is taken out of values that are texts before they are read as numbers: a unit, a sign for thousands.",
-        ["%"],
-        [",", " kWh"],
     )
     short_list: Literal["align_start", "align_end"] | None = described(
         "Where the values of a list belong that is shorter than the window. Without it such a list is a reject.",
