@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tracemalloc
 from typing import Any
 
@@ -69,6 +70,25 @@ def test_no_value_or_name_goes_uncounted(value: Any, ascii_only: bool) -> None: 
     assert weight.whole >= SIGN * sum(text.count(sign) for sign in (b",", b":", b"[", b"{"))
 
 
+def size_of(value: Any, seen: set[int]) -> int:
+    """Bytes that a value takes with all that is in it, and with what the collector and the allocator add."""
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    size = sys.getsizeof(value) + (16 if isinstance(value, dict | list) else 8)
+    inside = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return size + sum(size_of(one, seen) for one in inside)
+
+
+@given(values, st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_value_takes_hardly_more_than_its_weight(value: Any, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis gives it
+    """Small objects inside of each other, each with a name of its own, come to a third more at the worst."""
+    text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+
+    assert size_of(json.loads(text), set()) <= (weigh(text).whole + SIGN) * 4 / 3
+
+
 @pytest.mark.parametrize("text", ['"\U0001f600"', r'"\ud83d\ude00"', r'"\uD83D\uDE00"'])
 def test_one_wide_character_makes_a_text_four_times_as_wide(text: str) -> None:
     """Python keeps all characters of a text in as many bytes as the widest of them takes."""
@@ -95,7 +115,7 @@ def test_signs_are_counted_over_all_pieces() -> None:
 
 @pytest.mark.parametrize("config", [CUT, WHOLE], ids=["cut", "whole"])
 def test_a_body_that_is_too_heavy_is_refused_before_it_is_decoded(config: str) -> None:
-    """A list of scalars that would take 80 bytes for two is refused, and takes next to nothing."""
+    """A list of scalars that would take 80 bytes for two is refused, and takes next to nothing (A15)."""
     body = b'{"DE":[' + b"0," * 500_000 + b"0]}"
     mapping = mapping_of(config)
     tracemalloc.start()
@@ -174,6 +194,17 @@ def test_a_key_that_stands_twice_is_not_looked_for_in_all_of_a_heavy_body() -> N
     body = entities(100, 1000)[:-1] + b',"DE":[]}'
 
     assert refused(CUT, body, memory=weigh(body).of_containers)
+
+
+def test_the_slow_decoder_weighs_more() -> None:
+    """What is nearly JSON is read with a half more memory, so less of it is read; a body that is JSON passes."""
+    body = entities(100)
+    odd = body.replace(b" 99,", b"NaN,")
+    memory = weigh(odd).slow - 1
+
+    assert len(mapped(WHOLE, body, memory=memory).series["x"]) == 100
+    assert "slow decoder" in refused(WHOLE, odd, memory=memory)
+    assert len(mapped(WHOLE, odd, memory=memory + 1).series["x"]) == 99
 
 
 def test_of_earlier_documents_a_fourth_is_remembered() -> None:

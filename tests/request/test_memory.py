@@ -68,7 +68,7 @@ def test_each_format_is_here() -> None:
 
 @every_worst
 def test_the_worst_body_of_a_format_is_refused(kind: tuple[str, str]) -> None:
-    """It is told from its bytes, without what it would have become."""
+    """It is told from its bytes, without what it would have become (A15)."""
     body = WORST[kind].body(600_000)
     answer = Answer(200, "", body, "http://h/x")
     tracemalloc.start()

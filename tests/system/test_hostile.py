@@ -447,6 +447,8 @@ FLOODS = [
     large(b'["', b"x", SIZE, framed=True),
     large(b'["', b"x", SIZE, framed=False),
     large(b'{"c":{"a":{"n":[', b'{"name":"x","energy":[1]},', SIZE, framed=False),
+    large(b'{"c":{"a":{', b'"k":1,', 60 * 1000 * 1000, framed=True),
+    large(b'{"c":{"a":{"n":[', b"{},", SIZE, framed=True),
     large(b'["', b"x", 1 << 40, framed=True),
     large(b'["', b"x", 1 << 40, framed=False),
 ]
@@ -454,7 +456,7 @@ FLOODS = [
 
 @pytest.fixture(scope="module")
 def flood(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """Bodies of 200 MB and without end, one after the other, with the default limit."""
+    """Bodies of 200 MB, of ten million members and without end, one after the other, with the default limits."""
     answers = [answer for large_one in FLOODS for answer in (good, large_one)]
     return tell(tmp_path_factory.mktemp("flood"), {"flood": [*answers, good]}, 256 * MIB)
 
@@ -463,12 +465,13 @@ def test_large_bodies_fail_their_runs(flood: Story) -> None:
     """What is no document, too many values or larger than max_body is refused; good answers between are accepted."""
     runs = flood.runs[job_of("flood")]
     bad = [run["reason"] for run in runs[1 : 2 * len(FLOODS) : 2]]
-    assert bad == ["not_a_document"] * 2 + ["too_large"] * 3
+    assert bad == ["not_a_document"] * 2 + ["too_large"] * 5
+    assert ["max_memory" in run["error"] for run in runs[5:10:2]] == [True] * 3
     assert {run["outcome"] for run in (*runs[0 : 2 * len(FLOODS) : 2], *runs[2 * len(FLOODS) :])} == {"ok"}
 
 
 def test_large_bodies_take_little_more_memory_than_they_are_long(flood: Story) -> None:
-    """200 MB that are not JSON are held thrice at the worst (A15, P2)."""
+    """200 MB that are not JSON are held thrice at the worst, and ten million members are not decoded (A15, P2)."""
     assert flood.peak < 3 * 256 * MIB + 150 * MIB
 
 

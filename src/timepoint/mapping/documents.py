@@ -76,30 +76,31 @@ class Decoder:
         if not isinstance(document, msgspec.Raw):
             return document, None
         body = memoryview(document)
-        most = None if allowance is None else self._admit(body, allowance)
+        most = None if allowance is None else allowance.most
+        watch = allowance is not None and self._admit(body, allowance)
         try:
             if self._outer is not None and self._spine is not None:
                 outer = self._outer(body)
-                loads = self._loads if most is None else _Bounded(self._loads, most)
+                loads = _Bounded(self._loads, most) if watch and most is not None else self._loads
                 for path in self._spine.beside:
                     _thaw_at(outer, path, loads)
-                return outer, Parts(self._loads, body, outer, len(self._spine.segments), most)
+                return outer, Parts(self._loads, body, outer, len(self._spine.segments), most, watch=watch)
             whole = self._loads(body)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             return _decode_slowly(bytes(body), (), rejects, most), None
         if not _holds_all(body, whole):
             whole = None  # two of them would be in memory else
-            whole = _decode_slowly(bytes(body), (), rejects)
+            whole = _decode_slowly(bytes(body), (), rejects, most)
         return whole, None
 
-    def _admit(self, body: memoryview, allowance: Allowance) -> int | None:
-        """What a part may weigh, None if the body is light enough to be decoded whole. Raises ContentError."""
+    def _admit(self, body: memoryview, allowance: Allowance) -> bool:
+        """Whether parts must be weighed, since the body is too heavy for all of them. Raises ContentError."""
         weight = weigh(body)
         if not allowance.fits(weight.whole) and allowance.fits(weight.of_containers) and self._holds_containers(body):
             allowance.take(weight.of_containers)
-            return allowance.most
+            return True
         allowance.take(weight.whole)
-        return None
+        return False
 
     def _holds_containers(self, body: memoryview) -> bool:
         """Whether all that the body would be cut into are objects and arrays, so that no comma alone makes a part.
@@ -119,20 +120,28 @@ class Parts:
     """Decodes the parts of one body that was cut, and finds out whether any key was lost."""
 
     def __init__(
-        self, loads: Callable[[Any], Any], body: memoryview, outer: Any, depth: int, most: int | None = None
+        self,
+        loads: Callable[[Any], Any],
+        body: memoryview,
+        outer: Any,
+        depth: int,
+        most: int | None = None,
+        *,
+        watch: bool = False,
     ) -> None:
-        """``most`` is what a part may weigh, None if all together are light enough."""
+        """``most`` is what may be decoded at once, in bytes of memory; ``watch``: a part may be more than that."""
         self._loads = loads
         self._body = body
         self._outer = outer
         self._depth = depth
         self._colons = 0
         self._most = most
+        self._watched = most if watch else None
 
     def decode(self, raw: Any) -> Any:
         """The value of a part. Raises ValueError or a decoder's error where ``rescue`` must look."""
         text = bytes(raw)
-        if self._most is not None and not _is_light(text, self._most):
+        if self._watched is not None and not _is_light(text, self._watched):
             raise ValueError("a part is too heavy")
         colons = text.count(b":")
         self._colons += colons
@@ -260,13 +269,13 @@ def _decode_slowly(body: bytes, location: Location, rejects: Rejects, most: int 
     """The value of a text as the standard library reads it: exact about keys, patient with what is nearly JSON.
 
     An object with a key twice is counted and cannot be used; ``NaN`` and numbers beyond float64 stay as what no cell
-    takes; a lone surrogate becomes U+FFFD. A text that may weigh more than ``most`` is not read. Raises ContentError.
+    takes; a lone surrogate becomes U+FFFD. A text that may take more than ``most`` is not read. Raises ContentError.
     """
-    if most is not None and not _is_light(body, most):
+    if most is not None and len(body) * 3 * SIGN > 2 * most and weigh(body).slow > most:
         raise ContentError(
             "too_large",
-            "it cannot be read part by part (a key stands twice, a NaN, half a character, or no JSON at all), and read "
-            "as a whole it may take more memory than max_memory allows",
+            "it needs the slow decoder (a key stands twice, a NaN, half a character, or no JSON at all), which may "
+            "take more memory for it than max_memory of the source allows",
         )
     try:
         _refuse_halves(body)
