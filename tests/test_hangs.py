@@ -9,10 +9,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.test_supervisor import Supervised
+from timepoint.cli.main import EXIT_USAGE, main
 from timepoint.notifier import Notifier
 from timepoint.processor import processor_time
 from timepoint.supervisor import LOOKS, Child, _Life, _Supervisor
@@ -218,3 +221,12 @@ def test_a_child_and_its_parent_share_vitals() -> None:
         assert os.waitstatus_to_exitcode(status) == 10
         assert vitals.beats == 1
         assert vitals.take_words() == ""
+
+
+def test_a_deadline_that_no_process_keeps_is_refused(tmp_path: Path) -> None:
+    """Less than a second, between two signs of life, would end processes that are well."""
+    config = tmp_path / "config.yaml"
+    config.write_text("jobs: {}\n")
+    result = CliRunner().invoke(main, ["run", str(config), "--hang-deadline", "100ms"])
+    assert result.exit_code == EXIT_USAGE
+    assert "may be silent for a second: give it one at least, or 0s" in result.output
