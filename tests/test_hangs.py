@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.test_supervisor import Supervised
-from timepoint.cli.main import EXIT_USAGE, main
+from timepoint.cli.exits import EXIT_USAGE
+from timepoint.cli.main import main
 from timepoint.notifier import Notifier
 from timepoint.processor import processor_time
 from timepoint.supervisor import LOOKS, Child, _Life, _Supervisor
