@@ -83,6 +83,7 @@ RECEIVER_EVERY = 12  # kills of the poller
 ASK_EVERY = 40  # kills of the poller
 MOST_BEHIND = 10.0  # seconds that the receiver may be behind before a poller lives until it is not
 BEHIND = 3.0
+CATCHING_UP = 2.0  # times what it is behind at peace: older samples go first, on a machine that was too busy for them
 SURE_AFTER = 5.0
 
 MARKS_AFTER = 100  # kills: a series ends in a run that came to its end, and lives are short
@@ -137,6 +138,7 @@ class RemoteCampaign(Campaign):
     """
 
     liveness = LIVENESS
+    most_behind = MOST_BEHIND
 
     oracle: RemoteOracle
 
@@ -206,13 +208,15 @@ class RemoteCampaign(Campaign):
 
     def catch_up(self) -> None:
         """If the receiver is far behind, a life that lasts until it is not: kills cost more than they bring then."""
-        if self.behind() < MOST_BEHIND:
+        if self.behind() < self.most_behind:
             return
         self._join()
         give_up = time.monotonic() + 2 * LIVENESS
         with self.life():
             while self.behind() > BEHIND and time.monotonic() < give_up:
                 time.sleep(0.05)
+        if self.behind() > BEHIND:  # a machine that cannot keep up does not get better by waiting each time
+            self.most_behind = 2 * self.behind()
 
     def newest(self) -> int:
         """The newest instant of a pod that the receiver has; 0 before the first."""
@@ -249,18 +253,21 @@ class RemoteCampaign(Campaign):
         waited = time.time_ns() // 1_000_000 - self.peace_at
         if has and not self.caught_up_in:
             self.caught_up_in = waited / 1000
-        if not has and waited > self.liveness * 1000:
-            self.oracle.blame(f"O9: nothing fresh with the receiver {self.liveness:.0f} s after peace")
+        within = self.liveness + CATCHING_UP * self.behind_at_peace
+        if not has and waited > within * 1000:
+            self.oracle.blame(f"O9: nothing fresh with the receiver {within:.0f} s after peace")
             return True
         return has
 
     caught_up_in = 0.0
+    behind_at_peace = 0.0
 
     def make_peace(self) -> None:
         """No more faults; then the ledger, the queue and the receiver must agree with the API to the last sample."""
         self._join()
         self.proxy.peace = True
         self.peace_at = time.time_ns() // 1_000_000
+        self.behind_at_peace = self.behind()
         super().make_peace()
         stored = self.ask_receiver()
         self.oracle.look_at_newest(stored, self.peace_at // self.api.world.step - OVERLAP // STEP)
