@@ -133,7 +133,9 @@ def _without_paths(values: list[Any]) -> list[Any]:
     """Values as they are; a path would be taken for the text that it is."""
     for value in values:
         if isinstance(value, str) and value.startswith("$") and not value.startswith("$$"):
-            refuse(Check.LITERAL, f"{value!r} would be a path, and missing holds values: write the value, or ${value}")
+            refuse(
+                Check.LITERAL, f"{value!r} would be a path, and only values stand here: write the value, or ${value}"
+            )
     return [value[1:] if isinstance(value, str) and value.startswith("$$") else value for value in values]
 
 
@@ -160,10 +162,11 @@ class RulesShape(Shape):
         "Values that mean: no value. They give no sample, and never 0. `null` always does.", ["", "ND", -999999]
     )
     decimal: Literal[".", ","] | None = described("The decimal mark of numbers in texts. Default: `.`.", ",")
-    strip: Strip | None = described(
+    strip: Annotated[Strip, AfterValidator(_without_paths)] | None = described(
         "What is taken out of values that are texts before they are read as numbers: a unit, a sign for thousands.",
         ["%"],
         [",", " kWh"],
+        ["$$"],
     )
     unit: UnitShape | None = described("Conversion of units.", {"from": "Wh", "to": "joules"})
     points: PointsWord | None = described(
