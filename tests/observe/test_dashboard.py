@@ -326,3 +326,20 @@ def test_the_default_data_source_is_taken_first(many: Watched) -> None:
     """Of several data sources Grafana's default one, and not the first by name."""
     first = written(many)["templating"]["list"][0]
     assert (first["name"], first["current"]["value"]) == ("datasource", "default")
+
+
+def test_no_panel_of_the_jobs_shows_its_expression_as_a_name(many: Watched) -> None:
+    """Series are named by what they may be grouped by, or by the metric; Grafana's own way shows expressions."""
+    targets = [
+        target
+        for facts in (demo(), many)
+        for panel in panels(written(facts))
+        if panel["type"] != "table"
+        for target in panel["targets"]
+        if not target.get("instant") or panel["type"] == "bargauge"
+    ]
+    assert {target["legendFormat"] for target in targets} >= {
+        "{{cluster}} {{app}} {{namespace}} {{pod_name}}",
+        "{{plant_state}} {{zone}} {{job_name}}",
+    }
+    assert "__auto" not in {target["legendFormat"] for target in targets}

@@ -51,6 +51,23 @@ class _Metric:
         """The words of its unit."""
         return words_of(self.facts.stem, self.facts.unit)
 
+    @property
+    def title(self) -> str:
+        """Its name in words, without its unit and what its type adds."""
+        stem = self.facts.stem.removesuffix("_info")
+        shorter = stem.removesuffix(f"_{self.unit}") if self.unit else stem
+        words = (shorter or stem).replace("_", " ")
+        return words[:1].upper() + words[1:]
+
+    def legend(self, *more: str) -> str:
+        """The values of the labels that it may be grouped by, and of those that stay.
+
+        Left to itself Grafana shows the expression where a series has no labels.
+        """
+        if not self.facts.knows_labels:
+            return ""
+        return " ".join(f"{{{{{name}}}}}" for name in (*more, *self.facts.labels)) or self.title
+
     def select(self, suffix: str = "", *more: str) -> str:
         scraped = () if self.facts.is_sent else SCRAPED
         return selector(self.facts.name + suffix, *scraped, *map(chosen, self.facts.labels), *more)
@@ -96,38 +113,39 @@ def _panels(metric: _Metric) -> Iterator[Panel]:
         case MetricType.SUMMARY:
             yield from _summary(metric)
         case MetricType.INFO:
-            yield metric.panel(_title(metric), Kind.TABLE, Query(metric.newest(is_now=True), is_instant=True))
+            yield metric.panel(metric.title, Kind.TABLE, Query(metric.newest(is_now=True), is_instant=True))
         case MetricType.STATESET:
             name = metric.facts.name
             counted = f"sum {metric.by(name)} ({metric.newest()})"
             yield metric.panel(
-                f"{_title(metric)}: how many in each state", Kind.TIMESERIES, Query(counted), is_stacked=True
+                f"{metric.title}: how many in each state",
+                Kind.TIMESERIES,
+                Query(counted, metric.legend(name)),
+                is_stacked=True,
             )
         case _:
             yield _gauge(metric)
-
-
-def _title(metric: _Metric) -> str:
-    """The metric's name in words, without its unit and what its type adds."""
-    stem = metric.facts.stem.removesuffix("_info")
-    shorter = stem.removesuffix(f"_{metric.unit}") if metric.unit else stem
-    words = (shorter or stem).replace("_", " ")
-    return words[:1].upper() + words[1:]
 
 
 def _counter(metric: _Metric) -> Iterator[Panel]:
     rate = rate_unit(metric.unit)
     factor = f" * {rate.factor}" if rate.factor != 1 else ""
     flow = metric.flow.per_second(metric.by(), metric.select()) + factor
-    title = f"{_title(metric)} {rate.words}".strip() if rate.words else f"{_title(metric)}: rate"
+    title = f"{metric.title} {rate.words}".strip() if rate.words else f"{metric.title}: rate"
     yield metric.panel(
-        title, Kind.TIMESERIES, Query(flow), unit=rate.unit, width=16, is_stacked=True, is_from_zero=True
+        title,
+        Kind.TIMESERIES,
+        Query(flow, metric.legend()),
+        unit=rate.unit,
+        width=16,
+        is_stacked=True,
+        is_from_zero=True,
     )
     amount = f"sort_desc(topk({_TOP}, sum {metric.by()} (increase({metric.select()}[$__range]))))"
     yield metric.panel(
-        f"{_title(metric)} in the time range",
+        f"{metric.title} in the time range",
         Kind.BARS,
-        Query(amount, is_instant=True),
+        Query(amount, metric.legend(), is_instant=True),
         unit=value_unit(metric.unit),
         width=8,
         is_from_zero=True,
@@ -136,14 +154,14 @@ def _counter(metric: _Metric) -> Iterator[Panel]:
 
 def _gauge(metric: _Metric) -> Panel:
     kept = ("horizon",) if "horizon" in metric.facts.labels else ()
-    query = Query(f"$aggregation {metric.by(*kept)} ({metric.newest()})")
-    return metric.panel(_title(metric), Kind.TIMESERIES, query, unit=value_unit(metric.unit), width=24)
+    query = Query(f"$aggregation {metric.by(*kept)} ({metric.newest()})", metric.legend())
+    return metric.panel(metric.title, Kind.TIMESERIES, query, unit=value_unit(metric.unit), width=24)
 
 
 def _histogram(metric: _Metric) -> Iterator[Panel]:
     buckets = metric.select("_bucket")
     yield metric.panel(
-        f"{_title(metric)}: distribution",
+        f"{metric.title}: distribution",
         Kind.HEATMAP,
         Query(metric.flow.between_points("by (le)", buckets), "{{le}}"),
         unit=value_unit(metric.unit),
@@ -152,17 +170,24 @@ def _histogram(metric: _Metric) -> Iterator[Panel]:
     queries = [
         Query(
             f"histogram_quantile({share}, {metric.flow.per_second(metric.by('le'), buckets)})",
-            "" if metric.facts.labels else f"p{round(share * 100)}",
+            metric.legend() if metric.facts.labels else f"p{round(share * 100)}",
         )
         for share in shares
     ]
-    yield metric.panel(f"{_title(metric)}: {title}", Kind.TIMESERIES, *queries, unit=value_unit(metric.unit))
+    yield metric.panel(f"{metric.title}: {title}", Kind.TIMESERIES, *queries, unit=value_unit(metric.unit))
 
 
 def _summary(metric: _Metric) -> Iterator[Panel]:
     has_quantile = 'quantile!=""'
     quantiles = f"avg {metric.by('quantile')} ({metric.newest('', has_quantile)})"
-    yield metric.panel(f"{_title(metric)}: quantiles", Kind.TIMESERIES, Query(quantiles), unit=value_unit(metric.unit))
+    yield metric.panel(
+        f"{metric.title}: quantiles",
+        Kind.TIMESERIES,
+        Query(quantiles, metric.legend("quantile")),
+        unit=value_unit(metric.unit),
+    )
     total, count = (metric.flow.per_second(metric.by(), metric.select(part)) for part in ("_sum", "_count"))
     mean = f"{total}\n/\n{count}"
-    yield metric.panel(f"{_title(metric)}: mean", Kind.TIMESERIES, Query(mean), unit=value_unit(metric.unit))
+    yield metric.panel(
+        f"{metric.title}: mean", Kind.TIMESERIES, Query(mean, metric.legend()), unit=value_unit(metric.unit)
+    )
