@@ -7,7 +7,8 @@ A receiver, a proxy before it, or whatever answers at a wrong address may say 40
 refused alone is *accused* and goes on to wait, until the receiver has taken another one after that: then it is proven
 that it is the sample. Until then nothing of it is lost, over a crash neither. After a few in a row a proof is sought;
 with one, more of the same slice are borne before the next: a backlog of which nearly all is too old would else want one
-for every few. A receiver that begins to take things again in the midst of a slice costs no more than these.
+for every few. A receiver that begins to take things again in the midst of a search costs those that are accused then,
+and no more.
 """
 
 from __future__ import annotations
