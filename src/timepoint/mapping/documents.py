@@ -27,7 +27,7 @@ from timepoint.mapping.nodes import NOTHING, Location, location_text, printable
 from timepoint.mapping.outlines import outer_type, probe_type
 from timepoint.mapping.spine import Spine
 from timepoint.mapping.unusable import show
-from timepoint.mapping.weight import SIGN, Allowance, weigh
+from timepoint.mapping.weight import SIGN, Allowance, Weight, weigh
 from timepoint.model import Rejects
 
 _SHOWN = 60
@@ -77,14 +77,17 @@ class Decoder:
             return document, None
         body = memoryview(document)
         most = None if allowance is None else allowance.most
-        watch = allowance is not None and self._admit(body, allowance)
+        weight = None if allowance is None else weigh(body)
+        watch = weight is not None and allowance is not None and self._admit(body, weight, allowance)
         try:
             if self._outer is not None and self._spine is not None:
                 outer = self._outer(body)
                 loads = _Bounded(self._loads, most) if watch and most is not None else self._loads
                 for path in self._spine.beside:
                     _thaw_at(outer, path, loads)
-                return outer, Parts(self._loads, body, outer, len(self._spine.segments), most, watch=watch)
+                parts = Parts(self._loads, body, outer, len(self._spine.segments), most, watch=watch)
+                parts.colons_in_all = None if weight is None else weight.colons
+                return outer, parts
             whole = self._loads(body)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             return _decode_slowly(bytes(body), (), rejects, most), None
@@ -93,9 +96,8 @@ class Decoder:
             whole = _decode_slowly(bytes(body), (), rejects, most)
         return whole, None
 
-    def _admit(self, body: memoryview, allowance: Allowance) -> bool:
+    def _admit(self, body: memoryview, weight: Weight, allowance: Allowance) -> bool:
         """Whether parts must be weighed, since the body is too heavy for all of them. Raises ContentError."""
-        weight = weigh(body)
         if not allowance.fits(weight.whole) and allowance.fits(weight.of_containers) and self._holds_containers(body):
             allowance.take(weight.of_containers)
             return True
@@ -137,6 +139,7 @@ class Parts:
         self._colons = 0
         self._most = most
         self._watched = most if watch else None
+        self.colons_in_all: int | None = None  # if they were counted before
 
     def decode(self, raw: Any) -> Any:
         """The value of a part. Raises ValueError or a decoder's error where ``rescue`` must look."""
@@ -163,7 +166,7 @@ class Parts:
 
         A branch that was lost with all its rows is no matter of a single row, so the document fails.
         """
-        colons = _count(self._body, b":")
+        colons = _count(self._body, b":") if self.colons_in_all is None else self.colons_in_all
         for depth in (self._depth, -1):  # without the parts, which are counted already; then all that was decoded
             members, in_texts = _colons_of(self._outer, depth)
             found = members + in_texts + (self._colons if depth > 0 else 0)

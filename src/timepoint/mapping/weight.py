@@ -35,11 +35,17 @@ Text = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What a JSON text holds: its commas, its other signs (``:[{``), and bytes that its texts may take."""
+    """What a JSON text holds: commas, colons, begins of containers, and bytes that its texts may take."""
 
     commas: int
-    others: int
+    colons: int
+    containers: int
     texts: int
+
+    @property
+    def others(self) -> int:
+        """The signs that are no commas."""
+        return self.colons + self.containers
 
     @property
     def whole(self) -> int:
@@ -82,7 +88,7 @@ class Allowance:
 
 def weigh(text: Text) -> Weight:
     """What a JSON text holds. It is looked at piece by piece, since a copy of it would be large, too."""
-    commas = signs = 0
+    commas = colons = signs = 0
     is_wide = False
     for start in range(0, len(text), _PIECE):
         piece = bytes(text[start : start + _PIECE])
@@ -90,8 +96,9 @@ def weigh(text: Text) -> Weight:
         found = kept.translate(None, _WIDE + b"\\") if b"\\" in kept or not kept.isascii() else kept
         is_wide = is_wide or not kept.isascii() or (found is not kept and _escapes_wide(text, start))
         commas += found.count(b",")
+        colons += found.count(b":")
         signs += len(found)
-    return Weight(commas, signs - commas, len(text) * (_WIDEST if is_wide else 1))
+    return Weight(commas, colons, signs - commas - colons, len(text) * (_WIDEST if is_wide else 1))
 
 
 def _escapes_wide(text: Text, start: int) -> bool:
