@@ -99,8 +99,9 @@ class Told:
     warnings: list[str]
 
     def has_zeros(self) -> bool:
-        """Whether each zero was scraped."""
-        return sum(value == 0 and before > 0 for (_, before), (_, value) in pairwise(self.stored)) == len(STORY) - 1
+        """Whether each zero was scraped, the first one too."""
+        behind = sum(value == 0 and before > 0 for (_, before), (_, value) in pairwise(self.stored))
+        return self.stored[0][1] == 0 and behind == len(STORY) - 1
 
 
 @pytest.fixture(scope="module")
