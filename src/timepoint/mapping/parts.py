@@ -1,8 +1,7 @@
 """Sinks of the metrics whose sample is several lines: histogram, summary, stateset; and of info.
 
 Owns: what lines a histogram, summary, stateset or info has, and what must hold between them. Must not know: paths,
-labels of rows. Sources: OpenMetrics 1.0, "Metric Types"; the labels ``le`` and ``quantile`` are written as Python
-writes floats (``1.0``, ``0.5``, ``+Inf``), which is OpenMetrics' canonical form for the common ones.
+labels of rows. Sources: OpenMetrics 1.0, "Metric Types" and "Considerations: Canonical Numbers".
 
 Each line is a series of its own to the ledger; all lines of one point stand or fall together.
 """
@@ -11,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import pairwise
 from math import inf, isfinite, isnan
 from typing import Any
@@ -27,6 +27,7 @@ from timepoint.mapping.unusable import Unusable, show
 from timepoint.model import MetricType, Rejects, SeriesPoints, Window, series_text, split_series_text
 
 _PAIR = 2
+_EXPONENT_FROM = 1e6
 
 Line = tuple[str, str, str, float]  # suffix, label name (or empty), label value, number
 
@@ -264,5 +265,16 @@ def sink_of(plan: MetricPlan, window: Window, fire_time: int) -> NumberSink | Pa
 
 
 def number_text(number: float) -> str:
-    """A bound or quantile as a label value."""
-    return "+Inf" if number == inf else repr(float(number))
+    """A bound or quantile as a label value, in OpenMetrics' canonical form: ``0.5``, ``1.0``, ``1e+06``, ``+Inf``.
+
+    Python writes floats like that up to a million; beyond it, the form of Go's ``%g`` wants an exponent. Prometheus 3
+    brings bounds to it when it scrapes, Prometheus 2 does not, so that any other form would end every series at the
+    upgrade.
+    """
+    if number == inf:
+        return "+Inf"
+    text = repr(float(number))
+    if abs(number) < _EXPONENT_FROM:
+        return text
+    digits = Decimal(text).normalize().as_tuple().digits
+    return f"{number:.{len(digits) - 1}e}"
