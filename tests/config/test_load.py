@@ -228,9 +228,10 @@ def test_json_body(tmp_path: Path) -> None:
 
 def test_limits_of_a_source(tmp_path: Path) -> None:
     """The limits of a source are read with their units."""
-    text = ", max_body: 64MB, timeout: 1m30s, connect_timeout: 500ms, attempts: 5, min_interval: 10m"
+    text = ", max_body: 64MB, max_memory: 512MB, timeout: 1m30s, connect_timeout: 500ms, attempts: 5, min_interval: 10m"
     source = http_of(small(tmp_path, source=text)).source
-    assert (source.max_body, source.timeout, source.connect_timeout) == (64 * 1024 * 1024, 90 * SECOND, 500)
+    assert (source.max_body, source.max_memory) == (64 * 1024 * 1024, 512 * 1024 * 1024)
+    assert (source.timeout, source.connect_timeout) == (90 * SECOND, 500)
     assert (source.attempts, source.min_interval) == (5, 10 * MINUTE)
 
 

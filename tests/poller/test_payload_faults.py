@@ -40,7 +40,7 @@ from timepoint.testing import FakeClock, fake_surroundings
 MIB = 1 << 20
 CONFIG = """
 sources:
-  api: {{url: "{url}", attempts: 1, max_body: 16MB}}
+  api: {{url: "{url}", attempts: 1, max_body: 16MB, max_memory: 512MB}}
 jobs:
   pods:
     source: api
@@ -138,6 +138,13 @@ async def test_p1_a_gzip_bomb(case: Case) -> None:
     assert outcomes == [Outcome.SOURCE_ERROR]
     assert case.reason().startswith("too_large: ")
     assert peak < 48 * MIB  # thrice the limit
+    assert case.pods() == {"good": 1}
+
+
+async def test_p2_a_body_that_would_become_large(case: Case) -> None:
+    """What would take more than ``max_memory`` once it is decoded fails its run, and costs nothing else."""
+    assert await case.poll(answer(GOOD), answer(GOOD, *["0"] * 6_000_000)) == [Outcome.OK, Outcome.SOURCE_ERROR]
+    assert "decoded, the answer may take 526MB of memory, more than 512MB (max_memory)" in case.reason()
     assert case.pods() == {"good": 1}
 
 
