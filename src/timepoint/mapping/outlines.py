@@ -5,8 +5,7 @@ Owns: what a JSON body is down to its parts, as types for msgspec. Must not know
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -15,9 +14,8 @@ from timepoint.mapping.paths import Capture, Segment, Wild
 _Scalar = str | int | float | bool | None
 
 
-@dataclass(slots=True)
-class _Object:
-    """Any object; of its members none is kept."""
+class _Object(TypedDict):
+    """Any object; of its members none is kept. What it becomes is an empty dict, which the collector does not visit."""
 
 
 class _Array(msgspec.Struct, array_like=True, gc=False):
