@@ -77,6 +77,16 @@ def _backfill(text: Path, exporter: Exporter, start: int, out: Path) -> None:
     assert "The exporter runs beside: 50% of what each source allows is used" in done.stderr
 
 
+def _scraped_run(exporter: Exporter, server: Prometheus) -> float:
+    """Waits for a run and for a scrape after it, which a busy machine may not end in its second; when that was."""
+    before = len(exporter.accepted())
+    wait_for("a run", lambda: len(exporter.accepted()) > before)
+    run = milliseconds(exporter.accepted()[-1]["ts"]) / 1000
+    found = wait_for("a scrape of it", lambda: server.query(f"timestamp(up) > {run + 0.5} and up == 1"))
+    (at,) = found.values()
+    return float(at)
+
+
 @pytest.fixture(scope="module", params=[LONG, SHORT], ids=["four hours", "ten seconds"])
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Polls, scrapes, loads history, and looks."""
@@ -98,19 +108,16 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 wait_for("more runs than history has cells", lambda: len(exporter.accepted()) >= 5)
             server = Prometheus(prometheus, directory, {"energy": exporter.port})
             with server.running():
-                begun = len(exporter.accepted())
-                wait_for("a run that is scraped", lambda: len(exporter.accepted()) >= begun + 1)
+                _scraped_run(exporter, server)
                 seam = read_beginnings(exporter.data_dir / "ledger.sqlite", in_use=True)["pod_energy"]
                 assert seam is not None
                 start = (seam - length) // CELL * CELL
                 _backfill(text, exporter, start, directory / "history")
-                before = len(exporter.accepted())
-                wait_for("a run after history", lambda: len(exporter.accepted()) >= before + 1)
+                at = _scraped_run(exporter, server)
             for path in sorted((directory / "history").glob("*.om")):
                 command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", str(path)]
                 subprocess.run([*command, str(directory / "tsdb")], check=True, timeout=PATIENCE)
             with server.running():
-                at = milliseconds(exporter.accepted()[-1]["ts"]) / 1000
                 reach = f"{length // SECOND + 600}s"
                 ranges = server.query(f"{NAME}[{reach}]", at)
                 gauges = server.query(f"pod_cpu_usage_ratio[{reach}]", at)
