@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     default="2m",
     show_default=True,
     metavar="DURATION",
-    help="Without a sign of life from the poller for so long, /-/healthy says 503.",
+    help="Without a heartbeat of the poller for so long, /-/healthy says 503.",
 )
 @hang_option
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option

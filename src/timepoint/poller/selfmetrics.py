@@ -75,7 +75,7 @@ DECLARED: tuple[SelfMetric, ...] = (
         FamilySpec(
             "timepoint_poller_heartbeat_timestamp_seconds",
             _GAUGE,
-            "When the poller last gave a sign of life.",
+            "When the poller last wrote its heartbeat.",
             unit="seconds",
         ),
         (),

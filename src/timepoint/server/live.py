@@ -91,7 +91,7 @@ def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
     poller_up = FamilySpec(
         "timepoint_poller_up",
         MetricType.GAUGE,
-        "1 if the poller gave a sign of life within --poller-deadline, else 0. Absent under timepoint serve.",
+        "1 if there was a heartbeat of the poller within --poller-deadline, else 0. Absent under timepoint serve.",
     )
     stall = FamilySpec(
         "timepoint_web_longest_stall_seconds",
