@@ -77,6 +77,23 @@ def test_what_was_exported_comes_back_the_same(tmp_path: Path) -> None:
     assert repr(states(tmp_path / "a")) == repr(states(tmp_path / "b"))
 
 
+def test_who_began_to_count_a_series_later_is_known_after_an_import(tmp_path: Path) -> None:
+    """Jobs take turns with one series, and a newer total is not taken for one that is over."""
+    store, series = open_store(tmp_path / "a"), {"": fives(0, 1, 2)}
+    early = Ledger(store, [counter(), gauge()], "early")
+    early.run(facts(0, 10), {}, {"": instants((1, 1))})
+    Ledger(store, [counter()], "late").run(facts(0, 10), series)
+    early.run(facts(10, 20), {"": fives(10, 3, 4)}, {"": instants((11, 1))})
+    before = store.holders(["x_total"])
+    store.close()
+    import_lines(exported(tmp_path / "a"), tmp_path / "b")
+    store = open_store(tmp_path / "b")
+    ids = {holder.job: holder.newest_id for holder in store.holders(["x_total"])}
+    store.close()
+    assert ids == {holder.job: holder.newest_id for holder in before}
+    assert ids["early"] > ids["late"]
+
+
 def test_the_next_run_goes_on_where_the_exported_ledger_stood(tmp_path: Path) -> None:
     """Nothing is counted twice on the other machine, and the numbers of commits go on."""
     write(tmp_path / "a")

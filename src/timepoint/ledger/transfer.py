@@ -6,7 +6,7 @@ files beside the ledger.
     {"format":"timepoint-ledger","format_version":1,"ledger_version":1,"timepoint":"0.1.0","exported_at":...,"commits":9}
     {"lane":{"job":"pod_energy","lane":"","version":9,"watermark":1767261000000,...}}
     {"metric":{"name":"pod_energy_joules_total","shape":"counter/delta/joules",...}}       of the lane before it
-    {"series":{"text":"{pod_name=\"cart-1\"}","value":"0x1.9p+3",...,"recent":{...}}}      of the metric before it
+    {"series":{"id":1,"text":"{pod_name=\"cart-1\"}","value":"0x1.9p+3",...,"recent":{...}}} of the metric before
     {"source":{"name":"energy","last_request":1767261000000}}                              after all lanes
     {"quota":{"source":"energy","period":"day UTC","start":1767225600000,"used":17}}
     {"kept_list":{"job":"prices","name":"zone","asked_at":...,"text":"..."}}                as a fan-out was last listed
@@ -23,9 +23,10 @@ Instants are integer milliseconds since the epoch. What the ledger keeps as floa
 ``%a``), or null for NaN: decimal digits need care to be exact, these do not. ``recent`` holds the counted intervals,
 ``{"first", "length", "step", "count"}`` if regular, else ``{"starts", "ends"}``, and their ``values``. A column that a
 later version of the ledger adds stands under its own name: ``ledger_version`` says which there are, and an import makes
-a file of that version, which is brought to the newest as any older file. Ids of series are made anew, and rows keep
-their order; ids of what goes out by remote write are the file's own. A sample's value that is NaN or -0.0 is said by
-its bits, ``{"bits":"020000000000f07f"}`` (little-endian).
+a file of that version, which is brought to the newest as any older file. Ids of series stay, since they tell who began
+later (``holders``); of an export that does not say them rows keep their order. Ids of what goes out by remote write are
+the file's own. A sample's value that is NaN or -0.0 is said by its bits, ``{"bits":"020000000000f07f"}``
+(little-endian).
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def _lane_rows(connection: sqlite3.Connection, places: dict[int, int]) -> Iterat
                 for name in reals:
                     series[name] = None if series[name] is None else float(series[name]).hex()
                 series["recent"] = _points_out(*unpacker.unpack(series["recent"]))
-                yield "series", series
+                yield "series", {"id": number, **series}
 
 
 _SERIES_WITH_LIVES = "SELECT series_id FROM life WHERE series_id IS NOT NULL"
