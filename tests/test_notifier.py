@@ -57,6 +57,21 @@ def notifier(manager: Manager, **environ: str) -> Notifier:
     return Notifier.of_environ({"NOTIFY_SOCKET": manager.address, **environ}, 42, FakeClock())
 
 
+def test_ready_is_told_again_where_the_manager_had_too_much_to_read(manager: Manager) -> None:
+    """A start that the manager does not hear of would be ended as one that failed."""
+    one, told = notifier(manager), 0
+    for _ in range(100_000):
+        one.ready()
+        if one.awaits_ready:
+            break
+        one = notifier(manager)
+        told += 1
+    assert one.awaits_ready
+    assert [manager.hears() for _ in range(told)] == [["READY=1"]] * told
+    one.ready()
+    assert (manager.hears(), one.awaits_ready) == (["READY=1"], False)
+
+
 def test_each_message_is_a_datagram_of_assignments(manager: Manager) -> None:
     """What sd_notify(3) and systemd 253's notify-reload ask for, in their words."""
     told = notifier(manager)

@@ -4,7 +4,8 @@ Owns: the protocol (``sd_notify(3)``), which is a datagram for each message; wha
 Must not know: what makes the exporter ready, what a reload does.
 
 Where there is no manager every method does nothing. A message that does not come through is nobody's concern: the
-manager acts on what it does not hear.
+manager acts on what it does not hear. Only READY is told again if the manager has too much to read: it would take a
+start, or a reload, that it does not hear the end of for one that failed.
 """
 
 from __future__ import annotations
@@ -49,8 +50,7 @@ class Notifier:
     def ready(self) -> None:
         """All has begun."""
         if self.awaits_ready:
-            self._is_ready = True
-            self._tell("READY=1")
+            self._is_ready = self._tell("READY=1")
 
     def reloading(self) -> None:
         """A reload has begun."""
@@ -60,7 +60,7 @@ class Notifier:
     def reloaded(self, status: str) -> None:
         """The reload is over; what came of it."""
         if self._is_ready and not self._ends:
-            self._tell("READY=1", _status(status))
+            self._is_ready = self._tell("READY=1", _status(status))
 
     def status(self, text: str) -> None:
         """What a person is to see of the exporter."""
@@ -75,13 +75,18 @@ class Notifier:
         self._ends = True
         self._tell("STOPPING=1")
 
-    def _tell(self, *lines: str) -> None:
+    def _tell(self, *lines: str) -> bool:
+        """Whether there is no use in saying it once more."""
         if self._address is None:
-            return
+            return True
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
             end.settimeout(0)
-            end.sendto("\n".join(lines).encode(), address)
+            try:
+                end.sendto("\n".join(lines).encode(), address)
+            except BlockingIOError:  # as many wait there as the kernel lets: ``net.unix.max_dgram_qlen``
+                return False
+        return True
 
 
 def _status(text: str) -> str:
