@@ -12,6 +12,7 @@ never mixes what must not be mixed, and this one must not be silent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import inf
 from typing import NamedTuple, Protocol
 
 from timepoint.job import Job
@@ -51,9 +52,11 @@ def find_estates(job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], bo
     """
     names = {spec.family.name for spec in counters_of(job)}
     former = former_holders(job, jobs, books.holders(names)) if names else []
+    bounds = {name: _bounds(name, lanes) for name in {holder.name for holder in former}}
     wanted: dict[str, dict[str, list[Holder]]] = {}
     for holder in former:
-        if _matters(holder, lanes):
+        kept_from, oldest = bounds[holder.name]
+        if kept_from < holder.reach or oldest < holder.newest_id:
             wanted.setdefault(holder.job, {}).setdefault(holder.lane, []).append(holder)
     estates: dict[str, list[Estate]] = {}
     for other, by_lane in wanted.items():
@@ -64,14 +67,15 @@ def find_estates(job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], bo
     return estates
 
 
-def _matters(holder: Holder, lanes: Collection[LaneState]) -> bool:
-    """Whether another may have counted what a lane will be offered, or began to count after a series of it did."""
-    for lane in lanes:
-        metrics = [metric for metric in lane.metrics.values() if metric.name == holder.name]
-        oldest = min((s.id for m in metrics for by in (m.series, m.absent) for s in by.values()), default=0)
-        if lane.kept_from is None or lane.kept_from < holder.reach or 0 < oldest < holder.newest_id:
-            return True
-    return not lanes
+def _bounds(name: str, lanes: Collection[LaneState]) -> tuple[float, float]:
+    """Beyond which instant and which id of a series what another has counted bears on one of the lanes.
+
+    Then one of them may be offered it, or has a series that began before one of the other.
+    """
+    kept_from = min((-inf if lane.kept_from is None else lane.kept_from for lane in lanes), default=-inf)
+    metrics = [metric for lane in lanes for metric in lane.metrics.values() if metric.name == name]
+    ids = (state.id for metric in metrics for by in (metric.series, metric.absent) for state in by.values() if state.id)
+    return kept_from, min(ids, default=inf)
 
 
 def former_holders(job: Job, jobs: Iterable[Job], holders: Iterable[Holder]) -> list[Holder]:
