@@ -49,6 +49,7 @@ class JobDesk:
         self._fingerprint = fingerprint(job.metrics)
         self._estates: dict[str, list[Estate]] = {}  # what others have counted of the job's counters, by metric
         self._begun_behind: list[Anew] = []
+        self._knows_others = False  # once all jobs of the config have been told
         self._shown_version: int | None = None
         self._found: tuple[int, str] | None = None
         self.page_is_old = False
@@ -77,6 +78,8 @@ class JobDesk:
             return False
         strangers = [name for name in names if name not in self._lanes]
         found = self._store.load_lanes(self._job.name, strangers) if strangers else {}
+        if strangers and self._knows_others:
+            self._meet(found.values())
         loaded = {name: self._without_ended(lane) for name, lane in found.items()}
         for name in self._lanes.keys() - set(names):
             self._drop(name)
@@ -304,6 +307,7 @@ class JobDesk:
         ``jobs`` are all of the config. Call it after ``take_up``. Raises StoreError.
         """
         self._estates = find_estates(self._job, jobs, self.load_all(), self._store)
+        self._knows_others = True
         for lane in self.load_all():
             changed = self._without_ended(lane)
             if changed is not lane:
@@ -311,6 +315,15 @@ class JobDesk:
                 self._take(lane.lane, changed)
         told, self._begun_behind = self._begun_behind, []
         return told
+
+    def _meet(self, strangers: Iterable[LaneState]) -> None:
+        """Looks again for others that have counted series of the job: lanes are new to the list, or back on it.
+
+        What bears on them may have been forgotten, or not been read, since it bore on no other lane. Raises StoreError.
+        """
+        jobs = {self._job.name: self._job} | {other.job.name: other.job for other in self._others()}
+        lanes = [*self.loaded, *strangers]
+        self._estates = find_estates(self._job, jobs.values(), lanes, self._store)
 
     def _without_ended(self, lane: LaneState) -> LaneState:
         """The lane, or a copy in which totals that others have shown since are over, durably. Raises StoreError."""

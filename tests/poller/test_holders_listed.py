@@ -1,0 +1,129 @@
+"""Lanes that are listed long after another holder has counted their series: they know of it all the same."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.poller.bench import Bench
+from timepoint.clock import MINUTE
+from timepoint.config import load_config
+from timepoint.job import Job
+from timepoint.model import Window
+
+STEP = 5 * MINUTE
+DISCOVERY = '{zone: {request: {get: /zones}, values: "$[*]", every: 10m}}'
+CONFIG = """
+sources: {api: {url: "https://api.example"}}
+jobs:
+  pods:
+    source: api
+    every: 30m
+    jitter: 0s
+    max_age: 30d
+    EACH
+    request: {get: /pods, params: {start: "{window.start}", end: "{window.end}" PARAM}}
+    window: {step: 5m, delay: 10m, initial: 2h}
+    rows: {r: "$[*]"}
+    time: {at: $r.t, interval: 5m, format: unix_ms}
+    labels: {pod: $r.pod LABEL}
+    metrics:
+      energy_joules_total: {type: counter, temporality: delta, help: Energy., value: $r.v, zero_first: 2m}
+"""
+SERIES = 'energy_joules_total{pod="a",zone="C"}'
+
+
+def job(directory: Path, **texts: str) -> Job:
+    """The job with some texts in their places."""
+    text = CONFIG
+    for place in ("EACH", "PARAM", "LABEL"):
+        text = text.replace(place, texts.get(place, ""))
+    path = directory / "config.yaml"
+    path.write_text(text)
+    [built] = load_config(path, {}).jobs
+    return built
+
+
+def amount(t: int) -> int:
+    """What the API says of an interval of zone C."""
+    return 1 + t // STEP * 7919 % 9973
+
+
+class Story:
+    """A job without a fan-out, and with one whose list a discovery tells, restarted from one to the other."""
+
+    def __init__(self, directory: Path) -> None:
+        self.lone = job(directory, LABEL=", zone: $r.zone")
+        self.fan = job(directory, EACH=f"each: {DISCOVERY}", PARAM=", zone: '{each.zone}'")
+        self.listed: list[str] = []
+        self.asked: set[int] = set()
+        self.scraped: list[float] = []
+        self.bench = Bench(directory, self.lone, self.answer)
+
+    def answer(self, window: Window, zone: str | None = None) -> Any:
+        if self.bench.job.each is not None and zone is None:
+            return self.listed
+        zones = [zone] if zone else ["A", "C"]
+        times = range(window.start, window.end, STEP)
+        if "C" in zones:
+            self.asked.update(times)
+        return [{"pod": "a", "zone": one, "t": t, "v": amount(t)} for one in zones for t in times]
+
+    def begin(self, job: Job) -> None:
+        self.bench.job = job
+        self.bench.restart()
+        desk = self.bench.pipeline.desk
+        desk.take_up()
+        desk.take_over([job])
+        desk.restore()
+
+    async def run(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.bench.run()
+            self.scrape()
+            await self.bench.clock.advance(minutes=3)
+            self.scrape()
+            await self.bench.clock.advance(minutes=27)
+
+    def scrape(self) -> None:
+        value = self.bench.samples().get(SERIES)
+        if value is not None:
+            self.scraped.append(value)
+
+    @property
+    def increase(self) -> float:
+        return sum(later - before if later >= before else later for before, later in pairwise(self.scraped))
+
+    @property
+    def truth(self) -> float:
+        return sum(map(amount, self.asked))
+
+
+async def test_a_lane_that_returns_to_the_list_late_begins_behind_who_counted_meanwhile(tmp_path: Path) -> None:
+    """Its old total would be an increase once more, and it would count again what it catches up."""
+    story = Story(tmp_path)
+    story.listed = ["A", "C"]
+    story.begin(story.fan)
+    await story.run(2)
+    story.begin(story.lone)
+    await story.run(2)
+    story.listed = ["A"]
+    story.begin(story.fan)
+    await story.run(3)
+    story.listed = ["A", "C"]
+    await story.run(2)
+    assert story.increase == story.truth
+
+
+async def test_a_lane_that_is_new_to_the_list_counts_nothing_again(tmp_path: Path) -> None:
+    """Its first window reaches back to what the job without a fan-out has counted."""
+    story = Story(tmp_path)
+    story.begin(story.lone)
+    await story.run(3)
+    story.listed = ["A"]
+    story.begin(story.fan)
+    await story.run(1)
+    story.listed = ["A", "C"]
+    await story.run(2)
+    assert story.increase == story.truth
