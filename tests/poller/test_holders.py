@@ -21,7 +21,7 @@ from timepoint.config import load_config
 from timepoint.errors import StatusError
 from timepoint.job import Job, Workload
 from timepoint.model import Window
-from timepoint.poller.edits import Anew
+from timepoint.poller.edits import Anew, find_estates
 from timepoint.poller.restoring import withdraw_strangers
 
 STEP = 5 * MINUTE
@@ -199,6 +199,19 @@ async def test_the_series_that_nobody_else_has_counted_go_on(tmp_path: Path) -> 
     both = before.keys() & after.keys()
     assert len(both) > 1
     assert {text for text in both if after[text] > before[text]} == {text for text in both if '"a"' not in text}
+
+
+async def test_a_total_that_is_over_and_never_comes_back_asks_for_nobody(tmp_path: Path) -> None:
+    """Else each start would read all that a job of another name has ever counted."""
+    pods, shop = job(tmp_path), job(tmp_path, "shop")
+    life = Life(tmp_path, pods)
+    await life.goes_on(pods, runs=8)
+    await life.goes_on(shop, runs=8)
+    life.pods = "a"
+    await life.goes_on(pods, runs=2)
+    [lane] = life.bench.pipeline.desk.load_all()
+    assert any(not state.created for state in lane.metrics[f"{NAME} counter/delta/"].absent.values())
+    assert find_estates(pods, [pods], [lane], life.bench.store) == {}
 
 
 async def test_a_reload_does_what_a_restart_does(stage: Stage, tmp_path: Path) -> None:

@@ -70,12 +70,12 @@ def find_estates(job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], bo
 def _bounds(name: str, lanes: Collection[LaneState]) -> tuple[float, float]:
     """Beyond which instant and which id of a series what another has counted bears on one of the lanes.
 
-    Then one of them may be offered it, or has a series that began before one of the other.
+    Then one of them may be offered it, or has a total that began before one of the other, and is not over yet.
     """
     kept_from = min((-inf if lane.kept_from is None else lane.kept_from for lane in lanes), default=-inf)
     metrics = [metric for lane in lanes for metric in lane.metrics.values() if metric.name == name]
-    ids = (state.id for metric in metrics for by in (metric.series, metric.absent) for state in by.values() if state.id)
-    return kept_from, min(ids, default=inf)
+    states = (state for metric in metrics for by in (metric.series, metric.absent) for state in by.values())
+    return kept_from, min((state.id for state in states if state.created), default=inf)
 
 
 def former_holders(job: Job, jobs: Iterable[Job], holders: Iterable[Holder]) -> list[Holder]:
