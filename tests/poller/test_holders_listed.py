@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.poller.bench import Bench
-from timepoint.clock import MINUTE
+from timepoint.clock import DAY, MINUTE
 from timepoint.config import load_config
 from timepoint.job import Job
+from timepoint.ledger.state import LaneState
 from timepoint.model import Window
+from timepoint.poller.edits import find_estates
+from timepoint.poller.plan import earliest_asked
 
 STEP = 5 * MINUTE
 DISCOVERY = '{zone: {request: {get: /zones}, values: "$[*]", every: 10m}}'
@@ -127,3 +130,14 @@ async def test_a_lane_that_is_new_to_the_list_counts_nothing_again(tmp_path: Pat
     story.listed = ["A", "C"]
     await story.run(2)
     assert story.increase == story.truth
+
+
+async def test_what_was_counted_before_any_window_of_a_new_lane_is_not_read(tmp_path: Path) -> None:
+    """A list that changes each hour would else load a whole job of another name each time, for years."""
+    story = Story(tmp_path)
+    story.begin(story.lone)
+    await story.run(2)
+    now, lanes, store = story.bench.clock.now(), [LaneState("pods", "C")], story.bench.store
+    assert find_estates(story.fan, [story.fan], lanes, store, earliest_asked(story.fan, now))
+    assert find_estates(story.fan, [story.fan], lanes, store, earliest_asked(story.fan, now + 6 * DAY))
+    assert not find_estates(story.fan, [story.fan], lanes, store, earliest_asked(story.fan, now + 8 * DAY))

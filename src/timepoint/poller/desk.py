@@ -25,6 +25,7 @@ from timepoint.model import MappedRun, Window
 from timepoint.poller.edits import Anew, begun_behind, find_estates, totals_over
 from timepoint.poller.owners import Owners, screen_sent
 from timepoint.poller.page import LANE, behind_text, fingerprint, metric_standing, render, version_of
+from timepoint.poller.plan import earliest_asked
 from timepoint.poller.report import MetricStanding
 from timepoint.poller.settled import settled_instant
 from timepoint.request.window import overlap_behind
@@ -319,11 +320,13 @@ class JobDesk:
     def _meet(self, strangers: Iterable[LaneState]) -> None:
         """Looks again for others that have counted series of the job: lanes are new to the list, or back on it.
 
-        What bears on them may have been forgotten, or not been read, since it bore on no other lane. Raises StoreError.
+        What bears on them may have been forgotten, or not been read, since it bore on no other lane. What was counted
+        so long ago that they will not be offered it is not read for each lane that comes. Raises StoreError.
         """
         jobs = {self._job.name: self._job} | {other.job.name: other.job for other in self._others()}
         lanes = [*self.loaded, *strangers]
-        self._estates = find_estates(self._job, jobs.values(), lanes, self._store)
+        since = earliest_asked(self._job, self._clock.now())
+        self._estates = find_estates(self._job, jobs.values(), lanes, self._store, since)
 
     def _without_ended(self, lane: LaneState) -> LaneState:
         """The lane, or a copy in which totals that others have shown since are over, durably. Raises StoreError."""

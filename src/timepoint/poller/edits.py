@@ -45,14 +45,16 @@ class Books(Protocol):
     def load_lanes(self, job: str, lanes: Collection[str]) -> dict[str, LaneState]: ...
 
 
-def find_estates(job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], books: Books) -> dict[str, list[Estate]]:
+def find_estates(
+    job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], books: Books, since: float = -inf
+) -> dict[str, list[Estate]]:
     """What others have counted of the counters of a job, by metric, as far as it bears on its ``lanes``.
 
-    ``jobs`` are all of the config.
+    ``jobs`` are all of the config. A lane that was never answered is asked for nothing before ``since``.
     """
     names = {spec.family.name for spec in counters_of(job)}
     former = former_holders(job, jobs, books.holders(names)) if names else []
-    bounds = {name: _bounds(name, lanes) for name in {holder.name for holder in former}}
+    bounds = {name: _bounds(name, lanes, since) for name in {holder.name for holder in former}}
     wanted: dict[str, dict[str, list[Holder]]] = {}
     for holder in former:
         kept_from, oldest = bounds[holder.name]
@@ -67,12 +69,12 @@ def find_estates(job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], bo
     return estates
 
 
-def _bounds(name: str, lanes: Collection[LaneState]) -> tuple[float, float]:
+def _bounds(name: str, lanes: Collection[LaneState], since: float) -> tuple[float, float]:
     """Beyond which instant and which id of a series what another has counted bears on one of the lanes.
 
     Then one of them may be offered it, or has a total that began before one of the other, and is not over yet.
     """
-    kept_from = min((-inf if lane.kept_from is None else lane.kept_from for lane in lanes), default=-inf)
+    kept_from = min((since if lane.kept_from is None else lane.kept_from for lane in lanes), default=-inf)
     metrics = [metric for lane in lanes for metric in lane.metrics.values() if metric.name == name]
     states = (state for metric in metrics for by in (metric.series, metric.absent) for state in by.values())
     return kept_from, min((state.id for state in states if state.created), default=inf)

@@ -6,6 +6,8 @@ clocks, requests that go out. Pure.
 
 from __future__ import annotations
 
+from math import inf
+
 from timepoint.job import Job
 from timepoint.model import Window
 from timepoint.poller import schedule
@@ -24,3 +26,10 @@ def windows_of_run(job: Job, fire_time: int, watermark: int | None, asked_from: 
         return windows
     windows = windows or plan_windows(job.window, period, fire_time, None)
     return [Window(windows[0].start, windows[-1].end)] if windows else []
+
+
+def earliest_asked(job: Job, now: int) -> float:
+    """From when on a lane that was never answered may be asked for in any run from ``now`` on, in ms."""
+    fire_time = now - schedule.period(job.schedule, now)  # a run may begin late
+    windows = windows_of_run(job, fire_time, None, 0)
+    return windows[0].start if windows else -inf
