@@ -12,7 +12,7 @@ from timepoint.config import load_config
 from timepoint.job import Job
 from timepoint.ledger.state import LaneState
 from timepoint.model import Window
-from timepoint.poller.edits import find_estates
+from timepoint.poller.edits import Anew, find_estates
 from timepoint.poller.plan import earliest_asked
 
 STEP = 5 * MINUTE
@@ -62,6 +62,7 @@ class Story:
         self.listed: list[str] = []
         self.asked: set[int] = set()
         self.scraped: list[float] = []
+        self.told: list[Anew] = []
         self.bench = Bench(directory, self.lone, self.answer)
 
     def answer(self, window: Window, zone: str | None = None) -> Any:
@@ -83,7 +84,8 @@ class Story:
 
     async def run(self, times: int = 1) -> None:
         for _ in range(times):
-            await self.bench.run()
+            report = await self.bench.run()
+            self.told += report.begun_anew
             self.scrape()
             await self.bench.clock.advance(minutes=3)
             self.scrape()
@@ -117,6 +119,25 @@ async def test_a_lane_that_returns_to_the_list_late_begins_behind_who_counted_me
     story.listed = ["A", "C"]
     await story.run(2)
     assert story.increase == story.truth
+
+
+async def test_a_total_that_ends_as_its_lane_returns_is_told_by_the_run(tmp_path: Path) -> None:
+    """The lane was not on the list when the others were looked for."""
+    story = Story(tmp_path)
+    for begins, listed, times in (
+        (story.fan, ["A", "C"], 2),
+        (None, ["A"], 1),
+        (story.lone, [], 2),
+        (story.fan, ["A"], 3),
+        (None, ["A", "C"], 2),
+    ):
+        story.listed = listed
+        if begins is not None:
+            story.begin(begins)
+        await story.run(times)
+    assert story.increase == story.truth
+    [told] = story.told
+    assert "counted by the job without each since, and begin at 0" in told.reason
 
 
 async def test_a_lane_that_is_new_to_the_list_counts_nothing_again(tmp_path: Path) -> None:

@@ -314,6 +314,10 @@ class JobDesk:
             if changed is not lane:
                 self._drop(lane.lane)
                 self._take(lane.lane, changed)
+        return self.begun_behind()
+
+    def begun_behind(self) -> list[Anew]:
+        """The totals that have ended since this was asked last."""
         told, self._begun_behind = self._begun_behind, []
         return told
 

@@ -151,7 +151,9 @@ class _Run:
     def _list_lanes(self, lanes: tuple[Lane, ...]) -> bool:
         """From now on the job has these lanes; whether that is a change. Runs in the worker. Raises StoreError."""
         self.pipeline.origin.keep_lanes([lane.labels for lane in lanes])
-        return self.pipeline.desk.list_lanes([lane.name for lane in lanes])
+        is_new = self.pipeline.desk.list_lanes([lane.name for lane in lanes])
+        self.report.begun_anew += self.pipeline.desk.begun_behind()
+        return is_new
 
     def _turns(self, lanes: tuple[Lane, ...]) -> list[LaneTurn]:
         """The lanes in the order in which they are asked: asked longest ago first. Runs in the worker. Raises Failed.
