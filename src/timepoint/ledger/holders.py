@@ -17,6 +17,7 @@ Which of two began later is told by the ids of their series: ids grow from commi
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -174,8 +175,10 @@ def _joined(own: Times, theirs: Times) -> tuple[Times, tuple[int, ...]]:
     An own interval that overlaps one of the other's gives way to it.
     """
     kept: list[tuple[int, int, int]] = [(end, start, -1) for start, end in zip(theirs.starts, theirs.ends, strict=True)]
+    known = _intervals(theirs)
     for place, (start, end) in enumerate(zip(own.starts, own.ends, strict=True)):
-        if not any((start < e and s < end) or (start, end) == (s, e) for e, s, _ in kept[: len(theirs)]):
+        before = bisect_left(theirs.starts, end) - 1  # theirs do not overlap, so it is this one or none
+        if (start, end) not in known and (before < 0 or theirs.ends[before] <= start):
             kept.append((end, start, place))
     kept.sort()
     return Times((s for _, s, _ in kept), (e for e, _, _ in kept)), tuple(place for _, _, place in kept)
