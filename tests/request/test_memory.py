@@ -45,6 +45,7 @@ WORST = {
     ("csv", "columns"): Worst(b"10," * 1000 + b"\n", b"a\n"),
     ("csv", "a delimiter of its own"): Worst(b"10^11^12\n", b"a^b^c\n", delimiter="^"),
     ("csv", "blank lines"): Worst(b"\n", b"a\n1"),
+    ("csv", "wide texts"): Worst("\U0001f600".encode() + b"b" * 9_995 + b"\n", b"a\n"),
     ("json", "objects"): Worst(b"{},", b"[", b"0]"),
     ("jsonp", "objects"): Worst(b"{},", b"f([", b"0])"),
     ("lines", "lines"): Worst(b"ab\n"),
@@ -52,6 +53,8 @@ WORST = {
     ("ndjson", "objects"): Worst(b"{}\n"),
     ("xml", "elements"): Worst(b"<a><b><c/></b></a>", b"<a>", b"</a>"),
     ("xml", "attributes"): Worst(b'<a x="1"/>', b"<a>", b"</a>"),
+    ("xml", "a wide text"): Worst(b"b", "<a>\U0001f600".encode(), b"</a>"),
+    ("xml", "a wide number"): Worst(b"b", b"<a>&#x1F600;", b"</a>"),
 }
 every_worst = pytest.mark.parametrize("kind", WORST, ids=" of ".join)
 

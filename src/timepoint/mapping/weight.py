@@ -14,6 +14,7 @@ Weights are bytes that were measured with CPython 3.11 and msgspec 0.22 at the w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from timepoint.errors import ContentError
@@ -28,7 +29,11 @@ _WIDEST = 4  # bytes of a character in a text that holds one beyond the first 65
 _PIECE = 1 << 20
 _COUNTED = b",:[{"
 _WIDE = bytes(range(0xF0, 0xF5))  # with these UTF-8 begins a character beyond the first 65,536
+_BROAD = bytes(range(0xC4, 0xF0))  # and with these those that one byte does not hold
 _OTHERS = bytes(set(range(256)) - set(_COUNTED + _WIDE + b"\\"))
+
+_NUMBER = re.compile(rb"&#")
+_WIDE_NUMBER = re.compile(rb"&#(?:x0*[1-9a-fA-F][0-9a-fA-F]{4}|0*[1-9][0-9]{4})")
 
 Text = bytes | bytearray | memoryview
 
@@ -112,6 +117,13 @@ def count_signs(text: Text, signs: bytes) -> int:
     others = bytes(set(range(256)) - set(signs))
     pieces = (bytes(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
     return sum(len(piece.translate(None, others)) for piece in pieces)
+
+
+def width(text: Text) -> int:
+    """Bytes that each character of a text takes once it is no UTF-8 any more; XML may write one by its number."""
+    if count_signs(text, _WIDE) or _WIDE_NUMBER.search(text):
+        return _WIDEST
+    return 2 if count_signs(text, _BROAD) or _NUMBER.search(text) else 1
 
 
 def _shown(size: int) -> str:

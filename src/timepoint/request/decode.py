@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from timepoint.errors import ContentError
-from timepoint.mapping.weight import DEFAULT_MEMORY, Allowance, count_signs, weigh
+from timepoint.mapping.weight import DEFAULT_MEMORY, Allowance, count_signs, weigh, width
 from timepoint.request.answer import Answer
 from timepoint.request.charsets import as_utf8, check_charset
 from timepoint.request.decoders.base import Buffer
@@ -104,7 +104,9 @@ def _decode(body: bytes | bytearray, content_type: str, request: RequestSpec, al
     text = as_utf8(body, content_type, request.charset)
     _refuse_markup(text, decoder.name)
     if signs := decoder.signs(request):
-        allowance.take(sum(count_signs(text, sign) * weight for sign, weight in signs) + len(text))
+        short = sum(count_signs(text, sign) * weight for sign, weight in signs) + len(text)
+        plain, copies = decoder.held
+        allowance.take(max(short, (plain + copies * width(text)) * len(text)))
     return decoder.decode(text, request)
 
 

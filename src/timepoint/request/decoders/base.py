@@ -31,11 +31,14 @@ class Decoder:
     others (``+json``), ``endings`` are those of its files.
     ``signs`` are bytes that a format cannot do without, and how much memory what stands behind one of them may take:
     measured with CPython 3.11 at the worst bodies. What becomes ``msgspec.Raw`` is weighed when that is decoded.
+    ``held`` is what a long text takes meanwhile: bytes for each of its own, and how many copies in Python's own form,
+    which takes four for each if there is a character beyond the first 65,536.
     """
 
     name: str
     decode: Callable[[Buffer, RequestSpec], Any]
     signs: Callable[[RequestSpec], Signs] = _no_signs
+    held: tuple[int, int] = (0, 1)
     types: frozenset[str] = frozenset()
     suffix: str = ""
     endings: tuple[str, ...] = ()

@@ -122,6 +122,7 @@ DECODER = Decoder(
     "xml",
     _decode,
     signs=lambda _: ((b"<", 100), (b"=", 200)),
+    held=(1, 2),
     types=frozenset({"application/xml", "text/xml"}),
     suffix="+xml",
     endings=(".xml",),

@@ -134,6 +134,7 @@ DECODER = Decoder(
     "csv",
     _decode,
     signs=_signs,
+    held=(4, 3),
     types=frozenset({"text/csv", "application/csv", "text/tab-separated-values"}),
     endings=(".csv", ".tsv"),
 )
