@@ -25,8 +25,11 @@ from timepoint.poller.tally import JobTally
 STEP = 5 * MINUTE
 EVERY = 30 * MINUTE
 PODS = 10
-SOON, LATE = 48, 192
-"""Runs, both of the same phase: what is remembered of texts is looked through each 16 runs."""
+SOON, LATE = 192, 336
+"""Runs, both of the same phase: what is remembered of texts is looked through each 16 runs.
+
+Before them some 200 blocks came to stay in a process that ran nothing else; in the 288 after the later one none did.
+"""
 
 CONFIG = """
 sources:
