@@ -113,6 +113,11 @@ def test_signs_are_counted_over_all_pieces() -> None:
     assert (weigh(text).commas, weigh(text).others) == (400_000, 0)
 
 
+def test_an_end_of_a_line_is_counted_once_however_it_is_written() -> None:
+    """A table with CRLF weighs no more than the same with LF; each sign that stands alone counts."""
+    assert count_signs(b"a\r\nb\nc\rd\r\n\n\r", b"\r\n") == 6
+
+
 @pytest.mark.parametrize("config", [CUT, WHOLE], ids=["cut", "whole"])
 def test_a_body_that_is_too_heavy_is_refused_before_it_is_decoded(config: str) -> None:
     """A list of scalars that would take 80 bytes for two is refused, and takes next to nothing (A15)."""

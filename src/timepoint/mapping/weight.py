@@ -32,6 +32,8 @@ _WIDE = bytes(range(0xF0, 0xF5))  # with these UTF-8 begins a character beyond t
 _BROAD = bytes(range(0xC4, 0xF0))  # and with these those that one byte does not hold
 _OTHERS = bytes(set(range(256)) - set(_COUNTED + _WIDE + b"\\"))
 
+_LINE_END = b"\r\n"
+
 _NUMBER = re.compile(rb"&#")
 _WIDE_NUMBER = re.compile(rb"&#(?:x0*[1-9a-fA-F][0-9a-fA-F]{4}|0*[1-9][0-9]{4})")
 
@@ -113,9 +115,11 @@ def _escapes_wide(text: Text, start: int) -> bool:
 
 
 def count_signs(text: Text, signs: bytes) -> int:
-    """How often any of some bytes stands in a text."""
+    """How often any of some bytes stands in a text; a carriage return with its line feed is one of them, not two."""
     others = bytes(set(range(256)) - set(signs))
     pieces = (bytes(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
+    if set(_LINE_END) <= set(signs):
+        return sum(len(piece.translate(None, others)) - piece.count(_LINE_END) for piece in pieces)
     return sum(len(piece.translate(None, others)) for piece in pieces)
 
 
