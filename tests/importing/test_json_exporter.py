@@ -82,7 +82,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Line]]:
     """What json_exporter exposes of each case, by its name; nothing where it takes the module for an error."""
     program = shutil.which("json_exporter")
     if program is None:
-        pytest.skip("no json_exporter is here (see bench/json_exporter.py)")
+        pytest.skip("no json_exporter is here (docs/benchmarks.md says how to build it)")
     config = tmp_path_factory.mktemp("json_exporter") / "config.yml"
     modules = {f"m{number}": {"metrics": case.metrics} for number, case in enumerate(CASES)}
     config.write_text(json.dumps({"modules": modules}))

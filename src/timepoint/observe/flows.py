@@ -8,8 +8,8 @@ that show the mean of what lies between them (a subquery over ``$__interval``), 
 
 Grafana's ``$__rate_interval`` does neither. It is four cadences at the least, without the scrape interval: when runs
 end within a scrape interval after the points of a panel, it always holds three steps and shows 0.753 of the truth
-(every 30 m, scrapes every 30 s). And from 8.3 until 10.3 it follows the data source's scrape interval and not the least
-step of the query (grafana/grafana#77234): then it holds one step or none.
+(every 30 m, scrapes every 30 s). And in 10.0, as it was seen, and by grafana/grafana#77234 from 8.3 until 10.3, it
+follows the data source's scrape interval and not the least step of the query: then it holds one step or none.
 """
 
 from __future__ import annotations
