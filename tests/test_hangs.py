@@ -25,7 +25,7 @@ from timepoint.vitals import Silence, Vitals
 
 # A child beats in a thread, as an event loop does between two pieces of work, and hangs where it is told to.
 PRELUDE = """
-import re, time
+import re
 from timepoint.vitals import Vitals
 
 def lively(name, then, beats=-1):
@@ -42,12 +42,6 @@ def lively(name, then, beats=-1):
         then()
         return 0
     return Child(name, main, vitals)
-
-def idle():
-    done = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: done.set())
-    while not done.wait(0.01):
-        pass
 
 def never_ends():  # it holds the lock of the interpreter all the time
     re.match(r"(a+)+$", "a" * 60 + "b")

@@ -19,7 +19,7 @@ from timepoint.supervisor import REPEATED, Backoff
 
 # Children tell on standard output that they live. They never end by themselves, so the output ends when all are gone.
 PRELUDE = """
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 from timepoint import log
 from timepoint.supervisor import Child, supervise
 
@@ -28,13 +28,16 @@ log.configure("debug")
 def say(text):
     os.write(1, (text + "\\n").encode())
 
+def idle(begin=lambda: None):
+    asked = []  # no Event: who waits for one may hold the lock that a handler of the same thread then waits for
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    begin()
+    while not asked:
+        time.sleep(0.01)
+
 def polite(name):
     def main():
-        done = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: done.set())
-        say(f"{name} {os.getpid()}")
-        while not done.wait(0.01):  # a wait without end would hold back the handler
-            pass
+        idle(lambda: say(f"{name} {os.getpid()}"))
         return 0
     return Child(name, main)
 
