@@ -45,11 +45,11 @@ def test_the_exact_recipe_counts_pods_that_come_and_go(tmp_path: Path, promtool:
     assert ask(promtool, tmp_path, series, [(recipe("max_over_time"), "2h10m", 36000 + 5000 + 4000)]) == ""
 
 
-def test_a_rate_over_an_hour_is_the_power_but_for_its_edges(tmp_path: Path, promtool: str) -> None:
-    """Two steps of half an hour's energy in a range of an hour make the power; the extrapolation cancels out."""
-    series = {POD % ("shop", "steady"): STEPS}
-    rounded = f"round({recipe('[1h]))')}, 0.1)"
-    assert ask(promtool, tmp_path, series, [(rounded, "1h45m10s", 5.0), (rounded, "2h14m10s", 5.0)]) == ""
+def test_the_recipe_of_a_rate_is_the_power(tmp_path: Path, promtool: str) -> None:
+    """Two steps of half an hour's energy make the power, of all pods of a namespace together."""
+    series = {POD % ("shop", name): STEPS for name in ("steady", "other")}
+    rounded = f"round({recipe('[60m30s]')}, 0.001)"
+    assert ask(promtool, tmp_path, series, [(rounded, "1h45m10s", 10.0), (rounded, "2h14m10s", 10.0)]) == ""
 
 
 def test_five_minutes_show_a_peak_and_nothing(tmp_path: Path, promtool: str) -> None:
