@@ -1,4 +1,4 @@
-"""The poller over time: runs, restarts, signs of life, functions."""
+"""The poller over time: runs, restarts, heartbeats, functions."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_one_bad_job_costs_one_job(stage: Stage, tmp_path: Path) -> None:
         assert stage.status("bad")["ready"]
 
 
-async def test_the_poller_gives_signs_of_life(stage: Stage, job: Job) -> None:
+async def test_heartbeats_come(stage: Stage, job: Job) -> None:
     """The heartbeat is published at least every three seconds, run or no run."""
     stage.heartbeat, heartbeat = HEARTBEAT, "timepoint_poller_heartbeat_timestamp_seconds"
     async with stage.running(job):

@@ -206,7 +206,7 @@ async def test_status_tells_of_trouble(sending: SendingStage) -> None:
 
 
 async def test_trouble_is_shown_at_once(tmp_path: Path) -> None:
-    """The status tells of trouble when it begins, and not with the next sign of life."""
+    """The status tells of trouble when it begins, and not with the next heartbeat."""
     stage = SendingStage(tmp_path, heartbeat=120.0)
     stage.wire.fault = lambda number: Reply(404, "not here")
     stage.enqueue(3)

@@ -62,7 +62,7 @@ def publish_large_job(directory: Path) -> None:
 
 
 def publish_poller(directory: Path, status: Mapping[str, Any] | None = None, at: int = NOW) -> None:
-    """Publishes the poller's own snapshot: a sign of life, and the status of jobs."""
+    """Publishes the poller's own snapshot: its heartbeat, with the status of jobs."""
     publish(directory, JobSnapshot(POLLER, [], commit=0, rendered_at=at, status=dict(status or {})), durable=False)
 
 

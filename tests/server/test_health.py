@@ -9,7 +9,7 @@ from timepoint.server.settings import ServerSettings
 SERVE_ONLY = ServerSettings(poller_required=False)
 
 
-async def test_healthy_while_the_poller_gives_signs_of_life(tmp_path: Path) -> None:
+async def test_healthy_while_heartbeats_come(tmp_path: Path) -> None:
     """200 and a sentence that Prometheus' own endpoint has too."""
     publish_poller(tmp_path)
     async with staged(tmp_path) as stage:

@@ -163,9 +163,9 @@ def test_characters_that_turn_the_text_round_are_seen() -> None:
 
 def test_a_silent_poller_is_said_on_top() -> None:
     """The notice stands only where a poller is expected and silent."""
-    assert "The poller is silent" in render(view({}, "a", poller_up=False))
-    assert "The poller is silent" not in render(view({}, "a", poller_up=False, poller_required=False))
-    assert "The poller is silent" not in render(view({}, "a"))
+    assert "The poller writes no heartbeat" in render(view({}, "a", poller_up=False))
+    assert "The poller writes no heartbeat" not in render(view({}, "a", poller_up=False, poller_required=False))
+    assert "The poller writes no heartbeat" not in render(view({}, "a"))
 
 
 def test_the_page_is_usable_without_sight_or_mouse() -> None:

@@ -113,7 +113,7 @@ async def test_max_age_holds_with_a_dead_poller(tmp_path: Path) -> None:
 
 
 async def test_the_page_says_whether_the_poller_lives(tmp_path: Path) -> None:
-    """timepoint_poller_up is 1 until the last sign of life is older than the deadline."""
+    """timepoint_poller_up is 1 until the last heartbeat is older than the deadline."""
     publish_poller(tmp_path)
     async with staged(tmp_path) as stage:
         alive = await stage.ask("/metrics")
@@ -125,7 +125,7 @@ async def test_the_page_says_whether_the_poller_lives(tmp_path: Path) -> None:
 
 
 async def test_serve_mode_says_nothing_of_a_poller(tmp_path: Path) -> None:
-    """Where nobody is expected to give signs of life, an alert on timepoint_poller_up must not fire."""
+    """Where no heartbeat is expected, an alert on timepoint_poller_up must not fire."""
     publish_poller(tmp_path)
     async with staged(tmp_path, settings=ServerSettings(poller_required=False)) as stage:
         answer = await stage.ask("/metrics")

@@ -30,7 +30,7 @@ from timepoint.remote_write.outbox import Counts, DeadLetter, Labels, LateAmount
 _AT_ONCE = 2000
 _PATIENCE, _MOMENT = 20.0, 0.2  # seconds in which an exporter does an errand, and between two looks
 _ENDED = 0x7FF0000000000002
-_BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
+_BEAT_IS_NEW = 60_000  # ms; a heartbeat comes every three seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _chosen(queues: Queues, receivers: Sequence[str], senders: Iterable[str] = (
 
 
 def _senders(data_dir: Path) -> dict[str, dict[str, Any]]:
-    """What the exporter says of its senders, if it gave a sign of life within a minute."""
+    """What the exporter says of its senders, if a heartbeat came within a minute."""
     poller = read_pages(Layout(data_dir).published).poller
     if poller is None or abs(SystemClock().now() - poller.rendered_at) > _BEAT_IS_NEW:
         return {}

@@ -83,7 +83,7 @@ def _stat(title: str, description: str, expr: str, states: tuple[State, ...] = (
 
 def _glance() -> Iterator[Panel]:
     yield _stat("Exporter", "Whether Prometheus could scrape it.", f"min({_own('up')})", _RUNNING)
-    yield _stat("Poller", "Whether it gives signs of life.", f"min({_own('timepoint_poller_up')})", _RUNNING)
+    yield _stat("Poller", "Whether its heartbeats come.", f"min({_own('timepoint_poller_up')})", _RUNNING)
     yield _stat("Ledger", "Whether runs can be kept.", f"min({_own('timepoint_ledger_ok')})", _LEDGER)
     failing = f"sum({_own('timepoint_job_consecutive_failures')} > bool 0)"
     yield _stat("Failing jobs", "Jobs whose newest run failed.", failing, alarms=_TROUBLE)

@@ -10,7 +10,7 @@ Must not know: the stages of a run, when a job fires, what a heartbeat tells, th
     reload  jobs that the new config does not have end, those that it changes begin as after a restart, new ones begin;
             what was committed stays; nothing else is touched (``switch``)
     beat    every 3 s, and soon after each change (``heartbeat``)
-    without a ledger   no run; the same signs of life, which say why; the ledger is tried again every 5 s to 60 s
+    without a ledger   no run; the same heartbeats, which say why; the ledger is tried again every 5 s to 60 s
     end     no new run, requests cancelled, the commit in hand gets its time, the ledger is closed
 """
 
@@ -260,7 +260,7 @@ class Runner:
             self._prune()
 
     async def _sit_out(self, trouble: str, stop: asyncio.Event) -> None:
-        """Gives signs of life for a while, until the ledger is tried again or all ends."""
+        """Writes heartbeats for a while, until the ledger is tried again or all ends."""
         if trouble != self._trouble:
             log.event(LOGGER, logging.ERROR, "ledger_unusable", error=trouble, polling=False, hint="timepoint doctor")
         self._trouble = trouble

@@ -282,7 +282,7 @@ class App:
         return read_jobs(_status(held), self.loader.job_names)
 
     def _silence(self, held: Held) -> float:
-        """Seconds since the last sign of life, counted from the start of this server at the earliest."""
+        """Seconds since the last heartbeat, counted from the start of this server at the earliest."""
         since = self.started if held.heartbeat is None else max(self.started, held.heartbeat)
         return self.clock.monotonic() - since
 

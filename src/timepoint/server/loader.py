@@ -44,8 +44,8 @@ _Signature = tuple[int, int, int]
 class Held:
     """What is served at one moment. Immutable: a change makes a new one.
 
-    ``heartbeat`` is when the poller last gave a sign of life, on the monotonic clock in seconds, None if it never did;
-    ``poller_spoke`` that it did so since this loader was made. ``upcoming`` is the next instant at which something
+    ``heartbeat`` is when the poller's last one came, on the monotonic clock in seconds, None if there never was one;
+    ``poller_spoke`` that one came since this loader was made. ``upcoming`` is the next instant at which something
     appears or vanishes, and the pages for it.
     """
 

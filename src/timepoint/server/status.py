@@ -109,7 +109,7 @@ def health(silence: float, deadline: float) -> Verdict:
     """Well while the poller has been silent for less than the deadline. Both in seconds."""
     if silence < deadline:
         return Verdict(good=True, sentence="timepoint is healthy.")
-    sentence = f"no sign of life from the poller for {silence:.0f} s (deadline {deadline:.0f} s)."
+    sentence = f"no heartbeat of the poller for {silence:.0f} s (deadline {deadline:.0f} s)."
     return Verdict(good=False, sentence=f"timepoint is not healthy: {sentence}")
 
 
