@@ -10,7 +10,7 @@ from timepoint.errors import StoreError
 from timepoint.job import HttpPolling, Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.model import Window
-from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.desk import JobDesk
 from timepoint.poller.journal import JobJournal
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Fetcher, HttpOrigin
@@ -19,6 +19,7 @@ from timepoint.poller.report import RunReport
 from timepoint.poller.sources import StoreBook
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import InlineWorker
+from timepoint.request.each.lanes import LONE
 from timepoint.request.politeness.gate import Gate
 from timepoint.testing import FakeClock, FakeSource, MemoryStore, published_page, read_samples
 
@@ -80,7 +81,7 @@ class Bench:
         )
 
     async def run(self, refused: int = 0) -> RunReport:
-        return await self.pipeline.run(self.clock.now(), refused={LANE: refused} if refused else {})
+        return await self.pipeline.run(self.clock.now(), refused={LONE.name: refused} if refused else {})
 
     def samples(self) -> dict[str, float]:
         return read_samples(published_page(self.published, self.clock.now()))

@@ -20,7 +20,7 @@ from tests.poller.forking import Forker
 from timepoint.clock import SystemClock
 from timepoint.errors import PublishError
 from timepoint.ledger.store import open_store
-from timepoint.poller.desk import LANE
+from timepoint.request.each.lanes import LONE
 from timepoint.testing import published_page, read_samples
 
 KILLS = 30
@@ -158,7 +158,7 @@ def test_a_poller_killed_at_random_moments_counts_each_timepoint_once(tmp_path: 
             page.look()
             assert code == (-signal.SIGKILL if kill < KILLS else 0)
     store = open_store(tmp_path / "ledger.sqlite")
-    lane = store.load("pods", LANE)
+    lane = store.load("pods", LONE.name)
     store.close()
     begin = min(start for start, _ in api.windows)
     assert lane.watermark is not None

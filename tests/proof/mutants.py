@@ -28,8 +28,9 @@ from timepoint.ledger.lane_run import MetricRun
 from timepoint.ledger.sqlite_store import SqliteStore
 from timepoint.model import SeriesPoints, Times
 from timepoint.poller import desk as desk_module
-from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.desk import JobDesk
 from timepoint.poller.page import render
+from timepoint.request.each.lanes import LONE
 
 GAP = 0.02
 
@@ -52,7 +53,7 @@ def watermark_after() -> None:
     real = SqliteStore.commit
 
     def commit(self: SqliteStore, change_set: ChangeSet) -> int:
-        lane = self.load(change_set.job, LANE)
+        lane = self.load(change_set.job, LONE.name)
         watermark, kept_from = change_set.watermark, change_set.kept_from
         change_set.watermark, change_set.kept_from = lane.watermark, lane.kept_from
         number = real(self, change_set)

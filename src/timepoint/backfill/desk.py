@@ -16,11 +16,11 @@ from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.store import Store
 from timepoint.model import MappedRun, Window
-from timepoint.poller.desk import LANE, JobDesk
+from timepoint.poller.desk import JobDesk
 from timepoint.poller.journal import JobJournal
 from timepoint.poller.listing import Listing
 from timepoint.poller.report import MetricStanding, RunReport
-from timepoint.request.each.lanes import Lane
+from timepoint.request.each.lanes import LONE, Lane
 
 Take = Callable[[Sequence[ChangeSet]], None]
 """Keeps what leaves with change sets that are about to be committed. Raises StoreError."""
@@ -35,7 +35,7 @@ class ReplayDesk(JobDesk):
         self._take_leaving = take
 
     def decide(
-        self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LANE
+        self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LONE.name
     ) -> ChangeSet:
         change_set = super().decide(mapped, window, fire_time, ends_run=ends_run, lane=lane)
         plan = self._plan

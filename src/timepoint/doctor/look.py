@@ -22,7 +22,6 @@ from timepoint.job import Job
 from timepoint.ledger.examine import Check, Examination, Reader, examine, reading
 from timepoint.ledger.schema import LEDGER
 from timepoint.ledger.state import LaneState
-from timepoint.poller.desk import LANE
 from timepoint.poller.edits import (
     Anew,
     begun_behind,
@@ -33,8 +32,9 @@ from timepoint.poller.edits import (
     totals_over,
 )
 from timepoint.poller.listing import known_lanes
+from timepoint.request.each.lanes import LONE
 
-_BEAT_IS_NEW = 60_000  # ms; the poller gives a sign of life every three seconds
+_BEAT_IS_NEW = 60_000  # ms; a heartbeat comes every three seconds
 
 
 def examine_directory(path: Path, jobs: Sequence[Job] | None, now: int) -> Report:
@@ -97,7 +97,7 @@ def _begun_anew(
 def listed_lanes(job: Job, examination: Examination) -> list[str]:
     """The lanes of a job in the config, as far as they are known without asking anybody."""
     if job.each is None:
-        return [LANE]
+        return [LONE.name]
     return [lane.name for lane in known_lanes(job.each, examination.lists.get(job.name, {})) or ()]
 
 
@@ -183,7 +183,11 @@ def _next_steps(report: Report) -> Iterator[str]:
     for job in report.jobs:
         if job.configured is False and job.lanes:
             until = readable(max(lane.forget_at for lane in job.lanes))
-            yield f"job {job.name} left the config and is kept until {until}; or now: {command} --forget {job.name}"
+            page = ", its page until the exporter starts with this config" if job.page is not None else ""
+            yield (
+                f"job {job.name} is not in this config, so its state is kept until {until}{page}; "
+                f"nothing is to be done, unless it is to be forgotten now: {command} --forget {job.name}"
+            )
 
 
 def _forsaken(report: Report, jobs: Sequence[Job] | None) -> Iterator[str]:

@@ -31,7 +31,8 @@ from timepoint.ledger.store import open_store
 from timepoint.ledger.transfer import export_lines, import_lines
 from timepoint.poller.listing import known_lanes
 from timepoint.poller.owners import part
-from timepoint.poller.page import LANE, fingerprint, render, version_of
+from timepoint.poller.page import fingerprint, render, version_of
+from timepoint.request.each.lanes import LONE
 from timepoint.version import __version__
 
 _WORTH_IT = 10
@@ -229,7 +230,7 @@ def _repair_pages(layout: Layout, jobs: Sequence[Job] | None, store: SqliteStore
 def _listed(job: Job, store: SqliteStore) -> list[LaneState]:
     """The lanes that the page of a job shows, as far as they are known without asking anybody."""
     if job.each is None:
-        return [store.load(job.name, LANE)]
+        return [store.load(job.name, LONE.name)]
     names = [lane.name for lane in known_lanes(job.each, store.kept_lists(job.name)) or ()]
     lanes = list(store.load_lanes(job.name, names).values())
     part(job.metrics, lanes)

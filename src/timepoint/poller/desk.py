@@ -24,13 +24,12 @@ from timepoint.ledger.store import KeptList, Store
 from timepoint.model import MappedRun, Window
 from timepoint.poller.edits import Anew, begun_behind, find_estates, totals_over
 from timepoint.poller.owners import Owners, screen_sent
-from timepoint.poller.page import LANE, behind_text, fingerprint, metric_standing, render, version_of
+from timepoint.poller.page import behind_text, fingerprint, metric_standing, render, version_of
 from timepoint.poller.plan import earliest_asked
 from timepoint.poller.report import MetricStanding
 from timepoint.poller.settled import settled_instant
+from timepoint.request.each.lanes import LONE
 from timepoint.request.window import overlap_behind
-
-__all__ = ["LANE", "JobDesk"]
 
 
 class JobDesk:
@@ -44,7 +43,7 @@ class JobDesk:
         self._store = store
         self._published = published
         self._clock = clock
-        self._lanes: dict[str, LaneState | None] = {LANE: None}  # the listed ones; None: to be read from the ledger
+        self._lanes: dict[str, LaneState | None] = {LONE.name: None}  # the listed ones; None: not read yet
         self._owners = Owners(job.metrics) if job.each is not None else None
         self._sizes: dict[str, int] = {}  # how many series the loaded lanes of a fan-out hold, by metric
         self._fingerprint = fingerprint(job.metrics)
@@ -92,7 +91,7 @@ class JobDesk:
         self.page_is_old |= self._shown_version is not None
         return True
 
-    def load(self, lane: str = LANE) -> LaneState:
+    def load(self, lane: str = LONE.name) -> LaneState:
         """A listed lane as it was last committed; from memory unless a commit failed. Raises StoreError."""
         state = self._lanes[lane]
         if state is None:
@@ -129,7 +128,7 @@ class JobDesk:
                 size = len(metric.series) + len(metric.absent)
                 self._sizes[key] = self._sizes.get(key, 0) + sign * size
 
-    def bring_back(self, lane: str = LANE) -> str:
+    def bring_back(self, lane: str = LONE.name) -> str:
         """Brings a lane back that a clock ahead of the time has moved on; what was done, empty if there was no need.
 
         Raises StoreError, and ClockError if the clock of now may be the wrong one: then the page is only held to it.
@@ -159,7 +158,7 @@ class JobDesk:
         longest = now + max((spec.max_age for spec in self._job.metrics.values()), default=0)
         return any((batch.visible_until or 0) > longest for family in page.families for batch in family.batches)
 
-    def note_attempt(self, window: Window, lane: str = LANE) -> None:
+    def note_attempt(self, window: Window, lane: str = LONE.name) -> None:
         """Makes durable that a request for the window is about to go out. Raises StoreError."""
         self.note_attempts({lane: window.start})
 
@@ -183,7 +182,7 @@ class JobDesk:
         """Makes lists durable, all at once. Raises StoreError."""
         self._store.keep_lists(self._job.name, lists)
 
-    def budget(self, lane: str = LANE) -> Budget:
+    def budget(self, lane: str = LONE.name) -> Budget:
         """How many new series the lane may take now: what the others hold counts as well. Raises StoreError."""
         state = self.load(lane)
         elsewhere = dict(self._sizes)
@@ -204,7 +203,7 @@ class JobDesk:
                 screen_sent(mapped, sent, other.job, other.loaded)
 
     def decide(
-        self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LANE
+        self, mapped: MappedRun, window: Window, fire_time: int, *, ends_run: bool, lane: str = LONE.name
     ) -> ChangeSet:
         """What an answer changes. ``window`` is what was asked for, or the part of it that is settled."""
         state = self.load(lane)
@@ -360,7 +359,7 @@ class JobDesk:
             self.publish()
         self._shown_version = version
 
-    def series_on_page(self, lane: str = LANE) -> int:
+    def series_on_page(self, lane: str = LONE.name) -> int:
         """How many series of the job's metrics were in the newest accepted run of a lane."""
         state = self.load(lane)
         found = (state.metrics.get(metric_key(spec)) for spec in self._job.metrics.values())

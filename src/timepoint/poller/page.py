@@ -15,10 +15,8 @@ from timepoint.ledger.shown import shown
 from timepoint.ledger.state import LaneState, MetricState
 from timepoint.model import MetricSpec
 from timepoint.poller.report import MetricStanding
+from timepoint.request.each.lanes import LONE
 from timepoint.version import __version__
-
-LANE = ""
-"""The name of the only lane of a job without a fan-out."""
 
 
 def render(job: Job, lanes: Sequence[LaneState], now: int) -> JobSnapshot:
@@ -33,10 +31,10 @@ def version_of(lanes: Iterable[LaneState]) -> int:
     return max((lane.version for lane in lanes), default=0)
 
 
-def fingerprint(metrics: Mapping[str, MetricSpec], lanes: Sequence[str] = (LANE,)) -> str:
+def fingerprint(metrics: Mapping[str, MetricSpec], lanes: Sequence[str] = (LONE.name,)) -> str:
     """Names how a job is rendered: other metrics, other lanes, or another release, make another page of one ledger."""
     text = "\n".join((__version__, *(repr(spec) for spec in metrics.values())))
-    if tuple(lanes) != (LANE,):
+    if tuple(lanes) != (LONE.name,):
         text += "\0" + "\0".join(lanes)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 

@@ -43,17 +43,17 @@ from timepoint.poller.journal import JobJournal
 from timepoint.poller.lane import Answered, LaneStages, LaneTurn
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Origin
-from timepoint.poller.page import LANE
 from timepoint.poller.plan import windows_of_run
 from timepoint.poller.report import NOTHING_NEW, TIMEOUT, LanesReport, RunReport
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import Worker, paused_collector
-from timepoint.request.each.lanes import Lane
+from timepoint.request.each.lanes import LONE, Lane
 from timepoint.request.politeness.gate import Gate
 
 _PUBLISH_EVERY = 15.0  # seconds, in a run that takes longer; never more than a twentieth of the time, if it is costly
 _SHARE = 20
 _PLANS = 64  # lanes that stand alike share a plan; of 10,000 that differ not all plans need be in memory
+_ALL_LANES = LONE.name  # under it refusals over all lanes are counted: no lane of a fan-out has that name
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,14 +294,14 @@ class _Run:
         """Says whether answers without series are believed, now that it is known what the other lanes have."""
         stages = self._stages
         believed = stages.believed
-        why = refusal(self.pipeline.job.guard, believed.found, believed.shown, self.refused.get(LANE, 0))
+        why = refusal(self.pipeline.job.guard, believed.found, believed.shown, self.refused.get(_ALL_LANES, 0))
         believed.is_settled = not why
         if why:
-            stages.refuse(LANE)
+            stages.refuse(_ALL_LANES)
             for answered in held:
                 answered.turn.failure = Failed(Outcome.SOURCE_ERROR, "expect", f"over all lanes {why}")
             return
-        self.report.refusals.pop(LANE, None)
+        self.report.refusals.pop(_ALL_LANES, None)
         for answered in held:
             answered.turn.held = None
         await self.pipeline.worker.do(lambda: stages.absorb(held))
