@@ -21,7 +21,8 @@ from tests.poller.broken import DAMAGES, Stage, fill, lose, lose_wal, put_newer,
 from tests.poller.jobs import TOTAL, function_job, http_job
 from timepoint.config import load_config
 from timepoint.datadir import DataDirectory
-from timepoint.exposition.publish import snapshot_path
+from timepoint.exposition.family import JobSnapshot
+from timepoint.exposition.publish import publish, snapshot_path
 from timepoint.job import Job
 from timepoint.ledger.store import open_store
 from timepoint.model import Receiver
@@ -362,6 +363,21 @@ def test_only_a_known_job_can_be_forgotten(scene: Scene) -> None:
     assert scene.page().exists()
 
 
+def test_a_page_of_a_job_that_the_ledger_never_had_is_found(scene: Scene) -> None:
+    """Whether the config has the job or not."""
+    publish(scene.published, JobSnapshot("stranger", [], commit=3, rendered_at=T0), durable=False)
+    assert scene.found()["pages_known"] == "job stranger: the ledger knows nothing of it"
+
+
+def test_a_job_that_is_to_be_renamed_is_no_finding(scene: Scene) -> None:
+    """Asked before a start with the new config: what becomes of the page of the old name, and all checks are well."""
+    scene.config.write_text(scene.config.read_text().replace("  pods:\n", "  other:\n"))
+    report = scene.report()
+    assert report["healthy"]
+    assert "its page until the exporter starts with this config" in report["next_steps"][0]
+    assert [change["job"] for change in report["begins_anew"]] == ["other"]
+
+
 async def test_a_job_that_left_the_config_is_named_with_its_end(scene: Scene) -> None:
     """Until when it is kept, and how to forget it now; that is no finding."""
     async with scene.running(function_job(lambda window: [])):
@@ -369,7 +385,7 @@ async def test_a_job_that_left_the_config_is_named_with_its_end(scene: Scene) ->
     scene.config.write_text(scene.config.read_text().replace("  pods:\n", "  other:\n"))
     report = scene.report()
     [step] = [step for step in report["next_steps"] if "--forget pods" in step]
-    assert "job pods left the config and is kept until 2026-01-08T11:00:00Z" in step
+    assert "job pods is not in this config, so its state is kept until 2026-01-08T11:00:00Z" in step
     assert [job["configured"] for job in report["jobs"] if job["name"] == "pods"] == [False]
 
 
