@@ -1,6 +1,7 @@
 """The one gate of a source: every request of every job and lane waits here for its turn.
 
-Owns: in which order requests go out, and for what they wait. Must not know: HTTP beyond a status, jobs, lanes, metrics.
+Owns: in which order requests go out, one line for all of them, and who goes when a circuit is open. Must not know: how
+long a limit makes wait (``limits``, ``quota``, ``breaker``), HTTP beyond a status, jobs, lanes, metrics.
 
     a request ──> the circuit ──> the line, first come first served ──> out ──> its answer is heard
                                      a free slot (concurrency)
@@ -9,8 +10,8 @@ Owns: in which order requests go out, and for what they wait. Must not know: HTT
                                      min_interval, and a token (rate)
 
 Only the head of the line looks at the clock, and it takes its token in the same step in which it goes out: so the rate
-holds for the instants at which requests really leave, whatever the event loop was busy with before. A turn costs 3 us
-of CPU, 5 with a rate, 10 with a quota, and 13 out of a line in which 10,000 wait (``bench/politeness.py``).
+holds for the instants at which requests really leave, whatever the event loop was busy with before. A turn costs 4 us
+of CPU, 5 with a rate, 11 with a quota, and 13 out of a line in which 10,000 wait (``bench/politeness.py``).
 
 A request that would come after its deadline is held back: ``HeldBackError`` says for what, and until when. Deadlines
 are seconds of the monotonic clock; a wall clock that jumps moves only the periods of quotas.
@@ -23,16 +24,15 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from timepoint.clock import Clock, format_duration, format_instant
+from timepoint.clock import Clock
 from timepoint.errors import HeldBackError, SourceError, StatusError, TransportError
 from timepoint.request.politeness.breaker import Breaker, State
-from timepoint.request.politeness.bucket import NS, TokenBucket
-from timepoint.request.politeness.quota import Book, Forgetful, Quota, QuotaFacts
+from timepoint.request.politeness.limits import Ahead, Limits, Now
+from timepoint.request.politeness.quota import Book, Forgetful, QuotaFacts, Quotas, refund
 from timepoint.request.politeness.tally import SourceTally
 from timepoint.request.politeness.told import Told
 from timepoint.request.spec import SourceSpec
 
-_NEVER = float("-inf")
 _TIMEOUTS = "the deadline of the run leaves no time for an attempt"
 _NOT_SENT = frozenset({"secret", "token"})
 _COUNTED_REASONS = frozenset({"connect", "timeout", "transport"})
@@ -79,18 +79,14 @@ class Gate:
         self._clock = clock
         self._sleep = sleep
         self._book = book or Forgetful()
-        self._bucket = TokenBucket(source.rate) if source.rate is not None else None
-        self._quotas = [Quota(source.name, spec, self._book) for spec in source.quotas]
-        self._has_book = bool(source.min_interval or self._quotas)
+        self._limits = Limits(source)
+        self._quotas = Quotas(source.name, source.quotas, self._book)
+        self._has_book = bool(source.min_interval or source.quotas)
         self._breaker = Breaker(source.circuit_breaker)
         self._line = asyncio.Lock()
         self._waiting = 0
         self._cost_waiting = 0
         self._in_flight = 0
-        self._free_at = _NEVER  # by min_interval
-        self._held_until, self._held_why = _NEVER, ""
-        self._left: int | None = None  # of what the API said, until _left_until
-        self._left_until = _NEVER
         self._changed = asyncio.Event()
         self._is_remembered = False
 
@@ -101,13 +97,11 @@ class Gate:
             if last is not None:
                 self.remember(last)
                 self._is_remembered = True
-        now = self._clock.now()
-        for quota in self._quotas:
-            await quota.open(now)
+        await self._quotas.open(self._clock.now())
 
     def unused(self) -> list[tuple[str, int, int]]:
         """What was noted for quotas and not used, at an orderly end: period, its start, how many to give back."""
-        return [rest for quota in self._quotas if (rest := quota.unused()) is not None]
+        return self._quotas.unused()
 
     def remember(self, last_request: int) -> None:
         """Brings in a request (ms) of before the start, so that a crash loop does not burn what an API allows.
@@ -117,14 +111,12 @@ class Gate:
         """
         if self._is_remembered:
             return
-        ago = max(0, self._clock.now() - last_request)
-        self._free_at = max(self._free_at, self._clock.monotonic() + (self.source.min_interval - ago) / 1000)
+        self._limits.remember(self._clock.monotonic(), max(0, self._clock.now() - last_request))
 
     def take_over(self, before: Gate) -> None:
         """What the API has told an earlier gate of the same source holds for this one, too."""
         if before.source.url == self.source.url:
-            self._held_until, self._held_why = before._held_until, before._held_why
-            self._left, self._left_until = before._left, before._left_until
+            self._limits.take_over(before._limits)
 
     def ticket(self, deadline: float, cost: int = 1) -> Ticket:
         """For one request with all its attempts."""
@@ -146,26 +138,20 @@ class Gate:
 
     def hold(self, seconds: float, why: str) -> None:
         """Nothing goes out for so long: the API has said so, or it is given time."""
-        until = self._clock.monotonic() + seconds
-        if until > self._held_until:
-            self._held_until, self._held_why = until, why
+        if self._limits.hold(self._clock.monotonic() + seconds, why):
             self._notify()
 
     def hear(self, status: int, told: Told) -> None:
         """Takes what an answer said. Call it before its ticket leaves."""
         self.tally.note_status(status)
-        now = self._clock.monotonic()
-        if told.remaining is not None and told.reset is not None:
-            # Others on their way may not have been counted yet.
-            self._left = max(0, told.remaining - max(0, self._in_flight - 1))
-            self._left_until = now + told.reset
+        if self._limits.hear(self._clock.monotonic(), told, self._in_flight):
             self._notify()
         if told.wait:
             self.hold(told.wait, told.words)
 
     def facts(self) -> GateFacts:
         now, wall = self._clock.monotonic(), self._clock.now()
-        known = self._left is not None and now < self._left_until
+        left, left_until = self._limits.left(now) or (None, now)
 
         def at(instant: float) -> int | None:
             return wall + round((instant - now) * 1000) if instant > now else None
@@ -176,12 +162,12 @@ class Gate:
             self._in_flight,
             self._waiting,
             self.source.concurrency,
-            None if self._bucket is None else self._bucket.level(_ns(now)),
+            self._limits.tokens(now),
             self._breaker.state(now),
-            at(self._held_until),
-            tuple(quota.facts(wall) for quota in self._quotas),
-            self._left if known else None,
-            at(self._left_until) if known else None,
+            at(self._limits.held_until),
+            self._quotas.facts(wall),
+            left,
+            at(left_until),
         )
 
     # ------------------------------------------------------------------ what a ticket does
@@ -214,15 +200,14 @@ class Gate:
 
         Raises HeldBackError, StoreError.
         """
-        await self._take_of_quotas(cost)
-        if self._bucket is not None:
-            self._bucket.owe(_ns(self._clock.monotonic()), cost)
+        await self._quotas.take(self._clock.now, cost)
+        self._limits.owe(self._clock.monotonic(), cost)
         self.tally.requests += 1
         self.tally.cost += cost
 
     def wait(self, cost: int = 1) -> float:
         """How many seconds nothing may go out."""
-        return max(0.0, self._wait(self._clock.monotonic(), cost)[0])
+        return max(0.0, self._limits.wait(self._clock.monotonic(), cost)[0])
 
     def leave(self) -> None:
         """A request is over."""
@@ -280,7 +265,7 @@ class Gate:
                 await self._changed.wait()
                 self.tally.note_wait("concurrency", self._clock.monotonic() - now)
                 continue
-            seconds, reason = self._wait(now, cost)
+            seconds, reason = self._limits.wait(now, cost)
             if seconds > 0:
                 self._foresee(now, deadline, cost, behind=False)
                 await self._sleep_unless_changed(seconds, reason)
@@ -290,51 +275,20 @@ class Gate:
 
     async def _note(self, cost: int) -> bool:
         """Notes a request durably; False if it must wait nevertheless, since that took a while."""
-        taken = await self._take_of_quotas(cost)
+        taken = await self._quotas.take(self._clock.now, cost)
         try:
             if self.source.min_interval:
                 await self._book.note_request(self.source.name, self._clock.now())
-            may_go = self._wait(self._clock.monotonic(), cost)[0] <= 0
+            may_go = self._limits.wait(self._clock.monotonic(), cost)[0] <= 0
         except BaseException:
-            _refund(taken, cost)
+            refund(taken, cost)
             raise
         if not may_go:
-            _refund(taken, cost)
+            refund(taken, cost)
         return may_go
 
-    async def _take_of(self, quota: Quota, cost: int) -> int:
-        start = await quota.take(self._clock.now(), cost)
-        if start is None:
-            raise self._quota_refusal(quota)
-        return start
-
-    async def _take_of_quotas(self, cost: int) -> list[tuple[Quota, int]]:
-        """Takes a request of every quota or of none. Raises HeldBackError, StoreError."""
-        taken: list[tuple[Quota, int]] = []
-        try:
-            for quota in self._quotas:
-                start = await self._take_of(quota, cost)
-                taken.append((quota, start))
-        except BaseException:
-            _refund(taken, cost)
-            raise
-        return taken
-
-    def _wait(self, now: float, cost: int) -> tuple[float, str]:
-        """How long nothing may go out, and for what."""
-        waits = [(self._held_until - now, "told"), (self._free_at - now, "min_interval")]
-        if self._left is not None and self._left < cost:
-            waits.append((self._left_until - now, "told"))
-        if self._bucket is not None:
-            waits.append((self._bucket.wait(_ns(now), cost) / NS, "rate"))
-        return max(waits)
-
     def _take(self, now: float, cost: int) -> None:
-        if self._bucket is not None:
-            self._bucket.take(_ns(now), cost)
-        if self._left is not None:
-            self._left = self._left - cost if now < self._left_until else None
-        self._free_at = now + self.source.min_interval / 1000
+        self._limits.take(now, cost)
         self._in_flight += 1
         self.tally.requests += 1
         self.tally.cost += cost
@@ -354,54 +308,27 @@ class Gate:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    # ------------------------------------------------------------------ refusals, in words
+    # ------------------------------------------------------------------ what would come too late
 
     def _foresee(self, now: float, deadline: float, cost: int, *, behind: bool = True) -> None:
         """Raises HeldBackError if a turn can only come after the deadline. ``behind``: as the last of the line."""
         if now >= deadline:
             raise TransportError("timeout", _TIMEOUTS)
-        ahead, cost_ahead = (self._waiting, self._cost_waiting) if behind else (0, 0)
-        if self._held_until >= deadline:
-            raise self._told_refusal(self._held_until, self._held_why)
-        if self._left is not None and self._left < cost and not self._in_flight and self._left_until >= deadline:
-            raise self._told_refusal(self._left_until, "nothing is left")
-        if max(now, self._free_at) + ahead * self.source.min_interval / 1000 >= deadline:
-            pause = format_duration(self.source.min_interval)
-            raise HeldBackError("min_interval", f"the source may be asked only once in {pause} (min_interval)")
-        if self._bucket is not None and now + self._bucket.wait_behind(_ns(now), cost_ahead, cost) / NS >= deadline:
-            raise HeldBackError(
-                "rate", f"the rate of the source leaves no turn before the deadline: {ahead} wait before it"
-            )
+        ahead = Ahead(self._waiting, self._cost_waiting, self._in_flight) if behind else Ahead(0, 0, self._in_flight)
         wall = self._clock.now()
-        for quota in self._quotas:
-            if not quota.has_left(wall, cost):
-                raise self._quota_refusal(quota)
-
-    def _quota_refusal(self, quota: Quota) -> HeldBackError:
-        spec = quota.spec
-        resets = format_instant(quota.resets(self._clock.now()))
-        reserve = f" ({spec.reserve} of them in reserve)" if spec.reserve else ""
-        return HeldBackError(
-            "quota", f"the quota of {spec.requests} requests per {spec.per}{reserve} is used up until {resets}"
-        )
-
-    def _told_refusal(self, until: float, why: str) -> HeldBackError:
-        return HeldBackError("rate_limit", f"the API wants no request before {self._shown(until)} ({why})")
+        self._limits.check(Now(now, wall), deadline, cost, ahead)
+        self._quotas.check(wall, cost)
 
     def _circuit_refusal(self) -> HeldBackError:
         breaker = self._breaker
-        again = "now, by another request" if breaker.open_until is None else f"at {self._shown(breaker.open_until)}"
-        if breaker.state(self._clock.monotonic()) is State.HALF_OPEN:
+        now = Now(self._clock.monotonic(), self._clock.now())
+        again = "now, by another request" if breaker.open_until is None else f"at {now.shown(breaker.open_until)}"
+        if breaker.state(now.monotonic) is State.HALF_OPEN:
             again = "now, by one request"
         return HeldBackError(
             "circuit_open",
             f"the source failed {breaker.failures} times in a row: it is left alone, and tried again {again}",
         )
-
-    def _shown(self, instant: float) -> str:
-        """An instant of the monotonic clock, by the clock on the wall; whole seconds, rounded up."""
-        wall = self._clock.now() + round((instant - self._clock.monotonic()) * 1000)
-        return format_instant(-(-wall // 1000) * 1000)
 
     async def _pass_circuit(self, deadline: float) -> None:
         """Waits while the circuit is open, if there is something to wait for. Raises HeldBackError."""
@@ -455,12 +382,3 @@ class Ticket:
 
     def end(self) -> None:
         self._gate.end(self)
-
-
-def _refund(taken: list[tuple[Quota, int]], cost: int) -> None:
-    for quota, start in taken:
-        quota.refund(start, cost)
-
-
-def _ns(seconds: float) -> int:
-    return int(seconds * NS)

@@ -1,7 +1,7 @@
 """Requests per hour, day, week or month, counted before they go out.
 
-Owns: which period an instant is in, how many requests are left of it, in which blocks they are noted down. Must not
-know: clocks, SQL, waiting for turns.
+Owns: which period an instant is in, how many requests are left of it, in which blocks they are noted down, what is said
+of one that is used up. Must not know: clocks, SQL, waiting for turns.
 
 What is noted durably is never less than what went out: a block of requests is noted before its first one is made. After
 a crash the rest of the block is lost, which is at most a thousandth of the quota; an orderly end gives it back. So a
@@ -11,11 +11,13 @@ quota is never exceeded, over ``kill -9`` and power loss, and does not cost a sy
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from timepoint.clock import HOUR
+from timepoint.clock import HOUR, format_instant
+from timepoint.errors import HeldBackError
 from timepoint.mapping.stamps import parse_length
 from timepoint.request.borders import CalendarGrid, EvenGrid, Grid
 from timepoint.request.politeness.spec import QuotaSpec
@@ -139,6 +141,14 @@ class Quota:
             self._start, self._end = start, self._grid.after(now)
         return self._start
 
+    def refusal(self, now: int) -> HeldBackError:
+        """What is said when nothing is left."""
+        spec, resets = self.spec, format_instant(self.resets(now))
+        reserve = f" ({spec.reserve} of them in reserve)" if spec.reserve else ""
+        return HeldBackError(
+            "quota", f"the quota of {spec.requests} requests per {spec.per}{reserve} is used up until {resets}"
+        )
+
     def unused(self) -> tuple[str, int, int] | None:
         """What was noted and not made: the period by its key and its start, and how many. To be given back at the end.
 
@@ -154,3 +164,59 @@ class Quota:
     def _is_known(self, now: int) -> bool:
         """Whether the period of an instant is the one that was last asked about."""
         return self._start is not None and self._start <= now < self._end
+
+
+Taken = list[tuple[Quota, int]]
+"""Of which quotas a request was taken, each with the start of its period."""
+
+
+class Quotas:
+    """All quotas of one source: a request is one of each of them, or goes out by none."""
+
+    def __init__(self, source: str, specs: Sequence[QuotaSpec], book: Book) -> None:
+        self._quotas = [Quota(source, spec, book) for spec in specs]
+
+    async def open(self, now: int) -> None:
+        """Takes up what the book holds. Raises StoreError."""
+        for quota in self._quotas:
+            await quota.open(now)
+
+    def check(self, now: int, cost: int) -> None:
+        """Raises HeldBackError if one of them has nothing left, as far as is known without asking the book."""
+        for quota in self._quotas:
+            if not quota.has_left(now, cost):
+                raise quota.refusal(now)
+
+    async def take(self, now: Callable[[], int], cost: int) -> Taken:
+        """Takes a request of every quota or of none; ``now`` is read for each, since noting takes time.
+
+        Raises HeldBackError, StoreError.
+        """
+        taken: Taken = []
+        try:
+            for quota in self._quotas:
+                taken.append((quota, await _taken(quota, now, cost)))
+        except BaseException:
+            refund(taken, cost)
+            raise
+        return taken
+
+    def unused(self) -> list[tuple[str, int, int]]:
+        """What was noted and not made, to be given back: period, its start, how many."""
+        return [rest for quota in self._quotas if (rest := quota.unused()) is not None]
+
+    def facts(self, now: int) -> tuple[QuotaFacts, ...]:
+        return tuple(quota.facts(now) for quota in self._quotas)
+
+
+async def _taken(quota: Quota, now: Callable[[], int], cost: int) -> int:
+    start = await quota.take(now(), cost)
+    if start is None:
+        raise quota.refusal(now())
+    return start
+
+
+def refund(taken: Taken, cost: int) -> None:
+    """Gives back a request that did not go out."""
+    for quota, start in taken:
+        quota.refund(start, cost)
