@@ -24,6 +24,7 @@ _FRESHNESS = (
 _RUNNING = (State(0, "down", _WORST), State(1, "up", _GOOD))
 _LEDGER = (State(0, "unusable", _WORST), State(1, "ok", _GOOD))
 _TROUBLE = ((1.0, _WORST),)
+_USED_UP = ((0.5, _ODD), (0.7, _WORST))  # of a receiver's window; the alert begins at 0.7
 _SENDING = (
     State(1, "idle", _GOOD),
     State(2, "sending", _GOOD),
@@ -256,7 +257,47 @@ def _sources(watched: Watched, flow: Flow) -> Iterator[Panel]:
         )
 
 
+def _sent() -> Iterator[Panel]:
+    """What is to be seen of the receivers at a glance: the troubles first."""
+    write = "timepoint_remote_write"
+    held = _own(f"{write}_state", 'state=~"held|clock"')
+    yield _stat(
+        "Held receivers",
+        "Nothing is sent until somebody mends the URL, the credentials or a clock.",
+        f"sum(max by (remote_name) ({held}))",
+        alarms=_TROUBLE,
+    )
+    yield _stat(
+        "Dead letters",
+        "Samples that were given up, and neither sent after all nor dismissed.",
+        f"sum({_own(f'{write}_dead')})",
+        alarms=_TROUBLE,
+    )
+    yield _stat(
+        "Set aside",
+        "Samples over which alone a receiver fails.",
+        f"sum({_own(f'{write}_parked')})",
+        alarms=((1.0, _ODD),),
+    )
+    oldest, window = _own(f"{write}_oldest_pending_timestamp_seconds"), _own(f"{write}_receiver_window_seconds")
+    yield _stat(
+        "Window used",
+        "By the oldest sample that waits, of the age that its receiver takes; at 100 % it is a dead letter.",
+        f"max((time() - {oldest}) / ({window} > 0)) or vector(0)",
+        unit="percentunit",
+        alarms=_USED_UP,
+    )
+    yield _stat("Samples that wait", "For all receivers.", f"sum({_own('prometheus_remote_storage_samples_pending')})")
+    yield _stat(
+        "Acknowledged, not stored",
+        "As the receivers say themselves.",
+        f"sum({_own(f'{write}_unwritten_total')})",
+        alarms=((1.0, _ODD),),
+    )
+
+
 def _receivers(flow: Flow) -> Iterator[Panel]:
+    yield from _sent()
     sending = _worst(_SENDING, _own, "timepoint_remote_write_state", "remote_name")
     yield Panel(
         "What each sender does",
@@ -299,6 +340,13 @@ def _receivers(flow: Flow) -> Iterator[Panel]:
         "Samples refused per hour",
         "And given up, since the receiver will not take them.",
         "prometheus_remote_storage_samples_failed_total",
+        "remote_name",
+        flow,
+    )
+    yield _per_hour(
+        "Late amounts per hour",
+        "Of counters: they came behind what was sent, so the next total brings them. Nothing is lost by it.",
+        "timepoint_remote_write_late_amounts_total",
         "remote_name",
         flow,
     )
