@@ -145,6 +145,7 @@ def config_of(vault: Vault, url: str, folder: Path) -> str:
                     "expect": {"equal": {"$.status": "ok"}},
                     "rows": {"row": "$.rows[*]"},
                     "labels": {"pod": "$row.pod", "case": f"{name}_{behaviour}"},
+                    "max_age": "1h",
                     "metrics": {"canary_watts": {"type": "gauge", "help": "Power.", "value": "$row.watts"}},
                 }
     return json.dumps({"sources": all_sources, "jobs": jobs}, indent=1)
@@ -185,6 +186,8 @@ def seen_by_all(tmp_path_factory: pytest.TempPathFactory) -> Seen:
             wait_for("all jobs to have run", exporter.ready)
             wait_for("all texts to be echoed", partial(api.has_answered, enough))
             wait_for("data by each way", lambda: shows_all(get(exporter.url + "/metrics")[1]))
+            wait_for("a second token", lambda: len(api.asked.get("/give/refresh/good", [])) > 1)
+            wait_for("a token that is none", lambda: b'"reason":"token"' in exporter.log_path.read_bytes())
             for page in PAGES:
                 seen[page] = get(exporter.url + page)[1]
             seen["command lines"] = command_lines()

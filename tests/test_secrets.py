@@ -217,7 +217,7 @@ def config_of(vault: Vault, url: str) -> str:
             jobs[f"{name}_{behaviour}"] = {
                 "source": name,
                 "every": "1s",
-                "timeout": "1s",
+                "timeout": "1s" if behaviour == "hang" else "1h",
                 "request": json.loads(json.dumps(request).replace("BEHAVIOUR", behaviour)),
                 "expect": {"equal": {"$.status": "ok"}},
                 "rows": {"row": "$.rows[*]"},
@@ -235,7 +235,7 @@ def timepoint(vault: Vault, *arguments: object) -> str:
     """What a command prints, on both streams."""
     command = [sys.executable, "-m", "timepoint", *map(str, arguments)]
     environ = {**os.environ, **vault.environ}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
     return done.stdout + done.stderr
 
 
@@ -282,6 +282,8 @@ def seen_by_all(tmp_path_factory: pytest.TempPathFactory) -> Seen:
             try:
                 wait_for("all jobs to have run", exporter.ready)
                 wait_for("all texts to be echoed", partial(api.has_answered, enough))
+                wait_for("data", lambda url=exporter.url: b"canary_now_watts{" in get(f"{url}/metrics")[1])  # type: ignore[misc]
+                wait_for("a text that is none", lambda log=exporter.log_path: b"not_a_document" in log.read_bytes())  # type: ignore[misc]
                 for page in PAGES:
                     seen[f"{format_} {page}"] = get(exporter.url + page)[1]
                 seen[f"{format_} openmetrics"] = get(f"{exporter.url}/metrics", {"Accept": OPENMETRICS})[1]

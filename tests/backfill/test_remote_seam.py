@@ -44,6 +44,7 @@ jobs:
     source: api
     every: 1s
     jitter: 0s
+    timeout: 10m
     deliver: remote_write
     each:
       zone: {{request: {{get: /zones}}, values: "$.zones[*].id"}}
@@ -124,6 +125,11 @@ class Story:
         [found] = self._ask(f"{series}[{REACH * 2}s]", self.seam + REACH // 2)
         return [(float(sample[0]), float(sample[1])) for sample in found["values"]]
 
+    def has_live(self) -> bool:
+        """Whether some seconds behind the seam have arrived of each zone."""
+        newest = f"timestamp(call_seconds_count) >= {self.seam + LIVE}"
+        return len(self._ask(newest, self.seam + REACH // 2)) == len(ZONES)
+
     def increase(self, series: str) -> tuple[float, int]:
         """``increase()`` from the first sample to the last, and where that is; it lies behind the seam."""
         samples = self.samples(series)
@@ -154,7 +160,7 @@ def backfill(config: Path, exporter: Exporter, start: int) -> None:
     """Loads what was before."""
     command = [sys.executable, "-m", "timepoint", "backfill", str(config), "--from", str(start), "--receiver"]
     command += ["central", "--data-dir", str(exporter.data_dir)]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
@@ -176,6 +182,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             backfill(config, exporter, story.start)
             before = len(exporter.accepted())
             wait_for("runs after history", lambda: len(exporter.accepted()) >= before + 2)
+            wait_for("what is live with the receiver", story.has_live)
         finally:
             exporter.stop()
         yield story

@@ -70,7 +70,12 @@ def _backfill(text: Path, exporter: Exporter, start: int, out: Path) -> None:
     command += ["--openmetrics", str(out), "--data-dir", str(exporter.data_dir), "--span", "1h"]
     command += ["--label", "job=energy", "--label", f"instance=127.0.0.1:{exporter.port}"]
     done = subprocess.run(
-        command, env={**os.environ, **exporter.environ}, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command,
+        env={**os.environ, **exporter.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert "where live polling began" in done.stderr
@@ -99,7 +104,8 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with DemoApi(world, habits).running() as api:
         text = directory / "config.yaml"
         assert "ZERO_FIRST" in CONFIG
-        text.write_text(config("5s", "0s"), encoding="utf-8")
+        # By default a run, and so a piece of history, may take nine tenths of the period.
+        text.write_text(config("5s", "0s").replace("    jitter: 0s\n", "    jitter: 0s\n    timeout: 1h\n"), "utf-8")
         exporter = Exporter(text, directory / "data", demo_environ(api))
         exporter.start()
         length: int = request.param
@@ -116,7 +122,7 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 at = _scraped_run(exporter, server)
             for path in sorted((directory / "history").glob("*.om")):
                 command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", str(path)]
-                subprocess.run([*command, str(directory / "tsdb")], check=True, timeout=PATIENCE)
+                subprocess.run([*command, str(directory / "tsdb")], check=True, timeout=10 * PATIENCE)
             with server.running():
                 reach = f"{length // SECOND + 600}s"
                 ranges = server.query(f"{NAME}[{reach}]", at)

@@ -28,10 +28,12 @@ JOB = """
     rows: {{r: "$[*]"}}
     time: {{at: $r.t, interval: 1s, format: unix}}
     labels: {{of: {of}}}
-    max_age: 1h
+    max_age: 1095d
     metrics:
       {name}_joules_total: {{type: counter, temporality: delta, help: Energy., value: $r.v, zero_first: 0s}}
 """
+ONCE = "365d"
+"""A period of which none ends in a test, as an hour may."""
 GOOD, SUCCESSFUL = "config_reloaded", ("timepoint_config_last_reload_successful", ())
 
 
@@ -289,11 +291,11 @@ def test_a_job_with_other_labels_has_other_totals(exporter: Reloaded) -> None:
 
 def test_a_run_under_way_ends_or_begins_again_but_is_never_lost(exporter: Reloaded, api: Api) -> None:
     """The job that is as before gets its answer; the changed one asks again at once; the removed one does not."""
-    exporter.write(same="1h", changed="1h", gone="1h")
+    exporter.write(same=ONCE, changed=ONCE, gone=ONCE)
     api.may_answer.clear()
     exporter.start(wait=False)
     wait_for("three requests", lambda: len(api.paths) == 3)
-    exporter.write(same="1h", changed={"every": "1h", "initial": "20s"})
+    exporter.write(same=ONCE, changed={"every": ONCE, "initial": "20s"})
     assert exporter.post()[0] == 200
     wait_for("a fourth request", lambda: len(api.paths) == 4)
     api.may_answer.set()
