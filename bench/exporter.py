@@ -121,10 +121,9 @@ class Poller:
         timing = Timing(self._clock)
         desk = JobDesk(job, self._store, published, self._clock)
         listing = Listing(job, desk, self._worker, self._clock)
-        journal = JobJournal(job, published, self._clock)
-        return Pipeline(
-            job, open_origin(job, {"energy": self._files}), desk, self._worker, timing, None, listing, journal
-        )
+        self._journal = JobJournal(job, published, self._clock)
+        origin = open_origin(job, {"energy": self._files})
+        return Pipeline(job, origin, desk, self._worker, timing, None, listing, self._journal.take)
 
     def run(self, body: bytes) -> RunReport:
         """One run; the next is due one period later. ``stages`` of the report are CPU seconds."""
@@ -137,7 +136,7 @@ class Poller:
 
     async def _run(self) -> RunReport:
         report = await self._pipeline.run(self._clock.moment)
-        await self._pipeline.tell(report)
+        await self._worker.do(lambda: self._journal.note(report, self._pipeline.desk.load_all()))
         return report
 
     def __enter__(self) -> Self:

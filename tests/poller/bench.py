@@ -69,6 +69,7 @@ class Bench:
         fetcher = cast("Fetcher", self.source.open(source, gate))
         listing = Listing(job, desk, worker, self.clock, {source.name: fetcher})
         listing.take_up()
+        self.journal = JobJournal(job, self.published, self.clock)
         self.pipeline = Pipeline(
             job,
             HttpOrigin(job.polling, job.metrics, fetcher),
@@ -77,7 +78,7 @@ class Bench:
             timing,
             gate,
             listing,
-            JobJournal(job, self.published, self.clock),
+            self.journal.take,
         )
 
     async def run(self, refused: int = 0) -> RunReport:

@@ -91,7 +91,7 @@ async def test_what_has_gone_leaves_nothing_behind(
     path.write_text(CONFIG.format(each=each, get="/pods/{each.zone}" if each else "/pods"))
     [job] = load_config(path, {}).jobs
     bench = Bench(tmp_path, job, answer)
-    loop = JobLoop(bench.pipeline, JobTally(job.name), lambda: None)
+    loop = JobLoop(bench.pipeline, bench.journal, JobTally(job.name), lambda: None)
     held = []
     for number in range(1, LATE + 1):
         await loop.run_once(force=True)

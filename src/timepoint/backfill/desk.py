@@ -7,20 +7,17 @@ Everything here runs in the worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from timepoint.backfill.leaving import settle_outgoing
 from timepoint.backfill.plan import JobPlan
 from timepoint.clock import Clock
-from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.store import Store
 from timepoint.model import MappedRun, Window
 from timepoint.poller.desk import JobDesk
-from timepoint.poller.journal import JobJournal
 from timepoint.poller.listing import Listing
-from timepoint.poller.report import MetricStanding, RunReport
-from timepoint.request.each.lanes import LONE, Lane
+from timepoint.poller.report import MetricStanding
+from timepoint.request.each.lanes import LONE
 
 Take = Callable[[Sequence[ChangeSet]], None]
 """Keeps what leaves with change sets that are about to be committed. Raises StoreError."""
@@ -30,7 +27,7 @@ class ReplayDesk(JobDesk):
     """The desk of a job in a backfill."""
 
     def __init__(self, plan: JobPlan, store: Store, clock: Clock, take: Take) -> None:
-        super().__init__(plan.job, store, Path(), clock)
+        super().__init__(plan.job, store, None, clock)
         self._plan = plan
         self._take_leaving = take
 
@@ -66,30 +63,13 @@ class ReplayDesk(JobDesk):
                 found.append((lane.lane, at))
         return found
 
-    def publish(self) -> None:
-        """There is no page."""
-
     def standing(self) -> dict[str, MetricStanding]:
+        """There is no page that it would be told of."""
         return {}
-
-
-class NoJournal(JobJournal):
-    """Nobody looks at the runs of a backfill."""
-
-    def __init__(self, job: Job, clock: Clock) -> None:
-        super().__init__(job, Path(), clock, limit=1)
-
-    def take(self, mapped: MappedRun, window: Window, fire_time: int) -> None:
-        """Nothing is kept."""
 
 
 class ReplayListing(Listing):
     """The lanes of a fan-out are those of now: nobody tells which there were."""
 
-    async def lanes(self, report: RunReport, deadline: float) -> tuple[tuple[Lane, ...], str]:
-        replayed = report.fire_time
-        report.fire_time = self._clock.now()
-        try:
-            return await super().lanes(report, deadline)
-        finally:
-            report.fire_time = replayed
+    def time_of_lists(self, fire_time: int, now: int) -> int:  # noqa: ARG002 - that of the run is long ago
+        return now

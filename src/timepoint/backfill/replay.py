@@ -17,13 +17,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from timepoint.backfill.desk import NoJournal, ReplayDesk, ReplayListing, Take
+from timepoint.backfill.desk import ReplayDesk, ReplayListing, Take
 from timepoint.backfill.plan import JobPlan
 from timepoint.backfill.progress import Progress
 from timepoint.clock import format_instant
 from timepoint.errors import BackfillError
 from timepoint.ledger.store import Store
-from timepoint.model import Outcome, Window
+from timepoint.model import MappedRun, Outcome, Window
 from timepoint.poller.origin import Origin, open_origin
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import NOTHING_NEW, RunReport
@@ -159,8 +159,7 @@ class Replay:
         around, plan = self._around, job.plan
         of = plan.job_of(piece)
         gate = self._sources.gate_of(of)
-        journal = NoJournal(of, around.timing.clock)
-        pipeline = Pipeline(of, job.origin, job.desk, around.worker, around.timing, gate, job.listing, journal)
+        pipeline = Pipeline(of, job.origin, job.desk, around.worker, around.timing, gate, job.listing, _follow_nothing)
         report = await pipeline.run(plan.fire_time(piece), refused=job.refused)
         job.refused = report.refusals
         self.progress.add(report)
@@ -191,6 +190,10 @@ def _reached(jobs: Sequence[_Replayed]) -> int:
     """Up to where all jobs have come that have not come to their end."""
     open_jobs = [(job.desk.reached(), job.plan.end) for job in jobs]
     return min((at for at, end in open_jobs if at < end), default=max(end for _, end in open_jobs))
+
+
+def _follow_nothing(mapped: MappedRun, window: Window, fire_time: int) -> None:
+    """Nobody looks at charts of a backfill."""
 
 
 def _is_over(report: RunReport) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -42,7 +41,7 @@ async def listed_lanes(job: Job, fire_time: int, *, offline: bool) -> tuple[Lane
         discovering = () if offline else sources_of(job)
         fetchers = {source.name: await stack.enter_async_context(HttpFetcher(source)) for source in discovering}
         worker = InlineWorker()
-        listing: Listing = Listing(job, JobDesk(job, MemoryStore(), Path(), clock), worker, clock, fetchers)
+        listing: Listing = Listing(job, JobDesk(job, MemoryStore(), None, clock), worker, clock, fetchers)
         listing.take_up()
         if offline:
             return listing.known or ()

@@ -33,10 +33,18 @@ from timepoint.request.window import overlap_behind
 
 
 class JobDesk:
-    """``page_is_old`` says that the last attempt to publish failed, or that the list of lanes has changed since."""
+    """``published`` is the directory of the page, None for a job without one.
+
+    ``page_is_old`` says that the last attempt to publish failed, or that the list of lanes has changed since.
+    """
 
     def __init__(
-        self, job: Job, store: Store, published: Path, clock: Clock, others: Callable[[], Iterable[JobDesk]] = tuple
+        self,
+        job: Job,
+        store: Store,
+        published: Path | None,
+        clock: Clock,
+        others: Callable[[], Iterable[JobDesk]] = tuple,
     ) -> None:
         self._job = job
         self._others = others
@@ -151,6 +159,8 @@ class JobDesk:
 
     def _page_outlives(self, now: int) -> bool:
         """Whether the page that stands there shows something for longer than a run of now could."""
+        if self._published is None:
+            return False
         try:
             page = read_published(snapshot_path(self._published, self._job.name))
         except PublishError:
@@ -268,6 +278,8 @@ class JobDesk:
 
     def publish(self) -> None:
         """Renders what the lanes show, for the server. Raises StoreError, PublishError."""
+        if self._published is None:
+            return
         failpoint("before_publish")
         lanes, now = self.load_all(), self._clock.now()
         self.page_is_old = True
@@ -278,7 +290,9 @@ class JobDesk:
 
     def page_is_gone(self) -> bool:
         """Whether a page that was published is no longer there: nobody but this desk should take it away."""
-        return self._shown_version is not None and not snapshot_path(self._published, self._job.name).exists()
+        if self._published is None or self._shown_version is None:
+            return False
+        return not snapshot_path(self._published, self._job.name).exists()
 
     def finish(self) -> None:
         """Brings the page to a commit that was the last before the end. Raises StoreError, PublishError."""
@@ -293,6 +307,8 @@ class JobDesk:
         Prometheus would count all of a total again. Raises DataDirectoryError then, and StoreError.
         """
         newest = max(version_of(self.load_all()), self._store.newest_version(self._job.name))
+        if self._published is None:
+            return
         try:
             page = read_published(snapshot_path(self._published, self._job.name))
         except PublishError:

@@ -1,23 +1,26 @@
 """One job over time: waits for its fire times, starts runs, says why one did not take place.
 
-Owns: that a job has at most one run at a time; the log line of a run.
+Owns: that a job has at most one run at a time; what the log and the journal are told of it.
 Must not know: the stages of a run, other jobs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from timepoint import log
 from timepoint.clock import MINUTE, format_duration, format_instant
+from timepoint.errors import StoreError
 from timepoint.job import Job
 from timepoint.model import Outcome
 from timepoint.poller import schedule
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import Anew
+from timepoint.poller.journal import JobJournal
 from timepoint.poller.pipeline import Pipeline
 from timepoint.poller.report import RunReport, skipped
 from timepoint.poller.tally import JobTally
@@ -33,12 +36,12 @@ _LONGEST_SLEEP = MINUTE  # the wall clock may jump while one sleeps
 class JobLoop:
     """``changed`` is called whenever the tally of the job has changed."""
 
-    def __init__(self, pipeline: Pipeline, tally: JobTally, changed: Callable[[], None]) -> None:
+    def __init__(self, pipeline: Pipeline, journal: JobJournal, tally: JobTally, changed: Callable[[], None]) -> None:
         self.job: Job = pipeline.job
         self.tally = tally
         self.last_begin: int | None = None
         self.listing = pipeline.listing
-        self.journal = pipeline.journal
+        self.journal = journal
         self._pipeline = pipeline
         self._timing = pipeline.timing
         self._changed = changed
@@ -124,8 +127,13 @@ class JobLoop:
         finally:
             self.tally.running_since = None
         self._finish(report)
-        await self._pipeline.tell(report)
+        await self._tell(report)
         return report
+
+    async def _tell(self, report: RunReport) -> None:
+        """Tells the journal; whatever it meets costs no run."""
+        with contextlib.suppress(StoreError):
+            await self._pipeline.worker.do(lambda: self.journal.note(report, self.desk.load_all()))
 
     def _missed(self, missed: tuple[int, int], now: int) -> RunReport:
         first, last = missed

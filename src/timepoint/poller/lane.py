@@ -14,7 +14,7 @@ the commit, so it never holds what is not durable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from timepoint.clock import BELIEVED_AHEAD, format_duration, format_instant
@@ -29,7 +29,6 @@ from timepoint.poller.closing import Failed, closing, taking
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.edits import changed_labels
 from timepoint.poller.guard import refusal
-from timepoint.poller.journal import JobJournal
 from timepoint.poller.origin import Material, Origin
 from timepoint.poller.report import NOT_SETTLED, PARTIAL_DATA, RequestReport, RunReport
 from timepoint.poller.settled import settled_window, unsettled_text, without_points
@@ -39,6 +38,9 @@ from timepoint.request.each.lanes import LONE, Lane
 
 # An origin keeps the deadline itself if it can, and then knows better what it waited for: it speaks first.
 _GRACE = 0.25
+
+Follow = Callable[[MappedRun, Window, int], None]
+"""Is given each answer that was committed, what of its window is settled, and the fire time. Raises nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +98,7 @@ class LaneStages:
     timing: Timing
     report: RunReport
     refused_before: dict[str, int]
-    journal: JobJournal
+    follow: Follow
     believed: Believed = field(default_factory=Believed)
 
     def note(self, turn: LaneTurn, window: Window) -> None:
@@ -299,7 +301,7 @@ class LaneStages:
             self.job.metrics, self.desk.load(turn.lane.name), answered.change_set, report.began
         )
         self._doubt(answered, answered.change_set)
-        self.journal.take(mapped, answered.part or answered.window, report.fire_time)
+        self.follow(mapped, answered.part or answered.window, report.fire_time)
         turn.committed += 1
         turn.next += 1
         turn.is_over = answered.ends_run

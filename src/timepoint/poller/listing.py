@@ -113,6 +113,10 @@ class Listing:
             raise Failed(Outcome.SOURCE_ERROR, "list", trouble or "no list of lanes is known yet")
         return self._lanes, trouble
 
+    def time_of_lists(self, fire_time: int, now: int) -> int:  # noqa: ARG002 - whoever replays the past asks for it
+        """The fire time for which a run asks for lists: its own."""
+        return fire_time
+
     def _is_due(self, discovery: Discovery, kept: KeptList) -> bool:
         if kept.listed_at is None or kept.empty or read_written(kept.text)[1] != discovery.definition:
             return True
@@ -140,7 +144,7 @@ class Listing:
 
     async def _discover(self, values: Values, discovery: Discovery, report: RunReport, deadline: float) -> str:
         """Asks for a list; what is wrong with it, empty if nothing is."""
-        fire_time = report.fire_time
+        fire_time = self.time_of_lists(report.fire_time, self._clock.now())
         told = self._told[values.name]
         kept = dataclasses.replace(told.kept, asked_at=self._clock.now())
         await self._worker.do(lambda: self._keep({values.name: kept}))

@@ -32,15 +32,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from timepoint.clock import format_duration
-from timepoint.errors import StoreError
 from timepoint.job import HttpPolling, Job
 from timepoint.model import Outcome, Window
 from timepoint.poller.closing import Failed, close, close_lanes, closing, taking
 from timepoint.poller.desk import JobDesk
 from timepoint.poller.gathering import Gathering
 from timepoint.poller.guard import refusal
-from timepoint.poller.journal import JobJournal
-from timepoint.poller.lane import Answered, LaneStages, LaneTurn
+from timepoint.poller.lane import Answered, Follow, LaneStages, LaneTurn
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Origin
 from timepoint.poller.plan import windows_of_run
@@ -58,7 +56,10 @@ _ALL_LANES = LONE.name  # under it refusals over all lanes are counted: no lane 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The runs of one job. One at a time: a second call before the end of the first is a bug of the caller."""
+    """The runs of one job. One at a time: a second call before the end of the first is a bug of the caller.
+
+    ``follow`` sees what was committed, for charts. It runs in the worker.
+    """
 
     job: Job
     origin: Origin
@@ -67,7 +68,7 @@ class Pipeline:
     timing: Timing
     gate: Gate | None
     listing: Listing
-    journal: JobJournal
+    follow: Follow
 
     async def run(self, fire_time: int, *, refused: Mapping[str, int] | None = None) -> RunReport:
         """One run. Never raises for what a source, a mapping or a store does.
@@ -101,11 +102,6 @@ class Pipeline:
         report.duration = clock.monotonic() - started
         return report
 
-    async def tell(self, report: RunReport) -> None:
-        """Has the journal tell of a run. Never raises for what it meets: pages for people must not cost a run."""
-        with contextlib.suppress(StoreError):
-            await self.worker.do(lambda: self.journal.note(report, self.desk.load_all()))
-
 
 @dataclass(slots=True, eq=False)
 class _Run:
@@ -126,7 +122,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         of = self.pipeline
-        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused, of.journal)
+        self._stages = LaneStages(of.job, of.origin, of.desk, of.timing, self.report, self.refused, of.follow)
         self._answers = Gathering(of.worker, self._stages.absorb)
         self._failures = Gathering(of.worker, self._note_failed)
         self._publish_at = of.timing.clock.monotonic() + _PUBLISH_EVERY

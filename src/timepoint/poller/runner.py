@@ -322,8 +322,8 @@ class Runner:
         listing = Listing(job, desk, self._worker, clock, fetchers)
         journal = JobJournal(job, published, clock, series_limit(jobs))
         origin = open_origin(job, fetchers)
-        pipeline = Pipeline(job, origin, desk, self._worker, self._timing, gate, listing, journal)
-        return JobLoop(pipeline, tally, self._has_changed)
+        pipeline = Pipeline(job, origin, desk, self._worker, self._timing, gate, listing, journal.take)
+        return JobLoop(pipeline, journal, tally, self._has_changed)
 
     def _has_changed(self) -> None:
         self._changed.set()
