@@ -5,9 +5,10 @@ Owns: the options of the commands and their words. Must not know: how queues are
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -34,10 +35,25 @@ _format: Decorator = click.option(
 )
 _receiver: Decorator = click.option("--receiver", required=True, metavar="NAME", help="The receiver.")
 _reason: Decorator = click.option("--reason", default="", metavar="WORD", help="Only letters with this reason.")
-_numbers: Decorator = click.option(
-    "--number", "numbers", type=int, multiple=True, metavar="NUMBER", help="This letter; may be given again."
-)
-_all: Decorator = click.option("--all", "all_", is_flag=True, help="All dead letters of the receiver.")
+
+
+def _choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which dead letters are meant; given as ``choice``, a Choice."""
+
+    @functools.wraps(command)
+    def gathered(*, receiver: str, reason: str, numbers: tuple[int, ...], is_all: bool, **others: Any) -> None:
+        from timepoint.remote_write.letters import Choice
+
+        if not (reason or numbers or is_all):
+            raise click.UsageError("say which letters: --reason, --number or --all")
+        _check_reason(reason)
+        command(choice=Choice(receiver, reason, numbers), **others)
+
+    one = click.option(
+        "--number", "numbers", type=int, multiple=True, metavar="NUMBER", help="This letter; may be given again."
+    )
+    every = click.option("--all", "is_all", is_flag=True, help="All dead letters of the receiver.")
+    return _receiver(_reason(one(every(gathered))))
 
 
 @click.group("outbox")
@@ -124,17 +140,8 @@ def explain(data_dir: Path, receivers: tuple[str, ...], number: int | None, form
 
 @outbox.command("retry")
 @_data_dir
-@_receiver
-@_reason
-@_numbers
-@_all
-def retry(
-    data_dir: Path,
-    receiver: str,
-    reason: str,
-    numbers: tuple[int, ...],
-    all_: bool,  # noqa: FBT001 - click gives it
-) -> None:
+@_choice_options
+def retry(data_dir: Path, choice: Choice) -> None:
     """Make dead letters wait again, in their place in the order.
 
     An exporter that runs is asked to do it, and does within seconds. What a receiver still cannot take becomes a dead
@@ -145,26 +152,16 @@ def retry(
       timepoint outbox retry /var/lib/timepoint --receiver central --reason full
       timepoint outbox retry /var/lib/timepoint --receiver central --number 17 --number 18
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
-    from timepoint.remote_write.letters import Choice, Deed
+    from timepoint.remote_write.letters import Deed
 
-    _require_choice(reason, numbers, is_all=all_)
-    count = _do(data_dir, Deed.RETRY, Choice(receiver, reason, numbers))
-    click.echo(f"{count} {'sample waits' if count == 1 else 'samples wait'} for {receiver} again")
+    count = _do(data_dir, Deed.RETRY, choice)
+    click.echo(f"{count} {'sample waits' if count == 1 else 'samples wait'} for {choice.receiver} again")
 
 
 @outbox.command("dismiss")
 @_data_dir
-@_receiver
-@_reason
-@_numbers
-@_all
-def dismiss(
-    data_dir: Path,
-    receiver: str,
-    reason: str,
-    numbers: tuple[int, ...],
-    all_: bool,  # noqa: FBT001 - click gives it
-) -> None:
+@_choice_options
+def dismiss(data_dir: Path, choice: Choice) -> None:
     """Say that dead letters were dealt with: they are forgotten, and the alert on them ends.
 
     Their samples are gone with that, so export them first if they are to be loaded by another way. They go on to be
@@ -175,17 +172,10 @@ def dismiss(
       timepoint outbox dismiss /var/lib/timepoint --receiver central --reason conflict
       timepoint outbox dismiss /var/lib/timepoint --receiver central --all
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
-    from timepoint.remote_write.letters import Choice, Deed
+    from timepoint.remote_write.letters import Deed
 
-    _require_choice(reason, numbers, is_all=all_)
-    count = _do(data_dir, Deed.DISMISS, Choice(receiver, reason, numbers))
-    click.echo(f"{count} {'dead letter' if count == 1 else 'dead letters'} of {receiver} dismissed")
-
-
-def _require_choice(reason: str, numbers: tuple[int, ...], *, is_all: bool) -> None:
-    if not (reason or numbers or is_all):
-        raise click.UsageError("say which letters: --reason, --number or --all")
-    _check_reason(reason)
+    count = _do(data_dir, Deed.DISMISS, choice)
+    click.echo(f"{count} {'dead letter' if count == 1 else 'dead letters'} of {choice.receiver} dismissed")
 
 
 def _do(data_dir: Path, deed: Deed, choice: Choice) -> int:
