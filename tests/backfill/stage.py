@@ -14,8 +14,8 @@ from tests.config.building import load
 from tests.exposition.oracle import parse_openmetrics
 from tests.remote_write.building import WaitingClock
 from tests.remote_write.receiver import Receiver
+from timepoint.backfill.job_plan import Range
 from timepoint.backfill.load import Asked, Loading, opened
-from timepoint.backfill.plan import Range
 from timepoint.clock import DAY, MINUTE
 from timepoint.job import Job
 from timepoint.model import Window

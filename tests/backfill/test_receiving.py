@@ -21,7 +21,7 @@ from tests.backfill.stage import (
     window_spec,
 )
 from tests.remote_write.receiver import Receiver
-from timepoint.backfill.plan import Range
+from timepoint.backfill.job_plan import Range
 from timepoint.backfill.receiving import check_reach
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.errors import BackfillError

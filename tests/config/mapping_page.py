@@ -26,7 +26,7 @@ from timepoint.mapping.reasons import REASONS
 from timepoint.mapping.stamps import Length
 from timepoint.model import Window
 from timepoint.poller.origin import add_page
-from timepoint.poller.plan import windows_of_run
+from timepoint.poller.run_windows import windows_of_run
 from timepoint.request.answer import Answer
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"

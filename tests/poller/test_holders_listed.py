@@ -13,7 +13,7 @@ from timepoint.job import Job
 from timepoint.ledger.state import LaneState
 from timepoint.model import Window
 from timepoint.poller.edits import Anew, find_estates
-from timepoint.poller.plan import earliest_asked
+from timepoint.poller.run_windows import earliest_asked
 
 STEP = 5 * MINUTE
 DISCOVERY = '{zone: {request: {get: /zones}, values: "$[*]", every: 10m}}'

@@ -2,7 +2,7 @@
 
 Read in this order:
 
-    plan        what is asked for, and where it ends: where live polling began (pure)
+    job_plan    what is asked for, and where it ends: where live polling began (pure)
     leaving     what of a replayed run leaves, and what stands at the seam to live polling (pure)
     desk        the books of a replayed job, kept in step with what leaves
     replay      the order of pieces over all jobs, and what is tried again

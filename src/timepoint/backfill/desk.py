@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from timepoint.backfill.job_plan import JobPlan
 from timepoint.backfill.leaving import settle_outgoing
-from timepoint.backfill.plan import JobPlan
 from timepoint.clock import Clock
 from timepoint.ledger.change import ChangeSet
 from timepoint.ledger.store import Store

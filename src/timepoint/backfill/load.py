@@ -14,7 +14,7 @@ from pathlib import Path
 
 from timepoint.backfill import json_lines, openmetrics
 from timepoint.backfill.files import DayFiles, Shape
-from timepoint.backfill.plan import JobPlan, Live, Range, plan_job
+from timepoint.backfill.job_plan import JobPlan, Live, Range, plan_job
 from timepoint.backfill.progress import Progress
 from timepoint.backfill.receiving import Delivery, check_reach
 from timepoint.backfill.replay import TRIES, Around, Reached, Replay

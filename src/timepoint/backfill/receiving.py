@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from timepoint.backfill.plan import Range
+from timepoint.backfill.job_plan import Range
 from timepoint.clock import Clock, format_duration
 from timepoint.errors import BackfillError
 from timepoint.remote_write.facts import SenderFacts

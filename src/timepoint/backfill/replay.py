@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from timepoint.backfill.desk import ReplayDesk, ReplayListing, Take
-from timepoint.backfill.plan import JobPlan
+from timepoint.backfill.job_plan import JobPlan
 from timepoint.backfill.progress import Progress
 from timepoint.clock import format_instant
 from timepoint.errors import BackfillError

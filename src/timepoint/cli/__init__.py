@@ -7,6 +7,6 @@ Beside the commands stand what several of them share:
     choosing        which jobs of a config are meant
     lanes           the lanes of a fan-out, for a command that runs a job once
     watching        what the commands for Prometheus and Grafana share
-    plan            what a run asks for, in words
+    window_lines    what a run asks for, in words
     preview_run, preview_lines      what ``preview`` asks and makes of it, and what it says beside the page
 """

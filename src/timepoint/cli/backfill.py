@@ -121,8 +121,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter for each option
       timepoint backfill energy.yaml --from 2026-01-01 --to 2026-02-01 --json-lines history --dry-run
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     from timepoint import log
+    from timepoint.backfill.job_plan import Range
     from timepoint.backfill.load import Asked
-    from timepoint.backfill.plan import Range
     from timepoint.backfill.replay import TRIES
     from timepoint.job import given_secrets
 
@@ -179,8 +179,8 @@ def _receiver(config: Config, name: str) -> Any:
 def _run(asked: Asked, *, is_dry: bool) -> None:
     import asyncio
 
+    from timepoint.backfill.job_plan import estimate_text
     from timepoint.backfill.load import opened
-    from timepoint.backfill.plan import estimate_text
 
     with opened(asked, is_dry=is_dry) as loading:
         for plan in loading.plans:

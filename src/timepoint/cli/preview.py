@@ -16,7 +16,6 @@ from timepoint.cli.choosing import named_jobs
 from timepoint.cli.exits import EXIT_FAILED
 from timepoint.cli.lanes import chosen_lane, listed_lanes
 from timepoint.cli.options import InstantType, config_argument, load, load_offline
-from timepoint.cli.plan import next_run_line
 from timepoint.cli.preview_lines import (
     doubt_lines,
     missed_lines,
@@ -28,6 +27,7 @@ from timepoint.cli.preview_lines import (
     unfound_lines,
 )
 from timepoint.cli.preview_run import Question, accepted_part, ask, page_of
+from timepoint.cli.window_lines import next_run_line
 from timepoint.clock import SystemClock
 from timepoint.errors import MappingError, SourceError
 from timepoint.model import Window
@@ -131,7 +131,7 @@ def _question(
     """What to ask. ``given`` is the window, or the watermark from which it follows. Raises SourceError."""
     import asyncio
 
-    from timepoint.poller.plan import windows_of_run
+    from timepoint.poller.run_windows import windows_of_run
     from timepoint.poller.schedule import last_fire
 
     fire_time = last_fire(job.schedule, job.name, SystemClock().now()) if at is None else at

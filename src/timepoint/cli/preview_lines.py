@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from timepoint.cli.lanes import lane_lines
-from timepoint.cli.plan import given_up_line, window_lines
 from timepoint.cli.preview_run import Question
+from timepoint.cli.window_lines import given_up_line, window_lines
 from timepoint.clock import format_instant
 from timepoint.errors import SourceError
 from timepoint.model import NOTHING_SETTLED, MappedRun, Rejects, SeriesPoints

@@ -6,7 +6,7 @@ Read in this order:
     outgoing    what of a run goes out by remote write
     change      what a run wants committed
     holders     who counts a series one after the other: renamed jobs, changed declarations
-    decide      the rules of counting (pure), with ``lane_run``, ``interval_plan`` and ``plans`` (time alone),
+    decide      the rules of counting (pure), with ``lane_run``, ``interval_plan`` and ``grid_plans`` (time alone),
                 ``counters``, ``running``, ``gauges`` and ``sampled`` (what becomes of values), ``budget`` (how many
                 series there may be)
     shown       what of the state stands on the page

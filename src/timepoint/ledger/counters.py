@@ -18,9 +18,9 @@ from math import inf, isfinite
 from operator import ne
 
 from timepoint.ledger.change import Counts
+from timepoint.ledger.grid_plans import Plans
 from timepoint.ledger.interval_plan import Plan, plan_cumulative, plan_delta
 from timepoint.ledger.lane_run import UNKNOWN, MetricRun
-from timepoint.ledger.plans import Plans
 from timepoint.ledger.running import add_amount, add_up, leave_readings, leave_totals
 from timepoint.ledger.state import SeriesState
 from timepoint.model import OnRevision, SeriesPoints, Times

@@ -10,10 +10,10 @@ from array import array
 from collections.abc import Mapping
 from operator import ne
 
+from timepoint.ledger.grid_plans import Plans
 from timepoint.ledger.interval_plan import Plan, plan_samples
 from timepoint.ledger.lane_run import UNKNOWN, MetricRun
 from timepoint.ledger.outgoing import Late, Leaving
-from timepoint.ledger.plans import Plans
 from timepoint.ledger.state import SeriesState
 from timepoint.model import MetricType, SeriesPoints
 

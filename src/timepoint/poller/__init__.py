@@ -3,7 +3,8 @@
 Read in this order:
 
     schedule            when a job fires (pure)
-    plan, pipeline      which windows a run asks for, and one run over its lanes: what is shared, and when it is shown
+    run_windows         which windows a run asks for (pure)
+    pipeline            one run over its lanes: what is shared, and when it is shown
     lane, gathering     one lane in a run: ask, read, decide, commit; many lanes in one transaction
     listing, owners     which lanes there are, and to which of them a series belongs
     edits               what a change of the config does to totals

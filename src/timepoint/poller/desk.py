@@ -25,8 +25,8 @@ from timepoint.model import MappedRun, Window
 from timepoint.poller.edits import Anew, begun_behind, find_estates, totals_over
 from timepoint.poller.owners import Owners, screen_sent
 from timepoint.poller.page import behind_text, fingerprint, metric_standing, render, version_of
-from timepoint.poller.plan import earliest_asked
 from timepoint.poller.report import MetricStanding
+from timepoint.poller.run_windows import earliest_asked
 from timepoint.poller.settled import settled_instant
 from timepoint.request.each.lanes import LONE
 from timepoint.request.window import overlap_behind

@@ -41,8 +41,8 @@ from timepoint.poller.guard import refusal
 from timepoint.poller.lane import Answered, Follow, LaneStages, LaneTurn
 from timepoint.poller.listing import Listing
 from timepoint.poller.origin import Origin
-from timepoint.poller.plan import windows_of_run
 from timepoint.poller.report import NOTHING_NEW, TIMEOUT, LanesReport, RunReport
+from timepoint.poller.run_windows import windows_of_run
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import Worker, paused_collector
 from timepoint.request.each.lanes import LONE, Lane

@@ -38,7 +38,7 @@ def given_up_line(job: Job, windows: Sequence[Window], watermark: int | None) ->
 
 def next_run_line(job: Job, fire_time: int, windows: Sequence[Window], watermark: int | None) -> str:
     """What the run after this one would ask for, if this one is accepted. ``watermark`` is the one before both."""
-    from timepoint.poller.plan import windows_of_run
+    from timepoint.poller.run_windows import windows_of_run
     from timepoint.poller.schedule import begin_of, next_fire
 
     begin = begin_of(job.schedule, job.name, fire_time)

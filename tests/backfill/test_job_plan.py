@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backfill.stage import BEGIN, NOW, READING, Stage
-from timepoint.backfill.plan import JobPlan, Live, Range, estimate, estimate_text, plan_job
+from timepoint.backfill.job_plan import JobPlan, Live, Range, estimate, estimate_text, plan_job
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.errors import BackfillError
 from timepoint.job import Job
@@ -99,7 +99,7 @@ def test_pieces_touch_and_cover_all(start: int, length: int, span: int) -> None:
 
 def test_a_new_lane_begins_at_the_start(job: Job) -> None:
     """In the run of any piece, a lane that was never asked begins where history does."""
-    from timepoint.poller.plan import windows_of_run
+    from timepoint.poller.run_windows import windows_of_run
 
     found = plan(job)
     piece = found.pieces[-1]
