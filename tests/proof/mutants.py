@@ -95,6 +95,7 @@ def publish_before() -> None:
         for change_set in change_sets:
             change_set.commit = number
             change_set.apply(lanes[change_set.lane])
+        assert self._published is not None
         publish_module.publish(self._published, render(self._job, list(lanes.values()), self._clock.now()))
         time.sleep(GAP)
         real(self, change_sets)
