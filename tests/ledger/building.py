@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
-from timepoint.ledger.holders import Estate
+from timepoint.ledger.holders import Estates
 from timepoint.ledger.state import LaneState, SeriesState
 from timepoint.ledger.store import Store
 from timepoint.model import (
@@ -99,7 +99,7 @@ class Ledger:
     metrics: list[MetricSpec]
     job: str = "job"
     lane: LaneState = field(init=False)
-    estates: Mapping[str, Sequence[Estate]] = field(default_factory=dict)
+    estates: Mapping[str, Estates] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.restart()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives
 from tests.ledger.test_outgoing import GONE, LENIENT, to, told
 from timepoint.ledger.examine import examine
-from timepoint.ledger.holders import declared_otherwise, end_counts, estate_of, over
+from timepoint.ledger.holders import Estate, Estates, Holder, end_counts, estate_of, over
 from timepoint.ledger.memory import MemoryStore
+from timepoint.ledger.state import SeriesState
 from timepoint.ledger.store import Store, open_store
 from timepoint.model import FamilySpec, MetricSpec, MetricType, Temporality
 from timepoint.remote_write.outbox import Settlement
@@ -23,11 +24,9 @@ from timepoint.remote_write.outbox import Settlement
 def renamed(store: Store, spec: MetricSpec, job: str, *others: str) -> Ledger:
     """A job as it starts where the ledger knows others that the config has no longer."""
     ledger = Ledger(store, [spec], job)
-    estates = []
-    for other in others:
-        lane = store.load(other, "")
-        estates += [estate_of(lane, metric) for metric in lane.metrics.values()]
-    texts = over(ledger.lane, spec, [*estates, *declared_otherwise(ledger.lane, spec)])
+    lanes = [store.load(other, "") for other in others]
+    estates = Estates(estate_of(lane, metric) for lane in lanes for metric in lane.metrics.values())
+    texts = over(ledger.lane, spec, estates)
     if texts:
         end_counts(ledger.lane, spec, texts)
         store.rewrite(ledger.lane)
@@ -108,6 +107,31 @@ def test_the_parts_of_a_histogram_begin_together(store: Store) -> None:
     assert [state.value for state in back.lane.metric(spec).absent.values()] == [0] * 4  # type: ignore[union-attr]
     back.run(facts(10, 15), {text: fives(10, 1) for text in parts})
     assert back.values() == dict.fromkeys(parts, 1)
+
+
+def test_who_is_named_is_the_newest_of_those_that_came_after(store: Store) -> None:
+    """Of a series that two others have counted since, and one before."""
+    spec = counter()
+    for job, first in (("one", 0), ("two", 5), ("three", 10), ("four", 15)):
+        Ledger(store, [spec], job).run(facts(first, first + 5), {"": fives(first, 1)})
+    lanes = {job: store.load(job, "") for job in ("one", "two", "three", "four")}
+    mine = lanes.pop("two")
+    others = Estates(estate_of(lane, metric) for lane in lanes.values() for metric in lane.metrics.values())
+    assert [holder.job for holder in over(mine, spec, others).values()] == ["four"]
+
+
+@given(st.lists(st.tuples(st.permutations(range(8)), st.integers(0, 8)), max_size=6))
+@settings(deadline=None)
+def test_who_has_a_series_is_found_oldest_first(owned: list[tuple[list[int], int]]) -> None:
+    """As asking each of them would find it."""
+    estates = []
+    for newest_id, (texts, count) in enumerate(owned):
+        series = {str(text): SeriesState(0.0) for text in texts[:count]}
+        estates.append(Estate(Holder(f"job {newest_id}", "", "x_total", "", newest_id, 0), 0, 0, series))
+    found = Estates(reversed(estates))
+    assert list(found) == estates
+    for text in map(str, range(9)):
+        assert list(found.having(text)) == [estate for estate in estates if text in estate.series]
 
 
 def test_a_ledger_with_totals_that_are_over_is_sound(tmp_path: Path) -> None:

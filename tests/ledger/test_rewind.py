@@ -99,3 +99,20 @@ def test_a_lane_that_moved_on_is_not_rewritten(ahead: Ledger, store: Store) -> N
     stale = replace(ahead.lane, version=ahead.lane.version - 1)
     with pytest.raises(StoreError, match="in between"):
         store.rewrite(stale)
+
+
+def test_lanes_are_rewritten_together_or_not_at_all(store: Store) -> None:
+    """One that has moved on keeps the others as they were; without it each gets a version of its own."""
+    jobs = ("one", "two", "three")
+    for job in jobs:
+        Ledger(store, [counter()], job).run(facts(0, 5), {"{a}": fives(0, 1)})
+    lanes = [store.load(job, "") for job in jobs]
+    for lane in lanes:
+        lane.metrics["x_total counter/delta/"].series["{a}"].value = 7
+    before = store.newest_commit()
+    with pytest.raises(StoreError, match="in between"):
+        store.rewrite_all([*lanes[:2], replace(lanes[2], version=0)])
+    assert [store.load(job, "").metrics["x_total counter/delta/"].series["{a}"].value for job in jobs] == [1, 1, 1]
+    store.rewrite_all(lanes)
+    assert [store.load(job, "") for job in jobs] == lanes
+    assert [lane.version for lane in lanes] == [before + 1, before + 2, before + 3]

@@ -63,6 +63,7 @@ class Story:
         self.asked: set[int] = set()
         self.scraped: list[float] = []
         self.told: list[Anew] = []
+        self.told_at_start: list[Anew] = []
         self.bench = Bench(directory, self.lone, self.answer)
 
     def answer(self, window: Window, zone: str | None = None) -> Any:
@@ -79,7 +80,7 @@ class Story:
         self.bench.restart()
         desk = self.bench.pipeline.desk
         desk.take_up()
-        desk.take_over([job])
+        self.told_at_start = desk.take_over([job])
         desk.restore()
 
     async def run(self, times: int = 1) -> None:
@@ -138,6 +139,19 @@ async def test_a_total_that_ends_as_its_lane_returns_is_told_by_the_run(tmp_path
     assert story.increase == story.truth
     [told] = story.told
     assert "counted by the job without each since, and begin at 0" in told.reason
+
+
+async def test_totals_of_all_lanes_that_end_at_a_start_are_told_in_one_sentence(tmp_path: Path) -> None:
+    """A fan-out of a thousand lanes would else fill the log at the start that takes its name back."""
+    story = Story(tmp_path)
+    story.listed = ["A", "C"]
+    story.begin(story.fan)
+    await story.run(2)
+    story.begin(story.lone)
+    await story.run(2)
+    story.begin(story.fan)
+    [told] = story.told_at_start
+    assert told.reason.startswith("2 of its series have been counted by the job without each since")
 
 
 async def test_a_lane_that_is_new_to_the_list_counts_nothing_again(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
     on_page, changes, stamp = metric.state.series, metric.changes, metric.lane.stamp
     append, outgoing = changes.updates.append, metric.outgoing
     created = metric.lane.facts.now
-    has_estates = bool(metric.estates)
+    has_others = bool(metric.others)
     zero_until = created + metric.spec.zero_first
     plan = Plan()
     last_known: Times | None = None
@@ -57,7 +57,7 @@ def count_deltas(metric: MetricRun, offered: Mapping[str, SeriesPoints]) -> None
         state = on_page.get(text) or metric.find_absent(text)
         if state is None:
             continue
-        if has_estates or points.times is not last_offered or state.times is not last_known:
+        if has_others or points.times is not last_offered or state.times is not last_known:
             last_offered, last_known = points.times, state.times
             plan = plans.get(state, last_offered, text)
         values = points.values

@@ -36,7 +36,7 @@ class Plans:
         self._by_grids: dict[tuple[Times, Times, bool, tuple[Spent, ...]], Plan] = {}
 
     def get(self, state: SeriesState, offered: Times, text: str) -> Plan:
-        spent = self._metric.spent(text) if self._metric.estates else ()
+        spent = self._metric.spent(text) if self._metric.others else ()
         key = (state.times, offered, not state.id, spent)
         plan = self._by_grids.get(key)
         if plan is None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, nan
@@ -76,10 +76,39 @@ class Estate:
         """Whether its intervals are known: readings are sums, and gauges count nothing."""
         return f"/{Temporality.DELTA}/" in self.holder.shape
 
-    def spent(self, text: str) -> Spent | None:
-        """The intervals of a series that are counted here; None if there is no such series."""
-        state = self.series.get(text)
-        return None if state is None else Spent(state.times, self.kept_from, self.asked_from)
+    def spent(self, text: str) -> Spent:
+        """The intervals of one of its series that are counted here."""
+        return Spent(self.series[text].times, self.kept_from, self.asked_from)
+
+
+class Estates:
+    """What others have counted of one metric, and who of them has a given series.
+
+    Of a fan-out that is renamed there are as many as it has lanes, and mostly one of them has a series. With 1,000
+    lanes of 100 series each, asking all of them for each lane took 6 s of CPU at the start that takes the name back and
+    another 6 s in its first run, and 26 s where one lane took all of them over. Looked up by series it is 1 s.
+    """
+
+    __slots__ = ("_by_text", "_oldest_first")
+
+    def __init__(self, estates: Iterable[Estate] = ()) -> None:
+        self._oldest_first = tuple(sorted(estates, key=lambda estate: estate.holder.newest_id))
+        self._by_text: dict[str, tuple[Estate, ...]] = {}
+        for estate in self._oldest_first:
+            alone = (estate,)
+            for text in estate.series:
+                known = self._by_text.get(text)
+                self._by_text[text] = alone if known is None else known + alone
+
+    def __iter__(self) -> Iterator[Estate]:
+        return iter(self._oldest_first)
+
+    def having(self, text: str) -> tuple[Estate, ...]:
+        """Those that have a series, oldest first."""
+        return self._by_text.get(text, ())
+
+
+NOBODY = Estates()
 
 
 def estate_of(lane: LaneState, metric: MetricState) -> Estate:
@@ -102,24 +131,44 @@ def declared_otherwise(lane: LaneState, spec: MetricSpec, since: int | None = No
     ]
 
 
-def over(lane: LaneState, spec: MetricSpec, estates: Iterable[Estate]) -> dict[str, Holder]:
-    """The series of a counter whose totals are over, with the holder that has begun to count each after this lane.
+def over(lane: LaneState, spec: MetricSpec, estates: Estates) -> dict[str, Holder]:
+    """The series of a counter whose totals are over, with the newest holder that has begun to count each after it.
 
-    Of a histogram or summary all parts of a group are over if one is: together they say one thing.
+    ``estates`` are those of other lanes; what the lane itself has under other declarations is looked at as well. Of a
+    histogram or summary all parts of a group are over if one is: together they say one thing.
     """
     metric = lane.metric(spec)
     if metric is None or spec.temporality is None:
         return {}
     held = {**metric.absent, **metric.series}
+    own = Estates(declared_otherwise(lane, spec))
     found: dict[str, Holder] = {}
-    for estate in estates:
-        for text, theirs in estate.series.items():
-            mine = held.get(text)
-            if mine is not None and mine.created and theirs.created and theirs.id > mine.id:
-                found[text] = estate.holder
+    for text, mine in held.items():
+        newest = mine.id if mine.created else inf
+        for estate in (*estates.having(text), *own.having(text)):
+            theirs = estate.series[text]
+            if theirs.created and theirs.id > newest:
+                newest, found[text] = theirs.id, estate.holder
     if found and spec.family.type in _OF_PARTS:
         groups = {_group(spec, text): holder for text, holder in found.items()}
         return {text: groups[group] for text in held if (group := _group(spec, text)) in groups}
+    return found
+
+
+def bearing(
+    estates: Estates, own: Iterable[Estate], texts: Iterable[str], kept_from: int | None
+) -> dict[str, tuple[Estate, ...]]:
+    """What others have counted of some series of amounts, oldest first, as far as it reaches beyond ``kept_from``.
+
+    ``own`` are those of the lane itself, under other declarations.
+    """
+    mine = Estates(own)
+    found: dict[str, tuple[Estate, ...]] = {}
+    for text in texts:
+        both = (*estates.having(text), *mine.having(text))
+        near = [e for e in both if e.has_amounts and (kept_from is None or e.reach > kept_from)]
+        if near:
+            found[text] = tuple(sorted(near, key=lambda estate: estate.holder.newest_id))
     return found
 
 

@@ -6,7 +6,7 @@ among those on the page, those that left it, and those never seen. Must not know
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from math import inf
 
 from timepoint.clock import format_instant
@@ -64,16 +64,19 @@ def _stamp(lane: LaneState, facts: RunFacts) -> int:
 
 
 class MetricRun:
-    """One metric in one run: finds series, collects what changes."""
+    """One metric in one run: finds series, collects what changes.
 
-    __slots__ = ("changes", "estates", "lane", "outgoing", "spec", "state")
+    ``others`` is by series what other holders have counted of amounts that this run may be offered, oldest first.
+    """
+
+    __slots__ = ("changes", "lane", "others", "outgoing", "spec", "state")
 
     def __init__(
-        self, lane: LaneRun, spec: MetricSpec, state: MetricState | None, estates: Sequence[Estate] = ()
+        self, lane: LaneRun, spec: MetricSpec, state: MetricState | None, others: Mapping[str, tuple[Estate, ...]]
     ) -> None:
         self.lane = lane
         self.spec = spec
-        self.estates = self._within_reach(estates)
+        self.others = others
         self.state = state or MetricState(spec.family.name, metric_shape(spec))
         self.changes = MetricChanges(
             self.state.name, self.state.shape, spec.forget_after, newest=self.state.newest, counts=Counts()
@@ -104,19 +107,9 @@ class MetricRun:
         kept_from, ends = self.lane.memory.kept_from, state.times.ends
         return self.spec.temporality is not None and kept_from is not None and bool(ends) and ends[-1] > kept_from
 
-    def _within_reach(self, estates: Sequence[Estate]) -> tuple[Estate, ...]:
-        """What others have counted of amounts that this run may be offered, oldest first."""
-        kept_from = self.lane.memory.kept_from
-        return tuple(
-            sorted(
-                (e for e in estates if e.has_amounts and (kept_from is None or e.reach > kept_from)),
-                key=lambda estate: estate.holder.newest_id,
-            )
-        )
-
     def spent(self, text: str) -> tuple[Spent, ...]:
         """What other holders have counted of a series."""
-        return tuple(spent for estate in self.estates if (spent := estate.spent(text)) is not None)
+        return tuple(estate.spent(text) for estate in self.others.get(text, ()))
 
     def find_absent(self, text: str) -> SeriesState | None:
         """A series that is not on the page: one that comes back, UNKNOWN, or None if it cannot be kept.
@@ -131,12 +124,12 @@ class MetricRun:
         except UnicodeEncodeError:
             self.lane.rejects.add("not_unicode", f"{self.state.name}: a label holds half a surrogate pair: {text!a}")
             return None
-        return heir(text, UNKNOWN, self.estates) if self.estates else UNKNOWN
+        return heir(text, UNKNOWN, self.others[text]) if text in self.others else UNKNOWN
 
     def _begin_again(self, text: str, state: SeriesState) -> SeriesState:
         """A series whose total is over, since another holder has shown lower ones. Readings are what is read."""
         if self.spec.temporality is Temporality.DELTA:
-            return heir(text, state, self.estates)
+            return heir(text, state, self.others.get(text, ()))
         self.changes.forgotten[text] = state.id
         return UNKNOWN
 

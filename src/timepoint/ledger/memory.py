@@ -119,13 +119,22 @@ class MemoryStore:
         return used
 
     def rewrite(self, lane: LaneState) -> int:
-        known = self._lanes.get((lane.job, lane.lane))
-        if known is None or known.version != lane.version:
-            raise StoreError(f"memory: job {lane.job}, lane {lane.lane!r}: something else has committed in between")
+        self._check_version(lane)
         self._commits += 1
         lane.version = self._commits
         self._lanes[lane.job, lane.lane] = _copy(lane)
         return self._commits
+
+    def _check_version(self, lane: LaneState) -> None:
+        known = self._lanes.get((lane.job, lane.lane))
+        if known is None or known.version != lane.version:
+            raise StoreError(f"memory: job {lane.job}, lane {lane.lane!r}: something else has committed in between")
+
+    def rewrite_all(self, lanes: Sequence[LaneState]) -> None:
+        for lane in lanes:
+            self._check_version(lane)
+        for lane in lanes:
+            self.rewrite(lane)
 
     def holders(self, names: Collection[str]) -> list[Holder]:
         return [

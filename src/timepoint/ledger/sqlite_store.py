@@ -201,18 +201,25 @@ class SqliteStore:
             self.outbox.drop_letters(connection, queue)
 
     def rewrite(self, lane: LaneState) -> int:
+        self.rewrite_all((lane,))
+        return lane.version
+
+    def rewrite_all(self, lanes: Sequence[LaneState]) -> None:
+        numbers = []
         with self._alone(), self._database.writing() as connection:
-            key = (lane.job, lane.lane)
-            row = connection.execute("SELECT id, version FROM lane WHERE job = ? AND lane = ?", key).fetchone()
-            if row is None or row[1] != lane.version:
-                raise StoreError(
-                    f"{self.path}: job {lane.job}, lane {lane.lane!r}: something else has committed in between"
-                )
-            connection.execute("UPDATE ledger SET commits = commits + 1")
-            number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
-            _rewrite_lane(connection, row[0], lane, number)
-        lane.version = number
-        return number
+            for lane in lanes:
+                key = (lane.job, lane.lane)
+                row = connection.execute("SELECT id, version FROM lane WHERE job = ? AND lane = ?", key).fetchone()
+                if row is None or row[1] != lane.version:
+                    raise StoreError(
+                        f"{self.path}: job {lane.job}, lane {lane.lane!r}: something else has committed in between"
+                    )
+                connection.execute("UPDATE ledger SET commits = commits + 1")
+                number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+                _rewrite_lane(connection, row[0], lane, number)
+                numbers.append(number)
+        for lane, number in zip(lanes, numbers, strict=True):
+            lane.version = number
 
     def holders(self, names: Collection[str]) -> list[Holder]:
         with self._alone(), self._database.reading() as connection:

@@ -131,6 +131,10 @@ class Store(Protocol):
         """
         ...
 
+    def rewrite_all(self, lanes: Sequence[LaneState]) -> None:
+        """As ``rewrite`` for several lanes in one transaction: all of them or none. Each gets its own version."""
+        ...
+
     def holders(self, names: Collection[str]) -> list[Holder]:
         """Whoever has series of these metrics, in any lane of any job and however declared."""
         ...

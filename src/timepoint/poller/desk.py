@@ -6,7 +6,7 @@ Must not know: how points were got, when a job runs, which lanes a job should ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from timepoint.clock import BELIEVED_AHEAD, Clock
@@ -17,7 +17,7 @@ from timepoint.job import Job
 from timepoint.ledger.budget import Budget
 from timepoint.ledger.change import ChangeSet, RunFacts
 from timepoint.ledger.decide import decide
-from timepoint.ledger.holders import Estate, end_counts
+from timepoint.ledger.holders import Estates, Holder, end_counts
 from timepoint.ledger.rewind import is_ahead, rewind
 from timepoint.ledger.state import LaneState, metric_key
 from timepoint.ledger.store import KeptList, Store
@@ -30,6 +30,8 @@ from timepoint.poller.run_windows import earliest_asked
 from timepoint.poller.settled import settled_instant
 from timepoint.request.each.lanes import LONE
 from timepoint.request.window import overlap_behind
+
+_AT_A_TIME = 100  # lanes in one transaction: copies of all their series are in memory
 
 
 class JobDesk:
@@ -55,8 +57,8 @@ class JobDesk:
         self._owners = Owners(job.metrics) if job.each is not None else None
         self._sizes: dict[str, int] = {}  # how many series the loaded lanes of a fan-out hold, by metric
         self._fingerprint = fingerprint(job.metrics)
-        self._estates: dict[str, list[Estate]] = {}  # what others have counted of the job's counters, by metric
-        self._begun_behind: list[Anew] = []
+        self._estates: dict[str, Estates] = {}  # what others have counted of the job's counters, by metric
+        self._ended: dict[str, dict[str, Holder]] = {}  # by metric the series, if not told yet
         self._knows_others = False  # once all jobs of the config have been told
         self._shown_version: int | None = None
         self._found: tuple[int, str] | None = None
@@ -88,7 +90,7 @@ class JobDesk:
         found = self._store.load_lanes(self._job.name, strangers) if strangers else {}
         if strangers and self._knows_others:
             self._meet(found.values())
-        loaded = {name: self._without_ended(lane) for name, lane in found.items()}
+        loaded = found | {lane.lane: lane for lane in self._end_totals(found.values())}
         for name in self._lanes.keys() - set(names):
             self._drop(name)
         before = self._lanes
@@ -324,17 +326,15 @@ class JobDesk:
         """
         self._estates = find_estates(self._job, jobs, self.load_all(), self._store)
         self._knows_others = True
-        for lane in self.load_all():
-            changed = self._without_ended(lane)
-            if changed is not lane:
-                self._drop(lane.lane)
-                self._take(lane.lane, changed)
+        for lane in self._end_totals(self.load_all()):
+            self._drop(lane.lane)
+            self._take(lane.lane, lane)
         return self.begun_behind()
 
     def begun_behind(self) -> list[Anew]:
         """The totals that have ended since this was asked last."""
-        told, self._begun_behind = self._begun_behind, []
-        return told
+        told, self._ended = self._ended, {}
+        return [begun_behind(self._job, self._job.metrics[name], holders) for name, holders in told.items()]
 
     def _meet(self, strangers: Iterable[LaneState]) -> None:
         """Looks again for others that have counted series of the job: lanes are new to the list, or back on it.
@@ -347,17 +347,21 @@ class JobDesk:
         since = earliest_asked(self._job, self._clock.now())
         self._estates = find_estates(self._job, jobs.values(), lanes, self._store, since)
 
-    def _without_ended(self, lane: LaneState) -> LaneState:
-        """The lane, or a copy in which totals that others have shown since are over, durably. Raises StoreError."""
-        found = list(totals_over(self._job, lane, self._estates))
-        if not found:
-            return lane
-        state = self._store.load(self._job.name, lane.lane)  # a copy, to be changed before it is durable
-        for spec, holders in found:
-            end_counts(state, spec, holders)
-            self._begun_behind.append(begun_behind(self._job, spec, holders))
-        self._store.rewrite(state)
-        return state
+    def _end_totals(self, lanes: Iterable[LaneState]) -> Iterator[LaneState]:
+        """Copies of those lanes in which totals are over, since others have shown them; durable. Raises StoreError.
+
+        Many lanes share a transaction: 1,000 with one each took 27 s at a start, on a disk that syncs in 20 ms.
+        """
+        found = {lane.lane: ended for lane in lanes if (ended := list(totals_over(self._job, lane, self._estates)))}
+        names = list(found)
+        for begin in range(0, len(names), _AT_A_TIME):
+            states = self._store.load_lanes(self._job.name, names[begin : begin + _AT_A_TIME])  # copies
+            for name, state in states.items():
+                for spec, holders in found[name]:
+                    end_counts(state, spec, holders)
+                    self._ended.setdefault(spec.family.name, {}).update(holders)
+            self._store.rewrite_all(list(states.values()))
+            yield from states.values()
 
     def _drop_estates(self) -> None:
         """Forgets what others have counted once no lane can be offered it again."""

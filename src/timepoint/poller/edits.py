@@ -11,13 +11,13 @@ never mixes what must not be mixed, and this one must not be silent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from typing import NamedTuple, Protocol
 
 from timepoint.job import Job
 from timepoint.ledger.change import ChangeSet
-from timepoint.ledger.holders import Estate, Holder, declared_otherwise, estate_of, over
+from timepoint.ledger.holders import NOBODY, Estate, Estates, Holder, estate_of, over
 from timepoint.ledger.state import LaneState, MetricState, metric_key, metric_shape
 from timepoint.model import MetricSpec, Temporality, split_series_text
 
@@ -47,7 +47,7 @@ class Books(Protocol):
 
 def find_estates(
     job: Job, jobs: Iterable[Job], lanes: Collection[LaneState], books: Books, since: float = -inf
-) -> dict[str, list[Estate]]:
+) -> dict[str, Estates]:
     """What others have counted of the counters of a job, by metric, as far as it bears on its ``lanes``.
 
     ``jobs`` are all of the config. A lane that was never answered is asked for nothing before ``since``.
@@ -60,13 +60,13 @@ def find_estates(
         kept_from, oldest = bounds[holder.name]
         if kept_from < holder.reach or oldest < holder.newest_id:
             wanted.setdefault(holder.job, {}).setdefault(holder.lane, []).append(holder)
-    estates: dict[str, list[Estate]] = {}
+    found: dict[str, list[Estate]] = {}
     for other, by_lane in wanted.items():
         for name, lane in books.load_lanes(other, by_lane).items():
             for holder in by_lane[name]:
                 metric = lane.metrics[f"{holder.name} {holder.shape}"]
-                estates.setdefault(holder.name, []).append(estate_of(lane, metric))
-    return estates
+                found.setdefault(holder.name, []).append(estate_of(lane, metric))
+    return {name: Estates(estates) for name, estates in found.items()}
 
 
 def _bounds(name: str, lanes: Collection[LaneState], since: float) -> tuple[float, float]:
@@ -99,11 +99,11 @@ def former_holders(job: Job, jobs: Iterable[Job], holders: Iterable[Holder]) -> 
 
 
 def totals_over(
-    job: Job, lane: LaneState, estates: Mapping[str, Sequence[Estate]]
+    job: Job, lane: LaneState, estates: Mapping[str, Estates]
 ) -> Iterable[tuple[MetricSpec, Mapping[str, Holder]]]:
     """The counters of a lane of which totals are over, since others have begun to count their series after it."""
     for spec in counters_of(job):
-        found = over(lane, spec, [*declared_otherwise(lane, spec), *estates.get(spec.family.name, ())])
+        found = over(lane, spec, estates.get(spec.family.name, NOBODY))
         if found:
             yield spec, found
 
