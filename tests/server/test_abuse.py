@@ -28,7 +28,7 @@ def limited(**limits: float) -> ServerSettings:
 async def test_a1_one_client_has_a_part_of_the_connections_alone(tmp_path: Path) -> None:
     """A1: a hundred half-open requests of one client leave it ten; it is served all the same, and all are counted."""
     publish_job(tmp_path, "a")
-    async with staged(tmp_path, "a", settings=limited(connections_per_peer=10)) as stage:
+    async with staged(tmp_path, "a", settings=limited(connections_per_peer=10, head_deadline=600)) as stage:
         for _ in range(100):
             _, writer = await stage.connect()
             writer.write(b"GET / HTTP/1.1\r\nX: ")
@@ -42,7 +42,7 @@ async def test_a1_one_client_has_a_part_of_the_connections_alone(tmp_path: Path)
 async def test_a1_a_scraper_that_works_keeps_its_connection(tmp_path: Path) -> None:
     """A1: half-open requests above every limit do not cost a keep-alive connection that was served before."""
     publish_job(tmp_path, "a")
-    async with staged(tmp_path, "a", settings=limited(connections_per_peer=20)) as stage:
+    async with staged(tmp_path, "a", settings=limited(connections_per_peer=20, head_deadline=600)) as stage:
         reader, writer = await stage.connect()
         for flood in (0, 40, 40, 40):
             for _ in range(flood):
@@ -67,7 +67,7 @@ async def test_a1_all_half_open_requests_are_closed_at_the_deadline(tmp_path: Pa
 async def test_a1_with_every_place_taken_by_slow_readers_the_newcomer_is_told_at_once(tmp_path: Path) -> None:
     """A1: it is closed, not left in the queue; no scrape under way is ended for it."""
     publish_large_job(tmp_path)
-    async with staged(tmp_path, "large", settings=limited(connections=3)) as stage:
+    async with staged(tmp_path, "large", settings=limited(connections=3, write_deadline=600)) as stage:
         for _ in range(3):
             reader, writer = await stage.connect()
             writer.write(REQUEST)

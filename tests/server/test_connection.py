@@ -111,7 +111,7 @@ async def test_garbage_is_answered_with_an_error_and_disturbs_nobody(
 async def test_half_open_requests_do_not_delay_a_scrape(tmp_path: Path) -> None:
     """With 200 half-said requests open, a page is answered before any of them is closed (S1)."""
     publish_job(tmp_path, "a")
-    async with staged(tmp_path, "a") as stage:
+    async with staged(tmp_path, "a", settings=ServerSettings(limits=Limits(head_deadline=600))) as stage:
         for _ in range(200):
             _, writer = await stage.connect()
             writer.write(b"GET / HTTP/1.1\r\nX: ")

@@ -43,6 +43,7 @@ from timepoint.demo.world import World
 pytestmark = pytest.mark.system
 
 JOULES_PER_WH = 3600
+RUNS = "count by (cluster, job_name) (timepoint_job_last_success_timestamp_seconds)"
 RECORDED = "namespace_app:pod_energy_joules:increase1d"
 
 Samples = dict[Labels, list[tuple[float, float]]]
@@ -160,14 +161,12 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
     away = _disturb(layouts)
     _run(list(exporters.values()))
     _silence(silence, list(exporters.values()))
-    for layout in layouts:
-        _hope(lambda layout=layout: not layout.one_is_behind())  # type: ignore[misc]
     labelled_at = wait_for("the labels", lambda: _all_up(labels, len(LABEL_JOBS)))
     story = Story(
         world,
         {key: exporter.accepted() for key, exporter in exporters.items()},
         {
-            layout.name: {name: _look(server, expected(layout.name, name)) for name, server in layout.servers().items()}
+            layout.name: {name: _look(layout, name, server) for name, server in layout.servers().items()}
             for layout in layouts
         },
         _look_at_labels(labels, labelled_at),
@@ -180,7 +179,7 @@ def _tell(binary: str, directory: Path, stack: ExitStack) -> Story:
 def _hope(condition: Callable[[], bool]) -> None:
     """Waits for what the tests are about; where it does not come, they say so by their names."""
     with suppress(AssertionError):
-        wait_for("what should come", condition, 60)
+        wait_for("what should come", condition)
 
 
 def _all_know(layout: Layout) -> bool:
@@ -255,17 +254,24 @@ def _newest_scrape(server: Server) -> float:
     return float(max(reached.values(), default=0.0))
 
 
-def _look(server: Server, clusters: set[str]) -> Seen:
-    """Asks a server for everything that the tests are about, of an instant at which it knows these clusters.
+def _look(layout: Layout, name: str, server: Server) -> Seen:
+    """Asks a server for everything that the tests are about, of an instant at which it knows what the pages hold.
 
-    At rest any instant is as good as another, but for one after a scrape that a busy machine did not end in time.
+    At rest any instant is as good as another, but for one after a scrape that a busy machine did not end in time, or
+    while what was sent after it is still on its way: series do not come together.
     """
+    page, exporters = layout.page(name), layout.about_itself(name)
     instants: list[float] = []
 
     def knows_all() -> bool:
         instants.append(SystemClock().now() / 1000)
         up = server.query('up{job="timepoint"}', instants[-1])
-        return set(up.values()) == {1.0} and set(totals(server, at=instants[-1])) == clusters
+        runs = server.query(RUNS, instants[-1])
+        return (
+            set(up.values()) == {1.0}
+            and totals(server, at=instants[-1]) == page
+            and len(runs) == (exporters or len(runs))
+        )
 
     _hope(knows_all)
     at = instants[-1]
@@ -273,7 +279,7 @@ def _look(server: Server, clusters: set[str]) -> Seen:
         now=server.query(COUNTER, at),
         series=server.series(COUNTER),
         counts=server.query(f"count by (cluster, app, namespace, pod_name) ({COUNTER})", at),
-        runs=server.query("count by (cluster, job_name) (timepoint_job_last_success_timestamp_seconds)", at),
+        runs=server.query(RUNS, at),
         up=server.query('up{job="timepoint"}', at),
         types=server.types(),
         complaints=server.complaints(),
