@@ -76,7 +76,6 @@ def format_duration(milliseconds: int) -> str:
 
 def format_instant(milliseconds: int) -> str:
     """RFC 3339 in UTC with a Z; milliseconds only where there are any."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds % 1000 else None
-    if moment is not None:
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    seconds, rest = divmod(milliseconds, 1000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest:03d}Z" if rest else f"{text}Z"

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import msgspec
 
-from timepoint.datadir import DataDirectory
+from timepoint.datadir import DataDirectory, Layout
 from timepoint.durable import replacing
 from timepoint.errors import BackfillError, StoreError
 
@@ -74,7 +74,7 @@ class State:
 
     @property
     def ledger(self) -> Path:
-        return self.path / "ledger.sqlite"
+        return Layout(self.path).ledger
 
     @property
     def spool(self) -> Path:

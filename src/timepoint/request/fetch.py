@@ -49,8 +49,6 @@ _FORBIDDEN = 403
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 
-__all__ = ["Answer", "HttpFetcher"]
-
 
 class HttpFetcher:
     """Fetches from one source; an asynchronous context manager. Jobs of the same source share it, and its connections.

@@ -90,9 +90,8 @@ class SourceSpec:
     """An API: base URL, credentials, limits.
 
     ``max_body`` bounds the body before and after decompression, ``max_memory`` what may come of it when it is decoded.
-    ``attempts`` counts all tries of one request; redirects
-    inside the origin belong to their try. ``min_interval`` lies between the beginnings of any two tries.
-    ``concurrency`` is how many requests may be under way at once.
+    ``attempts`` counts all tries of one request; redirects inside the origin belong to their try. ``min_interval``
+    lies between the beginnings of any two tries. ``concurrency`` is how many requests may be under way at once.
     ``clock_tolerance`` is how far this machine's clock may be ahead of an answer's ``Date``, 0 for as far as it likes.
     ``hidden`` are texts of the URL that are masked wherever they would be shown, for instance what the environment put
     there; credentials, query values and userinfo need not be in it.

@@ -33,7 +33,7 @@ from timepoint.request.politeness.tally import SourceTally
 from timepoint.request.politeness.told import Told
 from timepoint.request.spec import SourceSpec
 
-_TIMEOUTS = "the deadline of the run leaves no time for an attempt"
+_NO_TIME = "the deadline of the run leaves no time for an attempt"
 _NOT_SENT = frozenset({"secret", "token"})
 _COUNTED_REASONS = frozenset({"connect", "timeout", "transport"})
 _COUNTED_STATUSES = frozenset({401, 407, 429, 502, 503, 504})
@@ -260,7 +260,7 @@ class Gate:
             if ticket.is_first and not self._breaker.would_go(now):
                 return
             if now >= deadline:
-                raise TransportError("timeout", _TIMEOUTS)
+                raise TransportError("timeout", _NO_TIME)
             if self._in_flight >= self.source.concurrency:
                 await self._changed.wait()
                 self.tally.note_wait("concurrency", self._clock.monotonic() - now)
@@ -313,7 +313,7 @@ class Gate:
     def _foresee(self, now: float, deadline: float, cost: int, *, behind: bool = True) -> None:
         """Raises HeldBackError if a turn can only come after the deadline. ``behind``: as the last of the line."""
         if now >= deadline:
-            raise TransportError("timeout", _TIMEOUTS)
+            raise TransportError("timeout", _NO_TIME)
         ahead = Ahead(self._waiting, self._cost_waiting, self._in_flight) if behind else Ahead(0, 0, self._in_flight)
         wall = self._clock.now()
         self._limits.check(Now(now, wall), deadline, cost, ahead)
