@@ -142,5 +142,14 @@ def test_a_function_inside_of_a_class() -> None:
 def test_options_that_do_not_fit() -> None:
     """Options that the function does not take, or lacks, are told before it is ever called."""
     assert options_complaint(helpers.times, {"factor": 2}) is None
-    assert "missing a required argument: 'factor'" in str(options_complaint(helpers.times, {}))
-    assert "unexpected keyword argument 'by'" in str(options_complaint(helpers.times, {"factor": 1, "by": 2}))
+    assert str(options_complaint(helpers.times, {})).endswith("first: 'factor' is missing")
+    assert str(options_complaint(helpers.times, {"factor": 1, "by": 2})).endswith("first: there is no 'by'")
+    assert str(options_complaint(helpers.times, {"by": 2})).endswith("first: 'factor' is missing, there is no 'by'")
+
+
+def test_a_function_that_takes_no_document() -> None:
+    """A function without a place for the document is told so, in Python's words."""
+
+    def alone() -> None: ...
+
+    assert "too many positional arguments" in str(options_complaint(alone, {}))

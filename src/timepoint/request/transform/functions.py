@@ -119,8 +119,18 @@ def options_complaint(function: Callable[..., Any], options: Mapping[str, Any]) 
     try:
         signature.bind(None, **options)
     except TypeError as error:
-        return f"the function takes {signature}, with the document first: {error}"
+        return f"the function takes {signature}, with the document first: {_misfit(signature, options) or error}"
     return None
+
+
+def _misfit(signature: inspect.Signature, options: Mapping[str, Any]) -> str:
+    """Which options the function lacks and which it does not know; Python's own words for it differ by version."""
+    takes = list(signature.parameters.values())[1:]
+    named = {one.name: one for one in takes if one.kind in {one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD}}
+    lacks = [f"{name!r} is missing" for name, one in named.items() if one.default is one.empty and name not in options]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in takes)
+    unknown = [] if takes_any else [f"there is no {name!r}" for name in options if name not in signature.parameters]
+    return ", ".join(lacks + unknown)
 
 
 def as_document(given: Any, name: str) -> Any:
