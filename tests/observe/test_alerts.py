@@ -66,6 +66,10 @@ STORIES = [
     Story("TimepointPageIncomplete", 1, "9m", {own("timepoint_page_problems"): "0x5 1x60"}),
     Story("TimepointPageIncomplete", 1, "9m", {own("timepoint_snapshot_read_failures_total"): "0x5 1x60"}),
     Story("TimepointPageIncomplete", 0, "9m", {own("timepoint_page_problems"): "0x60"}),
+    Story("TimepointPageIncomplete", 0, "9m", {  # an upgrade to a release with other snapshots
+        own("timepoint_snapshot_read_failures_total"): "0x5 3x60",
+        own("process_start_time_seconds"): "1x5 360x60",
+    }),
     Story("TimepointLedgerUnusable", 1, "9m", {own("timepoint_ledger_ok"): "1 0x60"}),
     Story("TimepointLedgerUnusable", 0, "9m", {own("timepoint_ledger_ok"): "1 0 1x60"}),
     Story("TimepointClockWasAhead", 1, "9m", {own("timepoint_job_clock_corrections_total", PODS): "0x5 1x60"}),
@@ -75,6 +79,7 @@ STORIES = [
     Story("TimepointJobFails", 1, "9m", {own("timepoint_job_consecutive_failures", DAYS): "1x60"}),
     Story("TimepointJobFails", 0, "9m", {own("timepoint_job_consecutive_failures", DAYS): "1x8 0x60"}),
     Story("TimepointRunOverdue", 1, "30m", {own(NOW, PODS): "60x60"}),
+    Story("TimepointRunOverdue", 1, "9m", {own(NOW, PODS): "60x7 stale 60x60"}),
     Story("TimepointRunOverdue", 0, "30m", {own(NOW, PODS): "60x20 3600x60"}),
     Story("TimepointRunsSkipped", 1, "2h10m", {
         own("timepoint_job_runs_total", PODS): "0x30 1x30 2x30 3x30 4x60",
@@ -106,6 +111,11 @@ STORIES = [
         own("timepoint_job_kept_series", PODS, METRIC): "35x60",
         own("timepoint_job_max_series", PODS): "100x60",
     }),
+    Story("TimepointSeriesBudget", 1, "16m", {
+        own("timepoint_job_series", PODS, METRIC): "60x10 stale 60x60",
+        own("timepoint_job_kept_series", PODS, METRIC): "35x10 stale 35x60",
+        own("timepoint_job_max_series", PODS): "100x10 stale 100x60",
+    }),
     Story("TimepointSeriesBudget", 0, "20m", {
         own("timepoint_job_series", PODS, METRIC): "60x60",
         own("timepoint_job_kept_series", PODS, METRIC): "30x60",
@@ -118,15 +128,24 @@ STORIES = [
         own("timepoint_job_lanes", PODS): "100x90",
         own("timepoint_job_failing_lanes", PODS): "6x90",
     }),
+    Story("TimepointLanesFail", 1, "65m", {
+        own("timepoint_job_lanes", PODS): "100x30 stale 100x90",
+        own("timepoint_job_failing_lanes", PODS): "6x30 stale 6x90",
+    }),
     Story("TimepointLanesFail", 0, "70m", {
         own("timepoint_job_lanes", PODS): "100x90",
         own("timepoint_job_failing_lanes", PODS): "5x90",
     }),
     Story("TimepointLanesNotListed", 1, "14h", {own(LISTED, PODS): "0x1000"}),
     Story("TimepointLanesNotListed", 0, "13h", {own(LISTED, PODS): "0x1000"}),
+    Story("TimepointLanesNotListed", 0, "3m", {own(LISTED, PODS): "-90000x3 240x60"}),  # it was away for a day
     Story("TimepointQuotaLow", 1, "10m", {
         own(QUOTA, 'source="energy"', 'period="day"'): "1x60",
         own(RESETS, 'source="energy"', 'period="day"'): "7200x60",
+    }),
+    Story("TimepointQuotaLow", 1, "10m", {
+        own(QUOTA, 'source="energy"', 'period="day"'): "1x9 stale",
+        own(RESETS, 'source="energy"', 'period="day"'): "7200x9 stale",
     }),
     Story("TimepointQuotaLow", 0, "70m", {
         own(QUOTA, 'source="energy"', 'period="day"'): "1x90",
@@ -156,15 +175,25 @@ OF_SENDERS = [
         own(STATE, TO, 'state="sending"'): "0x60",
         own(STATE, TO, 'state="retrying"'): "1x60",
     }),
+    Story("TimepointReceiverFails", 0, "8m", {  # both were started a moment ago
+        own(STATE, TO, 'state="idle"'): "0x60",
+        own(STATE, TO, 'state="retrying"'): "1x60",
+    }),
+    Story("TimepointReceiverFails", 0, "30m", {  # TimepointReceiverHeld says it
+        own(STATE, TO, 'state="idle"'): "0x60",
+        own(STATE, TO, 'state="held"'): "1x60",
+    }),
     Story("TimepointReceiverFails", 0, "20m", {
         own(STATE, TO, 'state="idle"'): "0x60",
         own(STATE, TO, 'state="sending"'): "0x8 1 0x60",
         own(STATE, TO, 'state="retrying"'): "1x8 0 1x60",
     }),
-    Story("TimepointReceiverHeld", 1, "9m", {own(STATE, TO, 'state="held"'): "0x2 1x60"}),
-    Story("TimepointReceiverHeld", 1, "9m", {own(STATE, TO, 'state="clock"'): "0x2 1x60"}),
-    Story("TimepointReceiverHeld", 0, "9m", {own(STATE, TO, 'state="held"'): "0x6 1x60"}),
+    Story("TimepointReceiverHeld", 1, "14m", {own(STATE, TO, 'state="held"'): "0x2 1x60"}),
+    Story("TimepointReceiverHeld", 1, "14m", {own(STATE, TO, 'state="clock"'): "0x2 1x60"}),
+    Story("TimepointReceiverHeld", 0, "14m", {own(STATE, TO, 'state="held"'): "0x6 1x60"}),
+    Story("TimepointReceiverHeld", 0, "4m", {own(STATE, TO, 'state="held"'): "1x60"}),
     Story("TimepointReceiverWindow", 1, "50m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "3300x90"}),
+    Story("TimepointReceiverWindow", 1, "45m", {own(OLDEST, TO): "1x42 stale 1x90", own(WINDOW, TO): "3300x99"}),
     Story("TimepointReceiverWindow", 0, "35m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "3300x90"}),
     Story("TimepointReceiverWindow", 0, "50m", {own(OLDEST, TO): "1x90", own(WINDOW, TO): "0x90"}),
     Story("TimepointSamplesGivenUp", 1, "20m", {own(DEAD, TO): "0x18 5x60"}),

@@ -19,6 +19,11 @@ def test_the_demo_files_are_current(name: str) -> None:
     assert (demo_observe.PLACE / name).read_text("utf-8") == FILES[name]
 
 
+def test_the_alerts_of_the_chart_are_current() -> None:
+    """Run ``python scripts/demo_observe.py`` if this fails."""
+    assert demo_observe.ALERTS.read_text("utf-8") == demo_observe.chart_alerts()
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [

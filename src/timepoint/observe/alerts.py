@@ -5,6 +5,7 @@ a file of rules is written. Durations in milliseconds.
 
 A rule for many jobs is written once for each value that its jobs need, so a config whose jobs are alike has as many
 rules as there are alerts. Gauges are looked at over ``STEADY``: one failed scrape must not set an alert's wait back.
+A text says what is wrong and how bad that is in its summary, and where, what is lost and what to look at first below.
 """
 
 from __future__ import annotations
@@ -93,9 +94,9 @@ def _target(scope: _Scope) -> Iterator[Alert]:
         f"{up} == 0",
         "critical",
         "Prometheus cannot scrape timepoint.",
-        "The target {{ $labels.instance }} does not answer; all its series are stale. Look whether the process runs, "
-        "and at the target's error in Prometheus.",
-        "ports-health-readiness",
+        "The target {{ $labels.instance }} does not answer; all its series are stale. If it still polls, its counters "
+        "lose nothing by it. Look at the target's error in Prometheus, then whether the process runs.",
+        "prometheus-cannot-scrape-it",
         5 * MINUTE,
     )
     yield Alert(
@@ -103,8 +104,9 @@ def _target(scope: _Scope) -> Iterator[Alert]:
         f"absent({up})",
         "critical",
         "Prometheus knows no target of timepoint.",
-        "There is no target of the scrape job. Its discovery finds nothing, or the job has another name.",
-        "ports-health-readiness",
+        "There is no target of the scrape job: its discovery finds nothing, or the job has another name. Look at the "
+        "targets and the service discovery of Prometheus.",
+        "prometheus-cannot-scrape-it",
         10 * MINUTE,
     )
 
@@ -117,8 +119,9 @@ def _processes(scope: _Scope) -> Iterator[Alert]:
         "TimepointPollerDown",
         f"max_over_time({alive}[2m]) == 0",
         "critical",
-        "The poller of timepoint gives no sign of life; values leave the page at their max_age.",
-        "Nothing is polled at {{ $labels.instance }}. Look for child_died in the log.",
+        "The poller of timepoint writes no heartbeat; values leave the page at their max_age.",
+        "Nothing is polled at {{ $labels.instance }}; once it is, what was missed is caught up, as far as catch_up and "
+        "the API reach. Look for child_died and child_hangs in the log.",
         "values-do-not-move",
         2 * MINUTE,
     )
@@ -127,17 +130,17 @@ def _processes(scope: _Scope) -> Iterator[Alert]:
         f"changes({started}[1h]) >= 3",
         "warning",
         "The poller of timepoint was started three times or more within an hour.",
-        "It dies again and again at {{ $labels.instance }}. child_died in the log says how: signal SIGKILL is mostly "
-        "the kernel out of memory.",
-        "the-log",
+        "Unless somebody restarted {{ $labels.instance }} so often, it dies: child_died in the log, or the last state "
+        "of its container, says how. SIGKILL and OOMKilled mean that memory was short. Runs are late; nothing is lost.",
+        "a-process-that-dies",
     )
     yield Alert(
         "TimepointProcessHung",
         f"increase({hung}[1h]) > 0",
         "warning",
         "A process of timepoint hung, was ended, and was started again.",
-        "The {{ $labels.child }} of {{ $labels.instance }} gave no sign of life for --hang-deadline. child_died in the "
-        "log has the stacks of its threads.",
+        "The {{ $labels.child }} of {{ $labels.instance }} gave no sign of life for --hang-deadline; it runs again. "
+        "child_died in the log has the stacks of its threads, which mostly tell the job that it worked on.",
         "a-process-that-hangs",
     )
 
@@ -150,16 +153,20 @@ def _served(scope: _Scope) -> Iterator[Alert]:
         f"max_over_time({reloaded}[{STEADY}]) == 0",
         "warning",
         "The config of timepoint was changed and cannot be used; the one before is in force.",
-        "config_unusable in the log of {{ $labels.instance }} names every problem. It ends with a good reload.",
+        "config_unusable in the log of {{ $labels.instance }} names every problem. Mend the file, timepoint check it, "
+        "and reload. Until then do not restart: it would not come up with that file.",
         "reload-the-config",
         5 * MINUTE,
     )
     yield Alert(
         "TimepointPageIncomplete",
-        f"max_over_time({problems}[{STEADY}]) > 0\nor\nincrease({unread}[15m]) > 0",
+        # A release that writes snapshots in another form finds those of before unusable, once, right after its start.
+        f"max_over_time({problems}[{STEADY}]) > 0\nor\n"
+        f"(increase({unread}[15m]) > 0 unless changes({scope.select('process_start_time_seconds')}[15m]) > 0)",
         "warning",
-        "Something was left off the page of timepoint.",
-        "At {{ $labels.instance }}: jobs_contradict or snapshot_unusable in the log names it.",
+        "Something was left off the page of timepoint; all else is on it.",
+        "At {{ $labels.instance }}: jobs_contradict in the log names two jobs that show the same series, "
+        "snapshot_unusable a file that was damaged.",
         "the-log",
     )
 
@@ -172,8 +179,9 @@ def _ledger(scope: _Scope) -> Iterator[Alert]:
         f"max_over_time({ledger}[2m]) == 0",
         "critical",
         "The ledger of timepoint cannot be used, so nothing is polled or kept.",
-        "The log, the landing page and /-/ready of {{ $labels.instance }} say why and what to do.",
-        "the-data-directory",
+        "What was shown stays until its max_age. See first whether the disk is full; the log, the landing page and "
+        "/-/ready of {{ $labels.instance }} say why and what to do. Delete nothing: counters would begin anew.",
+        "the-ledger-cannot-be-used",
         2 * MINUTE,
     )
     yield Alert(
@@ -181,7 +189,8 @@ def _ledger(scope: _Scope) -> Iterator[Alert]:
         f"increase({clock}[1h]) > 0",
         "warning",
         "The clock of the machine was ahead, and what the ledger had noted by it was taken back.",
-        "Job {{ $labels.job_name }}: clock_was_ahead in the log says by how much. Let the machine run NTP.",
+        "Job {{ $labels.job_name }}: clock_was_ahead in the log says by how much. What that passed over is asked for "
+        "again. Let the machine run NTP.",
         "the-clock",
     )
 
@@ -207,16 +216,18 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             f"min_over_time({select('timepoint_job_consecutive_failures')}[{STEADY}]) >= {failures}",
             "warning",
             f"A job of timepoint failed {times}.",
-            "Job {{ $labels.job_name }} failed {{ $value }} times since its last good run; the landing page says why.",
+            "Job {{ $labels.job_name }} failed {{ $value }} times since its last good run; the landing page says why. "
+            "Once it works, what was missed is caught up, as far as catch_up and the API reach.",
             "the-page-has-no-metrics-of-my-job",
         )
     overdue = scope.select("timepoint_job_next_run_timestamp_seconds")
     yield Alert(
         "TimepointRunOverdue",
-        f"time() - {overdue} > 300",
+        f"time() - {_newest(overdue)} > 300",
         "warning",
         "A job of timepoint should have run five minutes ago.",
-        "Job {{ $labels.job_name }}: the poller hangs, or the clock jumped.",
+        "Job {{ $labels.job_name }}: the poller is dead, hangs or waits for a disk, or the clock jumped. loop_stalled, "
+        "child_hangs or child_died in the log of {{ $labels.instance }} says which.",
         "values-do-not-move",
         2 * MINUTE,
     )
@@ -230,7 +241,7 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             "warning",
             "More than a quarter of a job's runs do not take place.",
             f"Job {{{{ $labels.job_name }}}} skipped {{{{ $value | humanizePercentage }}}} of its runs in {within}: "
-            "they last too long, or the limits of the source leave no room.",
+            "they last too long, or the limits of the source leave no room; the log line of the run names the reason.",
             "values-do-not-move",
         )
     for back, select in scope.groups(scope.watched.jobs, span):
@@ -243,6 +254,11 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             "the next time; what is in the API can still be read again.",
             "values-are-too-low",
         )
+
+
+def _newest(gauge: str) -> str:
+    """A gauge as it was last scraped: one failed scrape makes no hole in it."""
+    return f"last_over_time({gauge}[{STEADY}])"
 
 
 def _grew(counter: str, back: int) -> str:
@@ -260,7 +276,7 @@ def _freshness(scope: _Scope) -> Iterator[Alert]:
             "warning",
             "What timepoint shows of a metric is older than it should be.",
             "Metric {{ $labels.metric }} of job {{ $labels.job_name }}: runs are overdue or fail, or the API has no "
-            "new data.",
+            "new data. The landing page says which.",
             "values-do-not-move",
             wait,
         )
@@ -270,7 +286,8 @@ def _freshness(scope: _Scope) -> Iterator[Alert]:
         f"min_over_time({expired}[{STEADY}]) == 1",
         "critical",
         "A metric has left the page of timepoint, since its values are older than max_age.",
-        "Metric {{ $labels.metric }} of job {{ $labels.job_name }} is not shown until a run is accepted again.",
+        "Metric {{ $labels.metric }} of job {{ $labels.job_name }} is not shown until a run is accepted again; the "
+        "landing page says why none is. What is missed is caught up, as far as catch_up and the API reach.",
         "the-page-has-no-metrics-of-my-job",
         5 * MINUTE,
     )
@@ -283,14 +300,15 @@ def _content(scope: _Scope) -> Iterator[Alert]:
             _grew(select("timepoint_job_rejects_total"), back),
             "info",
             "timepoint could not use a part of an answer.",
-            "Job {{ $labels.job_name }}: {{ $labels.reason }}. The page says for each reason what to do.",
+            "Job {{ $labels.job_name }}: {{ $labels.reason }}; all else of its answers is used. The page of the run "
+            "shows the places; the runbook says for each reason what to do.",
             "rejects",
         )
     shown, kept = scope.select("timepoint_job_series"), scope.select("timepoint_job_kept_series")
     most = scope.select("timepoint_job_max_series")
     yield Alert(
         "TimepointSeriesBudget",
-        f"sum without (metric) ({shown} + {kept}) / {most} > 0.9",
+        f"sum without (metric) ({_newest(shown)} + {_newest(kept)})\n/\n{_newest(most)}\n> 0.9",
         "warning",
         "A job has nearly as many series as max_series allows; beyond that new ones are rejects.",
         "Job {{ $labels.job_name }} has used {{ $value | humanizePercentage }} of them. Drop or shorten a label with "
@@ -304,8 +322,8 @@ def _content(scope: _Scope) -> Iterator[Alert]:
             f"min_over_time({select('timepoint_job_debt')}[{STEADY}]) > 0",
             "info",
             "An API revised counted values downward, and later increments have not paid it.",
-            "Metric {{ $labels.metric }} of job {{ $labels.job_name }} owes {{ $value }}, and stands still until that "
-            "is paid.",
+            "Metric {{ $labels.metric }} of job {{ $labels.job_name }} owes {{ $value | humanize }}, and stands still "
+            "until that is paid.",
             "values-do-not-move",
             wait,
         )
@@ -317,11 +335,12 @@ def _lanes(scope: _Scope) -> Iterator[Alert]:
         failing, lanes = select("timepoint_job_failing_lanes"), select("timepoint_job_lanes")
         yield Alert(
             "TimepointLanesFail",
-            f"{failing} / ({lanes} > 0) > 0.05",
+            f"{_newest(failing)}\n/\n({_newest(lanes)} > 0)\n> 0.05",
             "warning",
             "More than one in twenty values of a fan-out fails.",
-            "Job {{ $labels.job_name }}: {{ $value | humanizePercentage }} fail; the log line of its run names some.",
-            "the-log",
+            "Job {{ $labels.job_name }}: {{ $value | humanizePercentage }} fail; the page of its lanes has them first, "
+            "with the reason of each. The others go on.",
+            "some-lanes-fail",
             wait,
         )
     listed = [job for job in with_lanes if job.list_age is not None]
@@ -329,26 +348,31 @@ def _lanes(scope: _Scope) -> Iterator[Alert]:
         seconds = most // 1000
         yield Alert(
             "TimepointLanesNotListed",
-            f"time() - {select('timepoint_job_lanes_listed_timestamp_seconds')} > {seconds}",
+            f"time() - {_newest(select('timepoint_job_lanes_listed_timestamp_seconds'))} > {seconds}",
             "warning",
             "The values of a fan-out could not be listed for long; those of before are asked for.",
-            "Job {{ $labels.job_name }}: the list is {{ $value | humanizeDuration }} old. lanes_not_listed in the log "
-            "says why.",
-            "the-log",
+            "Job {{ $labels.job_name }}: the list is {{ $value | humanizeDuration }} old, so what is new in it is not "
+            "asked for. lanes_not_listed in the log says why.",
+            "some-lanes-fail",
+            5 * MINUTE,  # an exporter that was away for long lists them in its first run
         )
 
 
 def _sources(scope: _Scope) -> Iterator[Alert]:
     sources = scope.watched.sources
+    parts = []
     for per in sorted({per for source in sources for per in source.quotas}, key=list(_QUOTA_LEFT).index):
         low = scope.select("timepoint_source_quota_low", f"period={quoted(per)}")
         resets = scope.select("timepoint_source_quota_reset_timestamp_seconds", f"period={quoted(per)}")
+        parts.append(f"{_newest(resets)} - time() > {_QUOTA_LEFT[per] // 1000}\nand\n{_newest(low)} == 1")
+    if parts:
         yield Alert(
             "TimepointQuotaLow",
-            f"{low} == 1\nand\n{resets} - time() > {_QUOTA_LEFT[per] // 1000}",
+            "\nor\n".join(parts),
             "warning",
-            f"Less than a tenth of an API's quota is left, and more than {duration(_QUOTA_LEFT[per])} of its {per}.",
-            "Source {{ $labels.source }}: runs are skipped once it is used up, and catch up in the next period.",
+            "Less than a tenth of an API's quota is left, and much of the time that it is for.",
+            "Source {{ $labels.source }}, per {{ $labels.period }}: its next period begins in "
+            "{{ $value | humanizeDuration }}. Runs are skipped once it is used up, and catch up then.",
             "values-do-not-move",
         )
     breaking = [source for source in sources if source.pause is not None]
@@ -359,7 +383,8 @@ def _sources(scope: _Scope) -> Iterator[Alert]:
             f"max_over_time({closed}[{STEADY}]) == 0",
             "warning",
             "An API does not answer, and is tried only now and then.",
-            "Source {{ $labels.source }}: the API, the network or the credentials. It goes on by itself.",
+            "Source {{ $labels.source }}: the API, the network or the credentials; the page of a job's newest run has "
+            "what was met. It goes on by itself, and what was missed is caught up.",
             "values-do-not-move",
             wait,
         )
@@ -369,30 +394,33 @@ def _receivers(scope: _Scope) -> Iterator[Alert]:
     if not scope.watched.receivers:
         return
     takes = scope.select("timepoint_remote_write_state", 'state=~"idle|sending"')
+    held = scope.select("timepoint_remote_write_state", 'state=~"held|clock"')
     yield Alert(
         "TimepointReceiverFails",
-        f"max without (state) (max_over_time({takes}[15m])) == 0",
+        f"max without (state) (max_over_time({takes}[{STEADY}])) == 0\nunless\n"
+        f"max without (state) (min_over_time({held}[{STEADY}])) == 1",
         "warning",
         "A receiver of remote write has taken nothing for a quarter of an hour.",
-        "Receiver {{ $labels.remote_name }}: it does not answer or fails. What waits is kept; timepoint outbox explain "
-        "says why.",
+        "Receiver {{ $labels.remote_name }}: it does not answer or fails. What waits is kept until it is too old for "
+        "the receiver; timepoint outbox explain says why it fails, and for how long there is time.",
         "a-receiver-takes-nothing",
+        10 * MINUTE,
     )
-    held = scope.select("timepoint_remote_write_state", 'state=~"held|clock"')
     yield Alert(
         "TimepointReceiverHeld",
         f"min_over_time({held}[{STEADY}]) == 1",
         "critical",
         "Somebody must mend something before a receiver of remote write takes samples again.",
         "Receiver {{ $labels.remote_name }} ({{ $labels.state }}): its URL, the credentials, a clock, or it refuses "
-        "everything. receiver_trouble in the log says what.",
+        "everything. receiver_trouble in the log says what. What waits is kept until it is too old for the receiver.",
         "a-receiver-takes-nothing",
+        5 * MINUTE,
     )
     oldest = scope.select("timepoint_remote_write_oldest_pending_timestamp_seconds")
     window = scope.select("timepoint_remote_write_receiver_window_seconds")
     yield Alert(
         "TimepointReceiverWindow",
-        f"(time() - {oldest}) / ({window} > 0) > 0.7",
+        f"(time() - {_newest(oldest)})\n/\n({_newest(window)} > 0)\n> 0.7",
         "critical",
         "Samples wait for a receiver of remote write until they are nearly too old for it.",
         "Receiver {{ $labels.remote_name }}: the oldest has used {{ $value | humanizePercentage }} of the age that the "

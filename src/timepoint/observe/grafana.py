@@ -169,8 +169,8 @@ def _panel(panel: Panel, width: int) -> Any:
         builder = builder.interval(single_unit(panel.min_step))
     if panel.is_from_zero:
         builder = builder.min(0)
-    if panel.states:
-        builder = builder.mappings([_mapping(panel.states)])
+    if mappings := _mappings(panel):
+        builder = builder.mappings(mappings)
     if panel.states or panel.alarms:
         builder = builder.thresholds(_thresholds(panel))
     return _LOOKS.get(panel.kind, _plain)(builder, panel)
@@ -188,6 +188,17 @@ def _target(panel: Panel, query: Query, name: str) -> Any:
         Kind.HEATMAP: sdk.queries.PromQueryFormat.HEATMAP,
     }
     return target.format(formats.get(panel.kind, sdk.queries.PromQueryFormat.TIME_SERIES))
+
+
+def _mappings(panel: Panel) -> list[Any]:
+    """Words for values; and where a colour says how things are, none of them for "nobody knows"."""
+    models = _sdk().models
+    mappings = [_mapping(panel.states)] if panel.states else []
+    if panel.kind is Kind.STAT and (panel.states or panel.alarms):
+        unknown = models.ValueMappingResult(text="No data", color="gray")
+        options = models.DashboardSpecialValueMapOptions(models.SpecialValueMatch.NULL_AND_NAN, unknown)
+        mappings.append(models.SpecialValueMap(options=options))
+    return mappings
 
 
 def _mapping(states: tuple[State, ...]) -> Any:

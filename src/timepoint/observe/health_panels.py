@@ -11,7 +11,7 @@ from timepoint.observe.board import Kind, Panel, Query, Row, State
 from timepoint.observe.facts import Watched
 from timepoint.observe.flows import Flow
 from timepoint.observe.metric_panels import SCRAPED
-from timepoint.observe.promql import selector
+from timepoint.observe.promql import selector, single_unit
 
 _GOOD, _ODD, _BAD, _WORST = "green", "yellow", "orange", "red"
 _NEVER = State(0, "never", "gray")  # all words are 0 before the first accepted run
@@ -86,9 +86,9 @@ def _glance() -> Iterator[Panel]:
     yield _stat("Exporter", "Whether Prometheus could scrape it.", f"min({_own('up')})", _RUNNING)
     yield _stat("Poller", "Whether its heartbeats come.", f"min({_own('timepoint_poller_up')})", _RUNNING)
     yield _stat("Ledger", "Whether runs can be kept.", f"min({_own('timepoint_ledger_ok')})", _LEDGER)
-    failing = f"sum({_own('timepoint_job_consecutive_failures')} > bool 0)"
+    failing = f"sum(max by (job_name) ({_own('timepoint_job_consecutive_failures')} > bool 0))"
     yield _stat("Failing jobs", "Jobs whose newest run failed.", failing, alarms=_TROUBLE)
-    unfresh = "1 - " + _own("timepoint_job_freshness", 'state="fresh"')
+    unfresh = f"1 - min by (job_name, metric) ({_own('timepoint_job_freshness', _state(_FRESHNESS[0]))})"
     yield _stat(
         "Not fresh", "Metrics that are late, stale or expired, or never were there.", f"sum({unfresh})", alarms=_TROUBLE
     )
@@ -140,7 +140,12 @@ def _runs(flow: Flow) -> Iterator[Panel]:
         "Rejects per hour", "What could not be used.", "timepoint_job_rejects_total", "job_name, reason", flow
     )
     yield _per_hour(
-        "Failed runs per hour", "By their closing word.", "timepoint_job_run_failures_total", "job_name, outcome", flow
+        "Failed runs per hour",
+        "By their closing word.",
+        "timepoint_job_run_failures_total",
+        "job_name, outcome",
+        flow,
+        is_rare=True,
     )
     shown, kept = _of_job("timepoint_job_series"), _of_job("timepoint_job_kept_series")
     share = f"max by (job_name) (sum without (metric) ({shown} + {kept}) / {_of_job('timepoint_job_max_series')})"
@@ -177,10 +182,16 @@ def _lines(title: str, description: str, expr: str, legend: str) -> Panel:
     return Panel(title, description, Kind.TIMESERIES, (Query(expr, legend),), is_from_zero=True)
 
 
-def _per_hour(title: str, description: str, counter: str, by: str, flow: Flow) -> Panel:
-    legend = " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
+def _per_hour(title: str, description: str, counter: str, by: str, flow: Flow, *, is_rare: bool = False) -> Panel:
+    """A counter by some labels. ``is_rare``: only what there was, since most of its reasons are those of nobody."""
+    labels = [label.strip() for label in by.split(",")]
     select = _of_job(counter) if "job_name" in by else _own(counter)
-    query = Query(f"{flow.per_second(f'by ({by})', select)} * 3600", legend)
+    expr = f"{flow.per_second(f'by ({by})', select)} * 3600"
+    if is_rare:
+        there = f"max_over_time({select}[{single_unit(flow.range)}]) > 0"
+        none = f'label_replace(0 * max({select}), "{labels[-1]}", "none", "", "")'
+        expr = f"{expr}\nand on ({by}) {there}\nor on () {none}"
+    query = Query(expr, " ".join(f"{{{{{label}}}}}" for label in labels))
     return Panel(title, description, Kind.TIMESERIES, (query,), min_step=flow.step, is_from_zero=True, is_stacked=True)
 
 
@@ -216,6 +227,7 @@ def _sources(watched: Watched, flow: Flow) -> Iterator[Panel]:
         "timepoint_source_request_failures_total",
         "source, reason",
         flow,
+        is_rare=True,
     )
     yield _per_hour(
         "Requests held back per hour",
@@ -223,6 +235,7 @@ def _sources(watched: Watched, flow: Flow) -> Iterator[Panel]:
         "timepoint_source_held_back_total",
         "source, reason",
         flow,
+        is_rare=True,
     )
     received = flow.per_second("by (source)", _own("timepoint_source_response_bytes_total"))
     yield Panel(
@@ -283,14 +296,14 @@ def _sent() -> Iterator[Panel]:
     yield _stat(
         "Window used",
         "By the oldest sample that waits, of the age that its receiver takes; at 100 % it is a dead letter.",
-        f"max((time() - {oldest}) / ({window} > 0)) or vector(0)",
+        f"max((time() - {oldest}) / ({window} > 0)) or 0 * max({window})",
         unit="percentunit",
         alarms=_USED_UP,
     )
     yield _stat("Samples that wait", "For all receivers.", f"sum({_own('prometheus_remote_storage_samples_pending')})")
     yield _stat(
-        "Acknowledged, not stored",
-        "As the receivers say themselves.",
+        "Not stored",
+        "Acknowledged, and by the receivers' own word not written.",
         f"sum({_own(f'{write}_unwritten_total')})",
         alarms=((1.0, _ODD),),
     )
@@ -335,6 +348,7 @@ def _receivers(flow: Flow) -> Iterator[Panel]:
         "prometheus_remote_storage_samples_dropped_total",
         "remote_name, reason",
         flow,
+        is_rare=True,
     )
     yield _per_hour(
         "Samples refused per hour",
