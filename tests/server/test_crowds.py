@@ -12,7 +12,6 @@ import bcrypt
 
 from tests.server.support import publish_job, publish_large_job, staged
 from tests.server.web.test_users import basic
-from timepoint.clock import SystemClock
 
 SERIES = 80_000
 MIB = 1 << 20
@@ -51,11 +50,11 @@ async def test_s3_each_of_fifty_gets_the_whole_page(tmp_path: Path) -> None:
 
 
 async def test_s9_a_flood_of_wrong_passwords_refuses_and_delays_no_good_scrape(tmp_path: Path) -> None:
-    """S9: beside hundreds of guesses from the same address each good scrape is a page, in no more than seconds."""
+    """S9: beside hundreds of guesses from the same address each good scrape is a page and does not wait for all."""
     publish_job(tmp_path, "a")
     web = tmp_path / "web.yml"
     web.write_text(f"basic_auth_users:\n  prometheus: {bcrypt.hashpw(b'good', bcrypt.gensalt(10)).decode()}\n")
-    good, number, clock = basic("prometheus", "good"), itertools.count(), SystemClock()
+    good, number = basic("prometheus", "good"), itertools.count()
     refused: list[int] = []
 
     async with staged(tmp_path, "a", web=web) as stage:
@@ -70,11 +69,11 @@ async def test_s9_a_flood_of_wrong_passwords_refuses_and_delays_no_good_scrape(t
         guesses = [asyncio.create_task(guess()) for _ in range(20)]
         scrapes = []
         while len(refused) < 400:
-            begun = clock.monotonic()
+            begun = len(refused)
             assert (await stage.ask("/metrics", Authorization=good)).status == 200
-            scrapes.append(clock.monotonic() - begun)
+            scrapes.append(len(refused) - begun)
         await asyncio.gather(*guesses)
 
     assert set(refused) == {401, 429}
     assert len(scrapes) > 5
-    assert max(scrapes) < 5  # a machine that does much else at once; alone it is some 20 ms
+    assert max(scrapes) < 100  # guesses answered before it; 19 when this was written, however busy the machine was

@@ -84,7 +84,7 @@ def milliseconds(stamp: str) -> int:
     return round(datetime.fromisoformat(stamp).timestamp() * 1000)
 
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which something is given up that a machine which does nothing else does in two or three."""
 
 

@@ -431,9 +431,9 @@ def test_every_page_was_whole(story: Story) -> None:
 
 def test_no_bug_is_met(story: Story) -> None:
     """No run ends in an error that nobody foresaw, and no process dies."""
-    assert not [
-        line for line in story.log if line["event"] not in ("child_started", "listening", "run", "stopping", "stopped")
-    ]
+    usual = {"child_started", "listening", "run", "stopping", "stopped"}
+    slow = {"loop_stalled"}  # it says how busy the machine is
+    assert {line["event"] for line in story.log} - slow == usual
     assert len([line for line in story.log if line["event"] == "child_started"]) == 2
 
 

@@ -79,26 +79,26 @@ def test_a_program_without_end(process: JqProcess) -> None:
     """A program that takes too long is ended, and the next document is worked on (X7)."""
     with pytest.raises(MappingError, match="the program takes longer than 50ms"):
         process.run("def f: f; f", b"1", timeout=50)
-    assert process.run(". + 1", b"1", timeout=10_000) == b"2"
+    assert process.run(". + 1", b"1", timeout=600_000) == b"2"
 
 
 def test_a_program_that_takes_all_memory(process: JqProcess) -> None:
     """A program that asks for more memory than it may have is ended alone (X5)."""
     with pytest.raises(MappingError, match="it may have 100 MB of memory"):
-        process.run("[range(1e9)]", b"1", timeout=30_000, memory=100 << 20)
-    assert process.run(".", b"1", timeout=10_000) == b"1"
+        process.run("[range(1e9)]", b"1", timeout=600_000, memory=100 << 20)
+    assert process.run(".", b"1", timeout=600_000) == b"1"
 
 
 def test_a_program_sees_no_environment(process: JqProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variables of the exporter, some of them credentials, are not there for a program."""
     monkeypatch.setenv("CANARY", "canary")
-    assert b"canary" not in process.run("env", b"1", timeout=10_000).lower()
+    assert b"canary" not in process.run("env", b"1", timeout=600_000).lower()
 
 
 def test_a_large_document(process: JqProcess) -> None:
     """A document far beyond the size of a pipe goes there and back."""
     document = json.dumps([[1.5] * 100] * 2000).encode()
-    assert json.loads(process.run(".", document, timeout=60_000)) == json.loads(document)
+    assert json.loads(process.run(".", document, timeout=600_000)) == json.loads(document)
 
 
 def test_complaints() -> None:

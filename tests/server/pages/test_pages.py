@@ -329,7 +329,7 @@ async def test_many_who_ask_at_once_wait_or_come_again(tmp_path: Path, monkeypat
     def slow(*_: Any) -> str:
         nonlocal made
         made += 1
-        go_on.wait(30)
+        go_on.wait(600)
         return "made"
 
     monkeypatch.setattr("timepoint.server.pages.router.config_page", slow)
