@@ -147,9 +147,13 @@ def _runs(flow: Flow) -> Iterator[Panel]:
         flow,
         is_rare=True,
     )
+    yield _budget()
+
+
+def _budget() -> Panel:
     shown, kept = _of_job("timepoint_job_series"), _of_job("timepoint_job_kept_series")
     share = f"max by (job_name) (sum without (metric) ({shown} + {kept}) / {_of_job('timepoint_job_max_series')})"
-    yield Panel(
+    return Panel(
         "Share of max_series that is used",
         "Series on the page, and those that left it and are not forgotten.",
         Kind.TIMESERIES,
