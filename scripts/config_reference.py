@@ -149,6 +149,7 @@ _PLACES = {
     "EmptyStatus": "An item of `empty_status`",
     "Signal": "`empty` and `partial`",
     "Walk": "A walk: `rows.NAME`",
+    "Lookup": "A look-up: `lookups.NAME`",
     "Metric": "A metric: `metrics.NAME`",
 }
 _PATTERNS = {

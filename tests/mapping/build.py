@@ -12,6 +12,7 @@ import yaml
 from timepoint.mapping.engine import Mapping, RunContext, compile_mapping
 from timepoint.mapping.spec import (
     ExpectSpec,
+    LookupSpec,
     MappingSpec,
     MetricMapping,
     RelabelRule,
@@ -42,7 +43,8 @@ def spec_of(text: str) -> MappingSpec:
         key: tuple(paths) if isinstance(paths, list) else paths for key, paths in job.get("expect", {}).items()
     }
     metrics = tuple(_metric(name, entry) for name, entry in job["metrics"].items())
-    return MappingSpec(rows, metrics, _rules(job), ExpectSpec(**expect))
+    lookups = {name: _lookup(**entry) for name, entry in job.get("lookups", {}).items()}
+    return MappingSpec(rows, metrics, _rules(job), ExpectSpec(**expect), lookups=lookups)
 
 
 def mapping_of(text: str) -> Mapping:
@@ -88,6 +90,11 @@ def points(mapped: MappedRun) -> dict[str, list[tuple[int, int, float]]]:
 def values(mapped: MappedRun) -> dict[str, list[float]]:
     """Sample name with labels -> values in ascending order of time."""
     return {text: [value for _, _, value in found] for text, found in points(mapped).items()}
+
+
+def _lookup(path: str, key: Any, equals: Any, unmatched: Any = "reject") -> LookupSpec:
+    keys, values = (tuple(said) if isinstance(said, list) else (said,) for said in (key, equals))
+    return LookupSpec(path, keys, values, unmatched)
 
 
 def _columns(columns: Any) -> Any:

@@ -21,6 +21,7 @@ Read in this order:
     transform_shape     the keys of ``transform`` and their checks
     politeness_shape    the keys that limit how a source is asked, and their checks
     signal_shape        the keys of ``expect.empty`` and ``expect.partial``
+    lookup_shape        the keys of ``lookups``
     each_build          the fan-out of a job and its checks
     settled_shape       the keys of ``window.settled_until`` and their checks
     source_build, job_build, metric_build   what each piece means

@@ -14,6 +14,7 @@ from timepoint.config.defaults import guard_of, max_age_of, rhythm_of
 from timepoint.config.families import Families
 from timepoint.config.job_build import Plan
 from timepoint.config.job_shape import JobShape
+from timepoint.config.lookup_shape import lookup_specs
 from timepoint.config.metric_build import MetricBuilder, Policy, check_overflow, rules
 from timepoint.config.paging_build import check_paged
 from timepoint.config.places import Findings
@@ -131,6 +132,7 @@ class Assembler:
         expect = shape.expect
         spec = MappingSpec(
             rows={name: _walk(walk.path, walk.columns) for name, walk in (shape.rows or {}).items()},
+            lookups=lookup_specs(shape.lookups),
             metrics=tuple(metrics),
             defaults=rules(shape),
             label_length=shape.label_length or MAX_LENGTH,

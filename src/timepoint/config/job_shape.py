@@ -31,6 +31,7 @@ from timepoint.config.kinds import (
     refuse,
     required,
 )
+from timepoint.config.lookup_shape import LookupShape
 from timepoint.config.metric_shape import MetricShape, RulesShape
 from timepoint.config.paging_shape import PagingShape
 from timepoint.config.report_shape import ReportShape
@@ -369,6 +370,11 @@ class JobShape(RulesShape):
         "Named walks through the document, each starting at `$` or at a walk above it. Without it the document is the "
         "one row.",
         {"pod": "$.{cluster}.{app}.{namespace}[*]"},
+    )
+    lookups: dict[str, LookupShape] | None = described(
+        "Named nodes that are looked up for each row in another branch of the answer, by a key: `$NAME` is then read "
+        "as a walk is.",
+        {"sensor": {"path": "$.sensors[*]", "key": "$sensor.id", "equals": "$r.sensor_id"}},
     )
     max_age: PositiveDuration | None = described(
         "How long a value may be shown after the run that gave it. Default: three periods (or three of the window's "

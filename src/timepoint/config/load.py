@@ -23,7 +23,13 @@ from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
 from timepoint.config.job_build import JobBuilder, Plan
 from timepoint.config.job_shape import JobShape
-from timepoint.config.metric_build import MetricBuilder, check_captures, check_labels, check_walks_named
+from timepoint.config.metric_build import (
+    MetricBuilder,
+    check_captures,
+    check_labels,
+    check_walks_named,
+    names_of_rows,
+)
 from timepoint.config.metric_shape import MetricShape
 from timepoint.config.misfit import did_you_mean, read_shape
 from timepoint.config.names import plain_name_complaint
@@ -191,7 +197,7 @@ class _Loader:
             parts.each = EachBuilder(builder, self.sources).build(shape, source, parts.plan.request)
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
-            check_walks_named(shape, shape.rows or {}, where, self.findings)
+            check_walks_named(shape, names_of_rows(shape), where, self.findings)
             self.receivers.note_job(where, shape)
         if metrics == {}:
             self.findings.add(
@@ -215,7 +221,7 @@ class _Loader:
         if shape is None:
             return
         builder = MetricBuilder(self.findings, where, shape)
-        check_walks_named(shape, (parts.shape.rows if parts.shape else None) or {}, where, self.findings)
+        check_walks_named(shape, names_of_rows(parts.shape), where, self.findings)
         if builder.check(parts.shape):
             parts.metrics[name] = builder
         self.receivers.note(where, name, shape, parts.shape)

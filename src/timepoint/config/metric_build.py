@@ -238,6 +238,11 @@ def check_walks_named(shape: RulesShape, walks: Iterable[str], where: Path, find
             findings.add(Check.LITERAL_DOUBT, (*where, "labels", name), message)
 
 
+def names_of_rows(shape: JobShape | None) -> tuple[str, ...]:
+    """The names at which a path of a row may begin, but for captures."""
+    return () if shape is None else (*(shape.rows or ()), *(shape.lookups or ()))
+
+
 def check_captures(shape: JobShape, where: Path, findings: Findings) -> None:
     """Adds the captures of ``rows`` that would become a label which belongs to a type."""
     for name, walk in (shape.rows or {}).items():

@@ -5,6 +5,8 @@ Read in this order; what stands on one line belongs together.
     compiling, once per config
         spec                what the config says, still text
         paths, walks        paths are parsed; the walks of ``rows`` form a tree (R1)
+        cells               an entry that is a path to one node
+        lookups             nodes that are found by a key in another branch of the document
         plans               what each metric reads, and from which walk
         selectors, program  paths and plans become one function of nested loops
         answers             whole answers: the three below, and what they come to in a run

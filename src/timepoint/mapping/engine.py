@@ -15,10 +15,11 @@ from timepoint.errors import ContentError, MappingError
 from timepoint.mapping.answers import AnswerRecord, AnswerRules, compile_answers
 from timepoint.mapping.boundary import Boundary
 from timepoint.mapping.documents import Decoder, Parts
+from timepoint.mapping.lookups import build_lookups, check_used
 from timepoint.mapping.nodes import location_text, printable
 from timepoint.mapping.parts import sink_of
 from timepoint.mapping.plans import MetricPlan, check_defaults, plan_metric
-from timepoint.mapping.program import Program, build_program
+from timepoint.mapping.program import Program, Rows, build_program
 from timepoint.mapping.selectors import TooDeepError
 from timepoint.mapping.sinks import NumberSink
 from timepoint.mapping.spec import MappingSpec, SpecError, SpecProblem
@@ -26,7 +27,7 @@ from timepoint.mapping.spine import find_spine
 from timepoint.mapping.texts import Admission, Key, Text, TextMemory, groups_of
 from timepoint.mapping.times import CellProblem
 from timepoint.mapping.unusable import show
-from timepoint.mapping.walks import Walks, build_walks
+from timepoint.mapping.walks import build_walks
 from timepoint.mapping.weight import Allowance
 from timepoint.model import OVERFLOW, MappedRun, Refused, Rejects, Window
 
@@ -50,19 +51,19 @@ class Mapping:
     def __init__(
         self,
         plans: list[MetricPlan],
-        walks: Walks,
+        rows: Rows,
         answers: AnswerRules,
-        missing: tuple[Any, ...],
     ) -> None:
         self.plans = plans
         self.answers = answers
-        spine = find_spine(walks, plans, answers.expectation, answers.paths)
+        walks = rows.walks
+        spine = find_spine(walks, plans, answers.expectation, answers.paths, rows.lookups)
         self.decoder = Decoder(spine)
         self.groups = groups_of(plans)
-        self.whole: Program = build_program(plans, self.groups, walks.document, missing, None)
+        self.whole: Program = build_program(plans, self.groups, rows, None)
         self.cut = self.whole
         if spine is not None:
-            self.cut = build_program(plans, self.groups, walks.document, missing, spine)
+            self.cut = build_program(plans, self.groups, rows, spine)
         self._memories: dict[tuple[tuple[str, str], ...], list[TextMemory]] = {}
         # Whether all rows lie below the document. Nothing at all (null, as Go writes an empty list) has no rows; a text
         # has none either, but it is no answer that would let the watermark move on.
@@ -213,7 +214,7 @@ class MappingRun:
         index = "" if problem.index is None else f"[{problem.index}]"
         if cell is None:
             return row + index
-        if cell.walk is plan.walk and cell.capture is None:
+        if cell.walk is plan.walk and cell.is_in_row:
             return row + cell.path.rest + index
         return f"{row} {cell.path.text}{index}"
 
@@ -242,14 +243,18 @@ def _without_overflow(take: Callable[..., Any]) -> Callable[..., Any]:
 def compile_mapping(spec: MappingSpec) -> Mapping:
     """Compiles a mapping. Raises SpecError with every mistake in it."""
     problems: list[SpecProblem] = []
-    walks = build_walks(spec.rows, problems)
+    walks = build_walks(spec.rows, problems, spec.lookups)
+    lookups = build_lookups(spec.lookups, walks, problems)
     check_defaults(spec.defaults, walks, problems)
     plans = [plan_metric(metric, walks, spec, problems) for metric in spec.metrics]
     answers = compile_answers(spec, problems)
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))
+    whole = [plan for plan in plans if plan is not None]
+    check_used(lookups, [cell for plan in whole for cell in plan.cells], problems)
+    if problems:
+        raise SpecError(problems)
     try:
-        whole = [plan for plan in plans if plan is not None]
-        return Mapping(whole, walks, answers, spec.defaults.missing or ())
+        return Mapping(whole, Rows(walks, lookups, spec.defaults.missing or ()), answers)
     except TooDeepError as error:
         raise SpecError([SpecProblem(("rows",), f"the walks pass {error.what}")]) from None

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from timepoint.mapping.cells import Cell, read_cell
 from timepoint.mapping.labels import check_label_name
 from timepoint.mapping.numbers import NumberReader
-from timepoint.mapping.paths import Filter, Index, Name, Path, PathError, is_path, parse_path
+from timepoint.mapping.paths import PathError, is_path
 from timepoint.mapping.relabel import Relabel, RelabelError, compile_relabel
 from timepoint.mapping.series import COMBINES
 from timepoint.mapping.spec import MappingSpec, MetricMapping, Rules, SpecProblem, TimeSpec, Where
@@ -31,16 +32,6 @@ _SHAPES = (
     {"start", "step", "index"},
     set[str](),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One entry of a metric that is a path: a capture (its name), or a path from a walk's node."""
-
-    name: str  # value, labels.x, at, start, ...
-    path: Path
-    walk: Walk
-    capture: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +167,12 @@ def _captures(draft: _Draft, walk: Walk, time_cells: list[Cell], named: set[str]
 def _cell(draft: _Draft, name: str, text: str, keys: tuple[str | int, ...], *, is_own: bool = True) -> Cell | None:
     """The cell of a path, checked: known start, at most one node (R3), no capture."""
     try:
-        path, walk = _checked_path(text, draft.walks)
+        return read_cell(name, text, draft.walks)
     except BrokenWalkError:
         return None
     except PathError as error:
         draft.problems.append(SpecProblem((*draft.where, *keys) if is_own else tuple(keys), str(error)))
         return None
-    return Cell(name, path, walk, path.start if path.start in draft.walks.owner else None)
-
-
-def _checked_path(text: str, walks: Walks) -> tuple[Path, Walk]:
-    path = parse_path(text)
-    if not all(isinstance(segment.sole, Name | Index | Filter) for segment in path.segments):
-        raise PathError(f"{text!r} can select many nodes: walk it in rows (R3)")
-    walk = walks.find(path.start)
-    if path.start in walks.owner and path.segments:
-        raise PathError(f"${path.start} is a key and has nothing inside")
-    return path, walk
 
 
 def _value_cells(draft: _Draft) -> list[Cell]:

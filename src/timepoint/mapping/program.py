@@ -11,23 +11,36 @@ texts by key and the maker of a text.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from timepoint.mapping.cells import Cell
+from timepoint.mapping.lookups import Index, Lookup, finder
 from timepoint.mapping.paths import Path
-from timepoint.mapping.plans import Cell, MetricPlan
+from timepoint.mapping.plans import MetricPlan
 from timepoint.mapping.rows import label_reader, missing_test, several_nodes, tabulate
 from timepoint.mapping.selectors import Writer, open_segments, query_function, singular
 from timepoint.mapping.spine import Spine
 from timepoint.mapping.times import CellProblem
-from timepoint.mapping.walks import Walk
+from timepoint.mapping.walks import Walk, Walks
 
 Program = Callable[[Any, Any], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What rows are: the walks, what is looked up for their nodes, and the job's missing values."""
+
+    walks: Walks
+    lookups: list[Lookup]
+    missing: tuple[Any, ...]
+
+
 class _Builder:
-    def __init__(
-        self, plans: list[MetricPlan], groups: list[list[int]], missing: tuple[Any, ...], spine: Spine | None
-    ) -> None:
+    def __init__(self, plans: list[MetricPlan], groups: list[list[int]], rows: Rows, spine: Spine | None) -> None:
+        missing = rows.missing
+        self.rows = rows
+        self.indexes: dict[str, str] = {}
         self.plans = plans
         self.groups = groups
         self.spine = spine
@@ -59,6 +72,48 @@ class _Builder:
 
     def _walk(self, walk: Walk, node: str, location: list[str]) -> None:
         self.nodes[walk.name] = node
+        with self.writer.level():
+            self._look_up(walk, _tuple(location))
+            self._row(walk, node, location)
+
+    def _look_up(self, walk: Walk, here: str) -> None:
+        """Finds what is looked up for the nodes of a walk; an index is made when a node is looked for in it."""
+        writer = self.writer
+        for lookup in self.rows.lookups:
+            if lookup.start is walk:
+                index = self.indexes[lookup.name] = writer.fresh("index")
+                writer.line(f"{index} = None")
+        for lookup in self.rows.lookups:
+            if lookup.home is not walk:
+                continue
+            node, index = writer.fresh("n"), self.indexes[lookup.name]
+            find = writer.constant("find", finder(lookup, self.rows.missing))
+            with writer.block("try:"):
+                writer.line(f"if {index} is None: {index} = {self._index(lookup)}")
+                writer.line(f"{node} = {find}({index}, {_tuple([self._cell(cell) for cell in lookup.equals])})")
+            with writer.block("except CellProblem as found:"):
+                writer.line(f"problem(None, {here}, found)")
+                writer.line(f"{node}, rows = None, rows + 1")
+            with writer.block("else:"):
+                writer.line(f"if {node} is None: rows, dropped = rows + 1, dropped + 1")
+            self.nodes[lookup.name] = node
+            writer.open(f"if {node} is not None:")
+
+    def _index(self, lookup: Lookup) -> str:
+        """The expression of a new index."""
+        writer, name = self.writer, self.writer.fresh("fill")
+        with writer.function(name, "index, node, root"):
+            writer.line("enter = index.enter")
+            with writer.level():
+                found, _, captures = open_segments(writer, "node", lookup.path.segments)
+                captures[lookup.name] = found
+                parts = [singular(writer, key.segments, captures[key.start]) for key in lookup.keys]
+                writer.line(f"enter({found}, {_tuple(parts)})")
+            writer.line("return index")
+        index = f"{writer.constant('Index', Index)}({lookup.name!r}, state.allowance)"
+        return f"{name}({index}, {self.nodes[lookup.start.name]}, root)"
+
+    def _row(self, walk: Walk, node: str, location: list[str]) -> None:
         writer = self.writer
         here = [(group, members) for group, members in enumerate(self.groups) if self.plans[members[0]].walk is walk]
         writer.line("rows += 1" if here else "pass")
@@ -169,7 +224,7 @@ class _Builder:
         """The expression of a cell's node."""
         if cell.capture is not None:
             return self.keys[cell.capture]
-        node = self.nodes[cell.walk.name]
+        node = self.nodes[cell.path.start]
         segments = cell.path.segments
         if Path("", "", segments).is_singular:
             return singular(self.writer, segments, node)
@@ -190,8 +245,6 @@ def _tuple(expressions: list[str]) -> str:
     return f"({''.join(expression + ', ' for expression in expressions)})"
 
 
-def build_program(
-    plans: list[MetricPlan], groups: list[list[int]], document: Walk, missing: tuple[Any, ...], spine: Spine | None
-) -> Program:
-    """The function that adds one document to a run. ``missing`` are the job's missing values. Raises TooDeepError."""
-    return _Builder(plans, groups, missing, spine).build(document)
+def build_program(plans: list[MetricPlan], groups: list[list[int]], rows: Rows, spine: Spine | None) -> Program:
+    """The function that adds one document to a run. Raises TooDeepError."""
+    return _Builder(plans, groups, rows, spine).build(rows.walks.document)

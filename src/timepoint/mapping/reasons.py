@@ -12,6 +12,8 @@ REASONS = MappingProxyType(
     {
         "no_such_node": "A value path was found in no row of an answer, not even as null: it may be misspelt.",
         "several_nodes": "A path in value, time or labels selected more than one node.",
+        "no_match": "A look-up finds no node that has the row's key (see unmatched).",
+        "several_matches": "A look-up finds several nodes with the row's key, and they differ.",
         "not_a_number": "The value is not a number, nor text that is one; see map, missing, decimal and strip.",
         "out_of_range": "The number does not fit a float64.",
         "not_finite": "A counter cannot take NaN or an infinite value.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from timepoint.model import MetricSpec
 
@@ -23,6 +23,19 @@ class WalkSpec:
 
     path: str
     columns: str | tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupSpec:
+    """One entry of ``lookups``: of all nodes of ``path``, the one whose ``key`` equals ``equals``, path by path.
+
+    ``unmatched`` says what becomes of a row that has no such node.
+    """
+
+    path: str
+    key: tuple[str, ...]
+    equals: tuple[str, ...]
+    unmatched: Literal["reject", "keep", "drop"] = "reject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +178,7 @@ class MappingSpec:
     expect: ExpectSpec = field(default_factory=ExpectSpec)
     settled: SettledSpec | None = None
     label_length: int = 256
+    lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

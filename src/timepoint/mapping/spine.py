@@ -20,6 +20,7 @@ from jsonpath_rfc9535.filter_expressions import (
 )
 
 from timepoint.mapping.expect import Expectation
+from timepoint.mapping.lookups import Lookup
 from timepoint.mapping.paths import Capture, Filter, Name, Path, Segment, Wild, segments_of
 from timepoint.mapping.plans import MetricPlan
 from timepoint.mapping.walks import Walk, Walks
@@ -41,22 +42,29 @@ class Spine:
 
 
 def find_spine(
-    walks: Walks, plans: list[MetricPlan], expectation: Expectation, others: Iterable[Path] = ()
+    walks: Walks,
+    plans: list[MetricPlan],
+    expectation: Expectation,
+    others: Iterable[Path] = (),
+    lookups: Iterable[Lookup] = (),
 ) -> Spine | None:
     """Where a body may be cut, None if it must be decoded whole. ``others`` are paths that are read beside the rows."""
     if not walks.document.children:
         return None
     walk, *branches = walks.document.children
-    cells = [cell for plan in plans for cell in plan.cells]
+    cells = [*(cell for plan in plans for cell in plan.cells), *(cell for found in lookups for cell in found.equals)]
+    lists = [found.path for found in lookups]
     segments = _simple(walk.path.segments)
-    is_bare = any(cell.walk is walk and not cell.path.segments and cell.capture is None for cell in cells)
+    is_bare = any(cell.walk is walk and cell.is_in_row and not cell.path.segments for cell in cells)
     if is_bare and len(segments) == len(walk.path.segments):
         segments = segments[:-1]  # a part that is a mere number is not worth a call
     paths = [cell.path.segments for cell in cells if not cell.path.start]
     paths += [branch.path.segments for branch in branches]
     paths += [w.columns.segments for w in walks.by_name.values() if isinstance(w.columns, Path) and not w.columns.start]
+    paths += [path.segments for path in lists if not path.start]
     paths += [path.segments for path in (*expectation.values, *others)]
-    every = [*(cell.path for cell in cells), *(w.path for w in walks.by_name.values()), *expectation.paths, *others]
+    above = [walk.path for walk in walks.by_name.values()]
+    every = [*(cell.path for cell in cells), *above, *lists, *expectation.paths, *others]
     paths += [query for path in every for segment in path.segments for query in _root_queries(segment)]
     # Whether a container is empty can be seen before it is cut.
     paths += [path.segments for path in expectation.existences if path.segments not in _above(segments)]

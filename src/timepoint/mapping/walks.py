@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from timepoint.mapping.paths import Path, PathError, is_path, parse_path
@@ -46,22 +46,28 @@ class Walk:
 class Walks:
     """All walks of a mapping, found by their names and by the names that they capture."""
 
-    def __init__(self) -> None:
+    def __init__(self, later: Iterable[str] = ()) -> None:
         self.document = Walk("", Path("$", "", ()), None)
         self.by_name: dict[str, Walk] = {"": self.document}
         self.owner: dict[str, Walk] = {}  # a capture's name -> the walk that binds it
+        self.looked_up: dict[str, Walk] = {}  # a look-up's name -> the walk for whose nodes it is made
+        self.later = set(later)  # names of look-ups that are not there yet
         self.broken: set[str] = set()  # names that a walk with a mistake would have bound
 
     def names(self) -> list[str]:
-        return [name for name in (*self.by_name, *self.owner) if name]
+        return [name for name in (*self.by_name, *self.owner, *self.looked_up) if name]
 
     def find(self, name: str) -> Walk:
         """The walk that a bound name belongs to. Raises PathError."""
-        walk = self.by_name.get(name) or self.owner.get(name)
+        walk = self.by_name.get(name) or self.owner.get(name) or self.looked_up.get(name)
         if walk is not None:
             return walk
         if name in self.broken:
             raise BrokenWalkError(name)
+        if name in self.later:
+            raise PathError(
+                f"${name} is a look-up, made when walks and the look-ups above it are there: these cannot begin at it"
+            )
         close = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
         hint = f"; did you mean ${close[0]}?" if close else self._list()
         raise PathError(f"${name}: no walk or capture has this name{hint}")
@@ -71,9 +77,12 @@ class Walks:
         return f"; there is {', '.join('$' + name for name in names)}" if names else "; $ is the document"
 
 
-def build_walks(rows: Mapping[str, WalkSpec], problems: list[SpecProblem]) -> Walks:
-    """The tree of the walks; mistakes are added to ``problems`` and the walk is left out."""
-    walks = Walks()
+def build_walks(rows: Mapping[str, WalkSpec], problems: list[SpecProblem], later: Iterable[str] = ()) -> Walks:
+    """The tree of the walks; mistakes are added to ``problems`` and the walk is left out.
+
+    ``later`` are the names of look-ups, which are made when all walks are there.
+    """
+    walks = Walks(later)
     for name, spec in rows.items():
         where: Where = ("rows", name)
         try:

@@ -76,6 +76,7 @@ class Allowance:
     def __init__(self, most: int = DEFAULT_MEMORY) -> None:
         self.most = most
         self._before = 0
+        self._now = 0  # with what is kept of those before it, the weight of the last document
 
     def fits(self, weight: int) -> bool:
         """Whether a document of this weight may be decoded."""
@@ -84,13 +85,21 @@ class Allowance:
     def take(self, weight: int) -> None:
         """Notes that a document of this weight is decoded. Raises ContentError if it is too heavy."""
         if not self.fits(weight):
-            raise ContentError(
-                "too_large",
-                f"decoded, the answer may take {_shown(self._before // _KEPT + weight)} of memory, more than "
-                f"{_shown(self.most)} (max_memory): ask for less at once (max_span of the window, smaller pages), or "
-                "raise max_memory of the source",
-            )
+            raise self._too_large("decoded, the answer", self._before // _KEPT + weight)
+        self._now = self._before // _KEPT + weight
         self._before += weight
+
+    def admit_beside(self, weight: int, what: str) -> None:
+        """Raises ContentError if there is no room for ``what`` beside the document that was taken last."""
+        if self._now + weight > self.most:
+            raise self._too_large(f"with {what}, the answer", self._now + weight)
+
+    def _too_large(self, what: str, weight: int) -> ContentError:
+        return ContentError(
+            "too_large",
+            f"{what} may take {_shown(weight)} of memory, more than {_shown(self.most)} (max_memory): ask for less at "
+            "once (max_span of the window, smaller pages), or raise max_memory of the source",
+        )
 
 
 def weigh(text: Text) -> Weight:
