@@ -192,42 +192,46 @@ def web_options(command: Callable[..., Any]) -> Callable[..., Any]:
         web = WebOptions(listen_address, systemd_socket, telemetry_path, web_config_file, status_pages)
         return command(web=web, **others)
 
-    address = click.option(
-        "--web.listen-address",
-        "listen_address",
-        type=AddressType(),
-        default=("0.0.0.0:8080",),
-        multiple=True,
-        show_default=True,
-        metavar="ADDRESS",
-        help="Where to listen: HOST:PORT, :8080 (every address), [::1]:8080 or unix:///run/timepoint.sock?mode=0660. "
-        "May be given again.",
-    )
-    systemd = click.option(
-        "--web.systemd-socket",
-        "systemd_socket",
-        is_flag=True,
-        help="Listen on the sockets that systemd passes, instead of --web.listen-address.",
-    )
-    path = click.option(
-        "--web.telemetry-path",
-        "telemetry_path",
-        type=TelemetryPathType(),
-        default="/metrics",
-        show_default=True,
-        metavar="PATH",
-        help="The path of the metrics.",
-    )
-    pages = click.option(
-        "--web.status-pages/--no-web.status-pages",
-        "status_pages",
-        default=True,
-        show_default=True,
-        help="Pages for people: jobs, runs, series, receivers, the config without credentials. "
-        "The list of jobs at / is always there.",
-    )
-    return address(systemd(web_config_option(path(pages(gathered)))))
+    return _address_option(_systemd_option(web_config_option(_path_option(_pages_option(gathered)))))
 
+
+_address_option: Decorator = click.option(
+    "--web.listen-address",
+    "listen_address",
+    type=AddressType(),
+    default=("0.0.0.0:8080",),
+    multiple=True,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen: HOST:PORT, :8080 (every address), [::1]:8080 or unix:///run/timepoint.sock?mode=0660. "
+    "May be given again.",
+)
+
+_systemd_option: Decorator = click.option(
+    "--web.systemd-socket",
+    "systemd_socket",
+    is_flag=True,
+    help="Listen on the sockets that systemd passes, instead of --web.listen-address.",
+)
+
+_path_option: Decorator = click.option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    type=TelemetryPathType(),
+    default="/metrics",
+    show_default=True,
+    metavar="PATH",
+    help="The path of the metrics.",
+)
+
+_pages_option: Decorator = click.option(
+    "--web.status-pages/--no-web.status-pages",
+    "status_pages",
+    default=True,
+    show_default=True,
+    help="Pages for people: jobs, runs, series, receivers, the config without credentials. "
+    "The list of jobs at / is always there.",
+)
 
 web_config_option: Decorator = click.option(
     "--web.config.file",

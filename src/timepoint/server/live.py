@@ -62,6 +62,40 @@ EVERYTHING = ServerFacts(
 """Facts with which no family is missing: for the reference."""
 
 
+_CHILD_ENDS = FamilySpec(
+    "timepoint_child_ends_total",
+    MetricType.COUNTER,
+    "How often a process of the exporter died, or hung and was ended, and was started again.",
+)
+_LONGEST_STALL = FamilySpec(
+    "timepoint_web_longest_stall_seconds",
+    MetricType.GAUGE,
+    "How late the server's event loop came at worst since the process started. Beyond 5 s the log says where.",
+    unit="seconds",
+)
+_POLLER_UP = FamilySpec(
+    "timepoint_poller_up",
+    MetricType.GAUGE,
+    "1 if there was a heartbeat of the poller within --poller-deadline, else 0. Absent under timepoint serve.",
+)
+_PAGE_PROBLEMS = FamilySpec(
+    "timepoint_page_problems",
+    MetricType.GAUGE,
+    "Contradictions between jobs, for each of which something was left off the page; the log names them.",
+)
+_READ_FAILURES = FamilySpec(
+    "timepoint_snapshot_read_failures_total",
+    MetricType.COUNTER,
+    "Published snapshots that could not be read or were damaged; the one before stayed in use.",
+)
+_RENDERED_AT = FamilySpec(
+    "timepoint_snapshot_timestamp_seconds",
+    MetricType.GAUGE,
+    "When the snapshot that is served of a job was rendered.",
+    unit="seconds",
+)
+
+
 def live_families(server: ServerFacts, process: ProcessFacts, python: PythonFacts) -> list[FamilySnapshot]:
     """The server's own families, sorted by name."""
     families = [
@@ -88,58 +122,19 @@ def live_families(server: ServerFacts, process: ProcessFacts, python: PythonFact
 
 
 def _server_families(server: ServerFacts) -> list[FamilySnapshot]:
-    poller_up = FamilySpec(
-        "timepoint_poller_up",
-        MetricType.GAUGE,
-        "1 if there was a heartbeat of the poller within --poller-deadline, else 0. Absent under timepoint serve.",
-    )
-    stall = FamilySpec(
-        "timepoint_web_longest_stall_seconds",
-        MetricType.GAUGE,
-        "How late the server's event loop came at worst since the process started. Beyond 5 s the log says where.",
-        unit="seconds",
-    )
-    ends = FamilySpec(
-        "timepoint_child_ends_total",
-        MetricType.COUNTER,
-        "How often a process of the exporter died, or hung and was ended, and was started again.",
-    )
+    ends = {
+        series_text({"child": child, "how": how}): float(count)
+        for child, counts in sorted(server.ends.items())
+        for how, count in sorted(counts.items())
+    }
+    rendered = {series_text({"job_name": name}): at / 1000 for name, at in sorted(server.rendered_at.items())}
     return [
-        _family(
-            ends,
-            {
-                series_text({"child": child, "how": how}): float(count)
-                for child, counts in sorted(server.ends.items())
-                for how, count in sorted(counts.items())
-            },
-        ),
-        _family(stall, {} if server.longest_stall is None else {"": server.longest_stall}),
-        _family(poller_up, {} if server.poller_up is None else {"": float(server.poller_up)}),
-        _family(
-            FamilySpec(
-                "timepoint_page_problems",
-                MetricType.GAUGE,
-                "Contradictions between jobs, for each of which something was left off the page; the log names them.",
-            ),
-            {"": float(server.problems)},
-        ),
-        _family(
-            FamilySpec(
-                "timepoint_snapshot_read_failures_total",
-                MetricType.COUNTER,
-                "Published snapshots that could not be read or were damaged; the one before stayed in use.",
-            ),
-            {"": float(server.read_failures)},
-        ),
-        _family(
-            FamilySpec(
-                "timepoint_snapshot_timestamp_seconds",
-                MetricType.GAUGE,
-                "When the snapshot that is served of a job was rendered.",
-                unit="seconds",
-            ),
-            {series_text({"job_name": name}): at / 1000 for name, at in sorted(server.rendered_at.items())},
-        ),
+        _family(_CHILD_ENDS, ends),
+        _family(_LONGEST_STALL, {} if server.longest_stall is None else {"": server.longest_stall}),
+        _family(_POLLER_UP, {} if server.poller_up is None else {"": float(server.poller_up)}),
+        _family(_PAGE_PROBLEMS, {"": float(server.problems)}),
+        _family(_READ_FAILURES, {"": float(server.read_failures)}),
+        _family(_RENDERED_AT, rendered),
     ]
 
 
