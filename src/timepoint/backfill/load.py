@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,25 +20,22 @@ from timepoint.backfill.replay import TRIES, Around, Reached, Replay
 from timepoint.backfill.sharing import DEFAULT_SHARE, Exporter, SharedNotes, with_share
 from timepoint.backfill.spool import Spool
 from timepoint.backfill.state import Kept, Order, State
-from timepoint.clock import Clock
 from timepoint.errors import BackfillError
 from timepoint.job import Job
 from timepoint.ledger.store import Store, open_store
 from timepoint.model import Receiver
+from timepoint.poller.sending import OpenPost
 from timepoint.poller.sources import OpenFetcher, open_http
 from timepoint.poller.timing import Timing
 from timepoint.poller.worker import ThreadWorker, Worker
 from timepoint.remote_write.outbox import Outbox
-from timepoint.remote_write.post import Post, open_post
+from timepoint.remote_write.post import open_post
 from timepoint.remote_write.spec import ReceiverSpec, check_receiver
-from timepoint.request.spec import SourceSpec
 
 SHAPES = {
     "openmetrics": Shape(openmetrics.SUFFIX, openmetrics.write_day),
     "json-lines": Shape(json_lines.SUFFIX, json_lines.write_day),
 }
-OpenPost = Callable[[SourceSpec, Clock], AbstractAsyncContextManager[Post]]
-"""Opens the way to a receiver."""
 
 _FILES = Receiver("files", is_strict=False)
 _HIDDEN = ".backfill"

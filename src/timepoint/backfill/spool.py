@@ -15,6 +15,7 @@ would not do, since an answer in which something is missing leaves the lane wher
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import zlib
@@ -212,19 +213,13 @@ class Spool:
             os.truncate(day.path, day.size)
 
     def _rewrite(self, day: Day, places: list[_Place]) -> None:
-        temporary = day.path.with_suffix(".new")
-        with _told(day.path):
-            with day.path.open("rb") as old, temporary.open("wb") as new:
-                kept, size = [], 0
-                for place in places:
-                    old.seek(place.start)
-                    new.write(old.read(place.length))
-                    kept.append(place._replace(start=size))
-                    size += place.length
-                new.flush()
-                os.fsync(new.fileno())
-            temporary.replace(day.path)
-        sync_directory(self._directory)
+        kept, size = [], 0
+        with _told(day.path), day.path.open("rb") as old, durable.replacing(day.path) as new:
+            for place in places:
+                old.seek(place.start)
+                new.write(old.read(place.length))
+                kept.append(place._replace(start=size))
+                size += place.length
         day.places, day.size = kept, size
 
 
@@ -234,18 +229,13 @@ def sync_directory(path: Path) -> None:
         durable.sync_directory(path)
 
 
-class _told:  # noqa: N801 - used as a context, like those of contextlib
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
     """Turns an OSError into a StoreError that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise StoreError(f"{self._path}: {error.strerror or error}: what was loaded so far is kept") from error
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}: what was loaded so far is kept") from error
 
 
 def _blocks(key: Key, parts: Columns) -> Iterator[_Block]:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,15 +28,16 @@ from timepoint.cli.options import (
     log_options,
     told_plainly,
 )
-from timepoint.clock import SystemClock, format_instant
+from timepoint.clock import HOUR, SystemClock, format_instant
 
 if TYPE_CHECKING:
     from timepoint.backfill.load import Asked, Loading
     from timepoint.config import Config
     from timepoint.job import Job
+    from timepoint.remote_write.spec import ReceiverSpec
 
 _ON_TERMINAL, _ELSEWHERE = 0.5, 30.0  # seconds between two lines
-_RECENT = 3 * 60 * 60 * 1000
+_RECENT = 3 * HOUR
 
 
 @click.command()
@@ -168,7 +169,7 @@ def _chosen(config: Config, names: Sequence[str], metrics: Sequence[str]) -> lis
     return asked
 
 
-def _receiver(config: Config, name: str) -> Any:
+def _receiver(config: Config, name: str) -> ReceiverSpec:
     for spec in config.receivers:
         if spec.name == name:
             return spec
