@@ -43,7 +43,7 @@ class Segment:
 
     def lines(self, spec: FamilySpec) -> Iterator[tuple[str, bytes]]:
         """Each sample line, after the metric it belongs to. A line of when a total began belongs to the total's."""
-        began = f"{created_name(spec)}" if spec.type is MetricType.COUNTER else spec.name
+        began = created_name(spec) if spec.type is MetricType.COUNTER else spec.name
         for match in _LINE.finditer(b"".join(self.plain())):
             series = match[1].decode()
             name = began if series.startswith(began) else spec.name

@@ -152,8 +152,9 @@ def _plain_headers(module: Node, variables: Variables, keys: dict[str, Any]) -> 
     """``headers`` of a module; one that is a credential goes where credentials are kept."""
     found: dict[str, Any] = {}
     node = module.node("headers")
-    for name in node.data if node is not None else ():
-        assert node is not None
+    if node is None:
+        return found
+    for name in node.data:
         value = node.text(name)
         rest = value.partition(" ")[2]
         if name.lower() in OWN_HEADERS:
@@ -188,8 +189,9 @@ def _http_headers(http: Node, variables: Variables) -> dict[str, Any]:
     """``http_headers`` of Prometheus' own: name to ``values``, ``secrets`` and ``files``."""
     found: dict[str, Any] = {}
     node = http.node("http_headers")
-    for name in node.data if node is not None else ():
-        assert node is not None
+    if node is None:
+        return found
+    for name in node.data:
         header = node.node(name)
         if header is None:
             continue

@@ -181,8 +181,9 @@ class MetricReader:
         labels: dict[str, str] = {}
         relabel: list[dict[str, Any]] = []
         node = self.metric.node("labels")
-        for old_name in node.data if node is not None else ():
-            assert node is not None
+        if node is None:
+            return labels, relabel
+        for old_name in node.data:
             name = new_label(old_name, self.metric)
             template = self._read(node, old_name, "the label is left out") if name is not None else None
             if name is None or template is None:

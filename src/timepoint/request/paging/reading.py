@@ -28,6 +28,7 @@ from timepoint.request.paging.nodes import whole_number
 from timepoint.request.paging.pager import Page, paging_error
 from timepoint.request.paging.signs import misspelt
 from timepoint.request.paging.spec import PagingSpec
+from timepoint.request.paging.times import TimesSpec
 from timepoint.request.prepare import PreparedRequest
 from timepoint.request.spec import RequestSpec
 
@@ -144,7 +145,7 @@ class Reading:
         self._refuse_repeated(page)
         if rows == 0 and page.number > 1:
             self.pages[-1] = replace(answer, is_beyond=True)
-        if spec.until is not None and self._is_before(page):
+        if spec.until is not None and self._is_before(spec.until, page):
             return None
         is_last = kind.by_position and self._total is not None and self._rows >= self._total
         is_last |= kind.ends_short and self._total is None and rows is not None and rows < spec.limit
@@ -211,12 +212,11 @@ class Reading:
                 "was sent to ask for the page?"
             )
 
-    def _is_before(self, page: Page) -> bool:
+    def _is_before(self, until: TimesSpec, page: Page) -> bool:
         """Whether a page of a feed that runs newest first lies wholly before the window."""
-        assert self.spec.until is not None
-        times = self.spec.until.read(page.document)
-        if not times and page.document.is_misread(self.spec.until.path, is_first=page.number == 1):
-            raise paging_error(f"{self.spec.until.path} (until) finds no time in a page with rows")
+        times = until.read(page.document)
+        if not times and page.document.is_misread(until.path, is_first=page.number == 1):
+            raise paging_error(f"{until.path} (until) finds no time in a page with rows")
         return bool(times) and max(times) < self.window.start
 
     def _check_end(self, rows: int | None) -> None:
