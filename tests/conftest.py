@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, settings
 
 # How long an example takes, or takes to be drawn, depends on what else the machine does.
 settings.register_profile("timepoint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("timepoint")
+# Whether a change may land depends on the change and not on the draw: the same examples each time.
+settings.register_profile("landing", settings.get_profile("timepoint"), derandomize=True, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "timepoint"))
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("TIMEPOINT_SHARED", ROOT.parent / "shared"))

@@ -197,11 +197,11 @@ def test_theprocessor_time_of_a_process_is_known() -> None:
     before = time.process_time()
     told = processor_time(os.getpid())
     assert told is not None
-    assert before - 0.02 <= told <= time.process_time() + 0.02
+    assert before - 0.05 <= told <= time.process_time() + 0.05  # the kernel counts in hundredths
     assert processor_time(2**31 - 1) is None
     of_thread = processor_time(os.getpid(), threading.get_native_id())
     assert of_thread is not None
-    assert of_thread <= told + 0.02
+    assert of_thread <= told + 0.05
 
 
 def test_a_child_and_its_parent_share_vitals() -> None:
