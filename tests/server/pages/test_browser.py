@@ -58,6 +58,20 @@ async def test_a21_nothing_of_a_stranger_runs_and_every_page_fits(tmp_path: Path
     assert {key: found for key, found in seen.items() if found != [0, True, 1]} == {}
 
 
+async def test_a_phone_shows_the_whole_of_each_job(tmp_path: Path) -> None:
+    """On a narrow screen nothing of the list of jobs has to be scrolled into sight, above all why a job fails."""
+    publish_scene(tmp_path / "published", attack=ATTACK)
+    async with staged(tmp_path / "published", JOB) as stage, browsing(tmp_path / "profile") as browser:
+        await browser.look(dark=False, width=400)
+        await browser.open(f"http://127.0.0.1:{stage.port}/")
+        seen = await browser.ask(
+            "[...document.querySelectorAll('tbody th, tbody td, tbody .reason')]"
+            ".map(cell => cell.getBoundingClientRect()).map(box => box.left >= 0 && box.right <= innerWidth)"
+        )
+    assert len(seen) > 8
+    assert all(seen)
+
+
 async def test_the_browser_would_tell_of_a_script(tmp_path: Path) -> None:
     """A script that did stand on a page is refused by the policy, and the console says so: the test above can fail."""
     publish_scene(tmp_path / "published")
