@@ -282,9 +282,15 @@ def _bars(builder: Any, _panel: Panel) -> Any:
     )
 
 
+def _timeline(builder: Any, _panel: Panel) -> Any:
+    """Words in the middle of what they name: a state that began before the picture would have its word cut off."""
+    return builder.align_value(_sdk().words.TimelineValueAlignment.CENTER)
+
+
 _LOOKS: dict[Kind, Callable[[Any, Panel], Any]] = {
     Kind.TIMESERIES: _timeseries,
     Kind.STAT: _stat,
     Kind.BARS: _bars,
     Kind.TABLE: _table,
+    Kind.TIMELINE: _timeline,
 }
