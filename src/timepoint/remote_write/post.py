@@ -14,8 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from aiohttp import ClientError
-
 from timepoint.clock import Clock, format_duration
 from timepoint.errors import SourceError, StatusError, TokenError
 from timepoint.model import Window
@@ -28,7 +26,7 @@ from timepoint.request.resolve import Lookup, system_lookup
 from timepoint.request.retry import parse_http_date, parse_retry_after
 from timepoint.request.spec import RequestSpec, SecretSource, SourceSpec
 from timepoint.request.template import Moment
-from timepoint.request.transport import Exchange, Response, Transport
+from timepoint.request.transport import Exchange, ExchangeError, Response, Transport
 from timepoint.secret import Secret
 
 _WRITTEN = tuple(f"X-Prometheus-Remote-Write-{kind}-Written" for kind in ("Samples", "Histograms", "Exemplars"))
@@ -72,8 +70,8 @@ class HttpPost:
                 redactor = Redactor(secret.reveal() for secret in (*request.hidden, *credentials.hidden))
                 return await self._exchange(request, credentials, redactor)
         except TimeoutError as error:
-            failure = self._transport.explain(error) if isinstance(error, ClientError) else None
-        except (ClientError, OSError, SourceError) as error:
+            failure = self._transport.explain(error) if isinstance(error, ExchangeError) else None
+        except (ExchangeError, OSError, SourceError) as error:
             failure = self._transport.explain(error)
         if failure is None:
             return Reply(None, f"no answer within {format_duration(self._receiver.timeout)} (timeout)"), False

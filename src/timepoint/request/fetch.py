@@ -16,7 +16,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from aiohttp import ClientError
 from yarl import URL
 
 from timepoint.clock import Clock, SystemClock, format_duration
@@ -38,7 +37,7 @@ from timepoint.request.retry import SAFE_METHODS, may_pass, parse_http_date, pau
 from timepoint.request.shown import ShownRequest, shown_headers
 from timepoint.request.spec import RequestSpec, SourceSpec
 from timepoint.request.template import Moment
-from timepoint.request.transport import MAX_ERROR_BODY, Exchange, Response, Transport
+from timepoint.request.transport import MAX_ERROR_BODY, Exchange, ExchangeError, Response, Transport
 
 MAX_REDIRECTS = 3
 _GIVES_WAY = frozenset({429, 503})  # with these a source asks for time, for all that it is asked
@@ -189,7 +188,7 @@ class HttpFetcher:
                 return answer
         except TimeoutError as error:
             failure = self._too_slow(error, at_deadline=budget == left)
-        except (ClientError, OSError, SourceError) as error:
+        except (ExchangeError, OSError, SourceError) as error:
             failure = self._transport.explain(error)
         if isinstance(failure, StatusError):
             failure.is_stale = self._auth.refused(credentials, failure.status)
@@ -197,7 +196,7 @@ class HttpFetcher:
         raise failure  # outside of the handlers, so that no error of the HTTP library hangs on it as context
 
     def _too_slow(self, error: TimeoutError, *, at_deadline: bool) -> SourceError:
-        if isinstance(error, ClientError):  # connect_timeout
+        if isinstance(error, ExchangeError):  # connect_timeout
             return self._transport.explain(error)
         limit = "the deadline of the run" if at_deadline else f"{format_duration(self._source.timeout)} (timeout)"
         return TransportError("timeout", f"no complete answer within {limit}")

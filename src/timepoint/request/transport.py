@@ -45,6 +45,10 @@ _DEFAULT_HEADERS = {
 }
 
 
+ExchangeError = aiohttp.ClientError
+"""What an exchange raises beside OSError: ``Transport.explain`` makes an error of ours of both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """What one exchange sends."""

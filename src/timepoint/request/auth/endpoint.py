@@ -113,9 +113,7 @@ class Endpoint:
 
     async def ask(self, question: Question) -> Reply:
         """The answer, whatever its status. Raises TokenError."""
-        from aiohttp import ClientError
-
-        from timepoint.request.transport import Exchange
+        from timepoint.request.transport import Exchange, ExchangeError
 
         transport = await self._open()
         redactor = Redactor(text.reveal() for text in question.hidden)
@@ -124,7 +122,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(limit / 1000), transport.open(exchange) as response:
                 return await self._received(response, redactor)
-        except (ClientError, OSError, SourceError) as error:  # a TimeoutError is an OSError
+        except (ExchangeError, OSError, SourceError) as error:  # a TimeoutError is an OSError
             if type(error) is TimeoutError:
                 explained = SourceError("timeout", f"no complete answer within {format_duration(limit)} (timeout)")
             else:
