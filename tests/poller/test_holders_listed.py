@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import timepoint.poller.desk
 from tests.poller.bench import Bench
 from timepoint.clock import DAY, MINUTE
 from timepoint.config import load_config
+from timepoint.errors import StoreError
 from timepoint.job import Job
 from timepoint.ledger.state import LaneState
 from timepoint.model import Window
@@ -152,6 +157,38 @@ async def test_totals_of_all_lanes_that_end_at_a_start_are_told_in_one_sentence(
     story.begin(story.fan)
     [told] = story.told_at_start
     assert told.reason.startswith("2 of its series have been counted by the job without each since")
+
+
+async def test_a_start_that_fails_between_lanes_ends_the_other_totals_at_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a group of lanes end in one transaction; what was not reached is found again."""
+    story = Story(tmp_path)
+    story.listed = ["A", "C"]
+    story.begin(story.fan)
+    await story.run(2)
+    story.begin(story.lone)
+    await story.run(2)
+    store, groups = story.bench.store, []
+    rewrite_all = store.rewrite_all
+
+    def rewrite_first(lanes: Sequence[LaneState]) -> None:
+        groups.append([lane.lane for lane in lanes])
+        if len(groups) > 1:
+            raise StoreError("the disk is full")
+        rewrite_all(lanes)
+
+    monkeypatch.setattr(timepoint.poller.desk, "_AT_A_TIME", 1)
+    monkeypatch.setattr(store, "rewrite_all", rewrite_first)
+    with pytest.raises(StoreError):
+        story.begin(story.fan)
+    monkeypatch.setattr(store, "rewrite_all", rewrite_all)
+    assert groups == [["zone=A"], ["zone=C"]]
+    story.begin(story.fan)
+    [told] = story.told_at_start
+    assert told.reason.startswith("1 of its series")
+    await story.run(2)
+    assert story.increase == story.truth
 
 
 async def test_a_lane_that_is_new_to_the_list_counts_nothing_again(tmp_path: Path) -> None:
