@@ -60,6 +60,16 @@ class TestLabels:
         tags = {"host": "x", "data center": "b", "n": 1, "deep": {}, "none": None}
         assert list(values(run_both(config, [{"v": 1, "tags": tags}]))) == ['x{data_center="b",host="h",n="1"}']
 
+    def test_a_member_is_taken_away_by_null(self) -> None:
+        """What a spread object holds beside labels is left out by its name, for each metric by itself."""
+        config = """
+        rows: {v: "$[*]"}
+        labels: {"*": $v.tags, noise: null}
+        metrics: {x: {value: $v.v}, y: {value: $v.v, labels: {host: null}}}
+        """
+        mapped = run(config, [{"v": 1, "tags": {"noise": "7", "host": "a", "rack": "b"}}])
+        assert values(mapped) == {'x{host="a",rack="b"}': [1.0], 'y{rack="b"}': [1.0]}
+
     def test_spread_clash_is_a_reject(self) -> None:
         """Members that come to one label name cost the row (R9)."""
         config = gauge('value: $v.v, labels: {"*": $v.tags}')

@@ -8,6 +8,7 @@ Read in this order; what stands on one line belongs together.
         cells               an entry that is a path to one node
         lookups             nodes that are found by a key in another branch of the document
         plans               what each metric reads, and from which walk
+        lone                elements that stand where their list should
         selectors, program  paths and plans become one function of nested loops
         answers             whole answers: the three below, and what they come to in a run
         expect, boundary, signals   what a usable document holds (R11); up to when it is final; what is missing in it

@@ -15,6 +15,7 @@ from timepoint.errors import ContentError, MappingError
 from timepoint.mapping.answers import AnswerRecord, AnswerRules, compile_answers
 from timepoint.mapping.boundary import Boundary
 from timepoint.mapping.documents import Decoder, Parts
+from timepoint.mapping.lone import is_lone
 from timepoint.mapping.lookups import build_lookups, check_used
 from timepoint.mapping.nodes import location_text, printable
 from timepoint.mapping.parts import sink_of
@@ -197,6 +198,13 @@ class MappingRun:
             where = self._cell_text(self._mapping.plans[metric], where, problem)
         shown = problem.shown if len(problem.shown) <= _SHOWN else f"{problem.shown[:_SHOWN]}..."
         self.rejects.add(problem.reason, f"{printable(where)}: {shown}", problem.count)
+
+    def watch(self, node: dict[str, Any], names: tuple[str, ...], location: tuple[Any, ...]) -> None:
+        """Counts an element that stands where a list of elements should; ``names`` are what is read of elements."""
+        if is_lone(node, names):
+            found = next(name for name in names if name in node)
+            shown = f"an object with {show(found)}, which is read of elements, stands in place of their list"
+            self.problem(None, location, CellProblem("rows", "lone_element", f"{shown}: see lone_lists"))
 
     def rescue(self, raw: Any, location: tuple[Any, ...]) -> Any:
         """The value of a part that the fast decoder refused, NOTHING if it is no JSON at all."""

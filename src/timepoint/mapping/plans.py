@@ -39,8 +39,8 @@ class MetricPlan:
     """One metric, ready to be turned into code.
 
     ``captures`` are the captures that become labels, ``labels`` the entries that are paths, ``literals`` those that
-    are not, ``spread`` the object whose members are labels (R9). ``parts`` are the paths beside ``value``: the
-    buckets, sum and count of a histogram, the quantiles of a summary.
+    are not, ``spread`` the object whose members are labels (R9), but for those ``taken_away``. ``parts`` are the paths
+    beside ``value``: the buckets, sum and count of a histogram, the quantiles of a summary.
     """
 
     mapping: MetricMapping
@@ -52,6 +52,7 @@ class MetricPlan:
     labels: tuple[tuple[str, Cell], ...]
     literals: Mapping[str, str]
     spread: Cell | None
+    taken_away: frozenset[str]
     relabel: Relabel
     relabels: bool
     reader: NumberReader
@@ -113,6 +114,7 @@ def plan_metric(
         labels=tuple(labels.items()),
         literals=literals,
         spread=spread,
+        taken_away=_taken_away(draft) if spread is not None else frozenset(),
         relabel=_relabel(draft),
         relabels=bool(own.relabel or defaults.relabel),
         reader=NumberReader(missing, mapping.value_map, mapping.decimal, conversion, mapping.strip),
@@ -145,15 +147,15 @@ def _sees(draft: _Draft, walk: Walk, time_cells: list[Cell]) -> bool:
     return True
 
 
+def _taken_away(draft: _Draft) -> frozenset[str]:
+    """The names of labels that are null in the config."""
+    both = (*draft.mapping.own.labels.items(), *draft.defaults.labels.items())
+    return frozenset(name for name, text in both if text is None)
+
+
 def _captures(draft: _Draft, walk: Walk, time_cells: list[Cell], named: set[str]) -> tuple[str, ...]:
     """The captures that become labels: those that no entry names or takes away, and time does not use (R5)."""
-    taken_away = {
-        name
-        for labels in (draft.mapping.own.labels, draft.defaults.labels)
-        for name, text in labels.items()
-        if text is None
-    }
-    left_out = {cell.capture for cell in time_cells} | named | taken_away
+    left_out = {cell.capture for cell in time_cells} | named | _taken_away(draft)
     captures = tuple(name for step in walk.line for name in step.captures if name not in left_out)
     for name in captures:
         if not name.startswith("__"):

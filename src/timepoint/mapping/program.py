@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timepoint.mapping.cells import Cell
+from timepoint.mapping.lone import names_of_elements
 from timepoint.mapping.lookups import Index, Lookup, finder
 from timepoint.mapping.paths import Path
 from timepoint.mapping.plans import MetricPlan
@@ -134,14 +135,30 @@ class _Builder:
         """Opens the loops of a walk, and decodes on the way where the spine says so."""
         writer, segments = self.writer, walk.path.segments
         if self.spine is None or self.spine.walk is not walk:
-            return open_segments(writer, node, segments)
-        node, keys, captures = open_segments(writer, node, self.spine.segments)
+            return open_segments(writer, node, segments, self._watch(walk, 0, location))
+        depth = len(self.spine.segments)
+        node, keys, captures = open_segments(writer, node, self.spine.segments, self._watch(walk, 0, location))
         with writer.block("try:"):
             writer.line(f"{node} = decode({node})")
         with writer.block("except Exception:"):  # not only msgspec's: also RecursionError
             writer.line(f"{node} = state.rescue({node}, {_tuple([*location, *keys])})")
-        node, more_keys, more_captures = open_segments(writer, node, segments[len(self.spine.segments) :])
+        watch = self._watch(walk, depth, [*location, *keys])
+        node, more_keys, more_captures = open_segments(writer, node, segments[depth:], watch)
         return node, [*keys, *more_keys], {**captures, **more_captures}
+
+    def _watch(self, walk: Walk, first: int, location: list[str]) -> Callable[[int, str, list[str]], None]:
+        """What looks out for elements that stand alone (lone.py); ``first`` is the place of the first segment."""
+
+        def watch(place: int, node: str, keys: list[str]) -> None:
+            names = names_of_elements(walk, first + place, self.plans)
+            if not names:
+                return
+            has = " or ".join(f"{name!r} in {node}" for name in names)
+            constant = self.writer.constant("names", names)
+            with self.writer.block(f"if type({node}) is dict and ({has}):"):
+                self.writer.line(f"state.watch({node}, {constant}, {_tuple([*location, *keys])})")
+
+        return watch
 
     def _tabulate(self, walk: Walk, node: str, location: list[str]) -> None:
         writer = self.writer

@@ -14,6 +14,7 @@ REASONS = MappingProxyType(
         "several_nodes": "A path in value, time or labels selected more than one node.",
         "no_match": "A look-up finds no node that has the row's key (see unmatched).",
         "several_matches": "A look-up finds several nodes with the row's key, and they differ.",
+        "lone_element": "An object stands where its list should, as in JSON made of XML (see lone_lists).",
         "not_a_number": "The value is not a number, nor text that is one; see map, missing, decimal and strip.",
         "out_of_range": "The number does not fit a float64.",
         "not_finite": "A counter cannot take NaN or an infinite value.",

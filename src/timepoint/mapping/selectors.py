@@ -119,15 +119,24 @@ class Writer:
         return function
 
 
-def open_segments(writer: Writer, node: str, segments: tuple[Segment, ...]) -> tuple[str, list[str], dict[str, str]]:
+def open_segments(
+    writer: Writer,
+    node: str,
+    segments: tuple[Segment, ...],
+    before: Callable[[int, str, list[str]], None] | None = None,
+) -> tuple[str, list[str], dict[str, str]]:
     """Opens the loops that visit what segments select below the variable ``node``; ``root`` holds the document.
 
-    Returns the variable of the visited node, the expressions of its location's keys, and the variable of each capture.
+    ``before`` is called with the place of each segment, the variable of the node that it is taken from, and the keys
+    that lead there, before its loop is opened. Returns the variable of the visited node, the expressions of its
+    location's keys, and the variable of each capture.
     """
     keys: list[str] = []
     captures: dict[str, str] = {}
-    for segment in segments:
+    for place, segment in enumerate(segments):
         sole = segment.sole
+        if before is not None:
+            before(place, node, keys)
         if sole is None:
             node, key = _open_many(writer, node, segment)
             captures |= {s.name: f"{key}[-1]" for s in segment.selectors if isinstance(s, Capture)}

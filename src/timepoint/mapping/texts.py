@@ -38,7 +38,8 @@ def groups_of(plans: list[MetricPlan]) -> list[list[int]]:
     for place, plan in enumerate(plans):
         spread = plan.spread.path.text if plan.spread is not None else None
         labels = tuple((name, cell.path.text) for name, cell in plan.labels)
-        same = plan.walk.name, plan.captures, labels, tuple(plan.literals.items()), spread, repr(plan.missing)
+        constant = tuple(plan.literals.items()), tuple(sorted(plan.taken_away))
+        same = plan.walk.name, plan.captures, labels, constant, spread, repr(plan.missing)
         groups.setdefault(place if plan.relabels else same, []).append(place)
     return list(groups.values())
 
@@ -139,7 +140,8 @@ def _general_maker(plan: MetricPlan, lane: Mapping[str, str]) -> Callable[[Key],
         for name in plan.captures:
             labels[name] = label_value(str(next(raw)), limit)
         if plan.spread is not None:
-            labels.update((name, label_value(value, limit)) for name, value in next(raw))
+            spread = ((name, value) for name, value in next(raw) if name not in plan.taken_away)
+            labels.update((name, label_value(value, limit)) for name, value in spread)
         labels.update(plan.literals)
         for name, _ in plan.labels:
             labels[name] = label_value(next(raw), limit)
