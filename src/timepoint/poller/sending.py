@@ -39,6 +39,7 @@ from timepoint.request.spec import SourceSpec
 LOGGER = logging.getLogger(__name__)
 
 OpenPost = Callable[[SourceSpec, Clock], AbstractAsyncContextManager[Post]]
+"""Opens the way to a receiver."""
 
 _AFTER_BUG = 60.0
 _LOOK_EVERY = 10.0
