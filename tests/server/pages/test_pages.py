@@ -138,6 +138,14 @@ async def test_a_job_is_told_with_its_runs_metrics_and_lanes(tmp_path: Path) -> 
     assert RUN in page.links()
 
 
+async def test_a_job_tells_what_is_doubtful_of_its_newest_run(tmp_path: Path) -> None:
+    """A job that is well may hold a metric of which nothing ever comes: its page says so, and not the run's alone."""
+    publish_scene(tmp_path, attack="the newest is after the window")
+    async with staged(tmp_path, JOB) as stage:
+        job = await look(stage, f"/jobs/{JOB}")
+    assert "Newest run: the newest is after the window" in job.text
+
+
 async def test_a_run_is_explained_stage_by_stage(tmp_path: Path) -> None:
     """The plan, the request without its credentials, what was read, decided, committed and published."""
     publish_scene(tmp_path)
