@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from timepoint.config.checks import Check
 from timepoint.config.defaults import guard_of, max_age_of, rhythm_of
 from timepoint.config.families import Families
-from timepoint.config.job_build import Plan
+from timepoint.config.job_build import JobHead
 from timepoint.config.job_shape import JobShape
 from timepoint.config.lookup_shape import lookup_specs
 from timepoint.config.metric_build import MetricBuilder, Policy, check_overflow, rules
@@ -51,7 +51,7 @@ class JobParts:
     name: str
     where: Where
     shape: JobShape | None
-    plan: Plan | None
+    head: JobHead | None
     metrics: dict[str, MetricBuilder]
     each: EachSpec | None = None
     definition: str = ""
@@ -68,39 +68,39 @@ class Assembler:
 
     def job(self, parts: JobParts) -> Job | None:
         """The job; None, and a finding, if it cannot run."""
-        shape, plan = parts.shape, parts.plan
-        if shape is None or plan is None:
+        shape, head = parts.shape, parts.head
+        if shape is None or head is None:
             return None
-        metrics, window = self._meant(parts, shape, plan)
-        self._check(parts, shape, plan, metrics, window)
+        metrics, window = self._meant(parts, shape, head)
+        self._check(parts, shape, head, metrics, window)
         mapping = self._compile(parts.where, shape, metrics)
         source = self.sources.get(shape.source)
         if mapping is None or source is None:
             return None
-        check_second_request(source, plan.request, plan.timeout, parts.where, self.findings)
+        check_second_request(source, head.request, head.timeout, parts.where, self.findings)
         return Job(
             name=parts.name,
-            schedule=plan.schedule,
+            schedule=head.schedule,
             window=window,
-            polling=HttpPolling(source, plan.request, mapping, plan.transform),
+            polling=HttpPolling(source, head.request, mapping, head.transform),
             metrics={mapped.metric.family.name: mapped.metric for mapped in metrics},
-            timeout=plan.timeout,
-            window_is_asked=plan.window_is_asked,
+            timeout=head.timeout,
+            window_is_asked=head.window_is_asked,
             max_series=shape.max_series or MAX_SERIES,
             guard=_guard(shape),
             each=parts.each,
             definition=parts.definition,
         )
 
-    def _meant(self, parts: JobParts, shape: JobShape, plan: Plan) -> tuple[list[MetricMapping], WindowSpec]:
+    def _meant(self, parts: JobParts, shape: JobShape, head: JobHead) -> tuple[list[MetricMapping], WindowSpec]:
         """The metrics and the window, where what each of them leaves out depends on the other."""
-        max_age = max_age_of(plan.period, plan.window)
+        max_age = max_age_of(head.period, head.window)
         metrics = [
             builder.build(shape, Policy(max_age, self.families.polled(name), self.receivers.of(builder.shape, shape)))
             for name, builder in parts.metrics.items()
         ]
-        window = plan.window
-        if plan.window_is_asked and shape.time is None:
+        window = head.window
+        if head.window_is_asked and shape.time is None:
             metrics = [_of_its_window(mapped) for mapped in metrics]
             window = replace(window, asks_once=any(map(_counts_windows, metrics)))
         if shape.time is None:
@@ -108,7 +108,7 @@ class Assembler:
         return metrics, window
 
     def _check(
-        self, parts: JobParts, shape: JobShape, plan: Plan, metrics: list[MetricMapping], window: WindowSpec
+        self, parts: JobParts, shape: JobShape, head: JobHead, metrics: list[MetricMapping], window: WindowSpec
     ) -> None:
         """Adds what does not go together."""
         shapes = {name: builder.shape for name, builder in parts.metrics.items()}
@@ -116,17 +116,17 @@ class Assembler:
         check_once(parts.where, window, self.findings)
         check_paged(parts.where, shape, shapes, self.findings)
         if shape.window is not None and shape.window.settled_until is not None:
-            cuts = plan.window_is_asked or any(mapped.metric.temporality for mapped in metrics)
+            cuts = head.window_is_asked or any(mapped.metric.temporality for mapped in metrics)
             counts = any(mapped.own.time is _WINDOW for mapped in metrics)
             check_settled(parts.where, window, self.findings, cuts_windows=cuts, counts_windows=counts)
-        if not plan.window_is_asked:
+        if not head.window_is_asked:
             check_effect(parts.where, shape, shapes.values(), self.findings)
         check_times(parts.where, shape, shapes, self.findings)
         check_zones(parts.where, shape, shapes, self.findings)
         check_expect(parts.where, shape, self.findings)
         check_overflow(shape, parts.metrics.values(), parts.where, self.findings)
-        check_max_age(parts.where, shape, shapes, rhythm_of(plan.period, plan.window), self.findings)
-        self.receivers.check_ages(parts.where, shape, plan, [mapped.metric for mapped in metrics])
+        check_max_age(parts.where, shape, shapes, rhythm_of(head.period, head.window), self.findings)
+        self.receivers.check_ages(parts.where, shape, head, [mapped.metric for mapped in metrics])
 
     def _compile(self, where: Where, shape: JobShape, metrics: list[MetricMapping]) -> CompiledMapping | None:
         expect = shape.expect

@@ -34,7 +34,7 @@ _REQUEST_KEYS = {"body": "json", "headers": "http_headers"}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class JobHead:
     """What a job does before its answer is mapped."""
 
     schedule: ScheduleSpec
@@ -47,14 +47,14 @@ class Plan:
 
 
 class JobBuilder:
-    """Builds the plan of one job."""
+    """Builds the head of one job."""
 
     def __init__(self, findings: Findings, where: Path, sources: SourceBuilder) -> None:
         self.findings = findings
         self.where = where
         self.sources = sources
 
-    def build(self, shape: JobShape, source: SourceSpec | None, each: Collection[str] | None = ()) -> Plan:
+    def build(self, shape: JobShape, source: SourceSpec | None, each: Collection[str] | None = ()) -> JobHead:
         """``each`` are what templates may name of the fan-out, None for anything."""
         gaps = self._gaps(shape)
         if source is not None:
@@ -75,7 +75,7 @@ class JobBuilder:
             empty_bodies=tuple((item.status, item.body) for item in empty if item.body is not None),
             partial_status=tuple((shape.expect.partial_status if shape.expect else None) or ()),
         )
-        return Plan(
+        return JobHead(
             schedule=schedule,
             window=self._window(shape.window, shape.request.timezone),
             request=request,

@@ -21,7 +21,7 @@ from timepoint.config.defaults import polled_text
 from timepoint.config.each_build import EachBuilder, each_names
 from timepoint.config.environ import Environment
 from timepoint.config.families import Declaration, Families
-from timepoint.config.job_build import JobBuilder, Plan
+from timepoint.config.job_build import JobBuilder, JobHead
 from timepoint.config.job_shape import JobShape
 from timepoint.config.metric_build import (
     MetricBuilder,
@@ -150,10 +150,10 @@ class _Loader:
         parts = [self._job(name, raw, named) for name, raw in data.get("jobs", {}).items()]
         self._check_unused(named, data.get("jobs", {}))
         for source in self.sources.values():
-            plans = {part.name: part.plan for part in parts if part.shape and part.shape.source == source.name}
-            check_shared_interval(source, {name: plan.period for name, plan in plans.items() if plan}, self.findings)
+            heads = {part.name: part.head for part in parts if part.shape and part.shape.source == source.name}
+            check_shared_interval(source, {name: head.period for name, head in heads.items() if head}, self.findings)
             lanes = {part.name: least_lanes(part.each) for part in parts}
-            uses = {name: (plan.period, plan.request.cost * lanes[name]) for name, plan in plans.items() if plan}
+            uses = {name: (head.period, head.request.cost * lanes[name]) for name, head in heads.items() if head}
             check_quotas(source, uses, self.findings)
         assembler = Assembler(self.findings, self.sources, self.families, self.receivers)
         jobs = tuple(job for part in parts if (job := assembler.job(part)) is not None)
@@ -185,16 +185,16 @@ class _Loader:
         if complaint := plain_name_complaint(name):
             self.findings.add(Check.NAME, where, complaint, key=True)
         metrics = raw.get("metrics") if isinstance(raw, dict) else None
-        head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
-        shape = read_shape(JobShape, head, where, self.findings)
+        raw_head = {**raw, "metrics": {}} if isinstance(metrics, dict) else raw
+        shape = read_shape(JobShape, raw_head, where, self.findings)
         parts = JobParts(name, where, shape, None, {}, definition=_definition(raw))
         written = raw.get("source") if isinstance(raw, dict) else None
         self._check_source(shape.source if shape else written, where, sources)
         if shape is not None:
             builder = JobBuilder(self.findings, where, self.source_builder)
             source = self.sources.get(shape.source)
-            parts.plan = builder.build(shape, source, each_names(shape))
-            parts.each = EachBuilder(builder, self.sources).build(shape, source, parts.plan.request)
+            parts.head = builder.build(shape, source, each_names(shape))
+            parts.each = EachBuilder(builder, self.sources).build(shape, source, parts.head.request)
             check_labels(shape, where, self.findings)
             check_captures(shape, where, self.findings)
             check_walks_named(shape, names_of_rows(shape), where, self.findings)
@@ -225,7 +225,7 @@ class _Loader:
         if builder.check(parts.shape):
             parts.metrics[name] = builder
         self.receivers.note(where, name, shape, parts.shape)
-        polled = _polled(parts.shape, parts.plan) if parts.shape and parts.plan else ""
+        polled = _polled(parts.shape, parts.head) if parts.shape and parts.head else ""
         unit = builder.unit(parts.shape)
         self.families.add(Declaration(where, name, builder.type, unit, shape.help.strip(), polled))
 
@@ -263,5 +263,5 @@ def _discovering(job: Any) -> Iterator[str]:
             yield values["source"]
 
 
-def _polled(shape: JobShape, plan: Plan) -> str:
-    return polled_text(plan.period, shape.cron, shape.timezone, f"from {shape.source}", plan.window.delay)
+def _polled(shape: JobShape, head: JobHead) -> str:
+    return polled_text(head.period, shape.cron, shape.timezone, f"from {shape.source}", head.window.delay)

@@ -24,7 +24,7 @@ from timepoint.remote_write.spec import Caps, ReceiverSpec, complaints
 from timepoint.request.spec import WindowSpec
 
 if TYPE_CHECKING:
-    from timepoint.config.job_build import Plan
+    from timepoint.config.job_build import JobHead
     from timepoint.config.job_shape import JobShape
     from timepoint.config.metric_shape import MetricShape, RulesShape
 
@@ -152,11 +152,11 @@ class Receivers:
         specs = (self.specs[name] for name in named if name in self.specs)
         return tuple(Receiver(spec.name, spec.is_strict, spec.oldest) for spec in specs)
 
-    def check_ages(self, where: Path, job: JobShape, plan: Plan, metrics: list[MetricSpec]) -> None:
+    def check_ages(self, where: Path, job: JobShape, head: JobHead, metrics: list[MetricSpec]) -> None:
         """Adds receivers that would refuse timepoints since they are too old when they first leave."""
         said = set()
         for metric in metrics:
-            parts = age_parts(plan.window, plan.period, plan.timeout) if metric.timed else {"timeout": plan.timeout}
+            parts = age_parts(head.window, head.period, head.timeout) if metric.timed else {"timeout": head.timeout}
             for receiver in metric.receivers:
                 message = age_complaint(self.specs[receiver.name], parts)
                 if message and message not in said:
