@@ -47,11 +47,28 @@ from timepoint.model import MetricType
         ("rpm", "hertz", 1 / 60),
         ("°C", "celsius", 1.0),
         ("kVA", "volt_amperes", 1000.0),
+        ("0.1 celsius", "celsius", 0.1),
+        ("1e-10 kWh", "joules", 0.00036),
+        ("100 gCO2e", "gCO2e", 100.0),
+        ("10 °C", "°C", 10.0),
     ],
 )
 def test_factors_are_exact(from_: Any, to: Any, factor: Any) -> None:
     """A factor is the float64 nearest to the exact one."""
     assert compile_unit(UnitSpec(from_, to), MetricType.COUNTER) == (factor, 0.0)
+
+
+def test_a_scale_is_taken_before_the_offset() -> None:
+    """711 tenths of a degree Fahrenheit are 71.1 of them."""
+    factor, offset = compile_unit(UnitSpec("0.1 fahrenheit", "celsius"), MetricType.GAUGE)
+    assert 711 * factor + offset == pytest.approx((71.1 - 32) / 1.8)
+
+
+@pytest.mark.parametrize("from_", ["0 celsius", "0.0 celsius"])
+def test_a_scale_of_nothing_is_refused(from_: str) -> None:
+    """It would make all values alike."""
+    with pytest.raises(ValueError, match="the number is a factor, and 0 would make all values 0"):
+        compile_unit(UnitSpec(from_, "celsius"), MetricType.GAUGE)
 
 
 def test_temperatures_have_an_offset() -> None:

@@ -99,7 +99,9 @@ class UnitShape(Shape):
 
     place: ClassVar[str] = "unit"
 
-    from_: FilledText = required("The unit of the API's values.", "Wh", alias="from")
+    from_: FilledText = required(
+        "The unit of the API's values. A number before it is a factor.", "Wh", "0.1 celsius", alias="from"
+    )
     to: FilledText = required("The unit of the metric. The metric's name ends in it (before `_total`).", "joules")
 
 

@@ -78,6 +78,7 @@ _PER = re.compile(r"\s+per\s+|_per_")
 _POWER = re.compile(r"\b(square|cubic)[ _](\w+)")
 _METERS = re.compile(r"\b([cdkmn]?m)([23])\b")
 _NAME = re.compile(r"[^\W\d][\w ]*|[°µ%Ω]\w*")
+_SCALED = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?) +(?P<unit>[^\W\d_].*|[°µ%Ω].*)")
 _SHOWN = 60
 _SUGGESTED = (
     *("joules", "watts", "seconds", "celsius", "kelvin", "meters", "grams", "kilograms", "bytes", "ratio", "percent"),
@@ -104,9 +105,16 @@ _BY_LOWER_CASE = {name.lower(): name for name in _SUGGESTED}
 def compile_unit(spec: UnitSpec, metric_type: MetricType) -> Conversion:
     """What turns a value in ``from`` into one in ``to``. Raises ValueError with a sentence.
 
-    Equal names pass without a look, so gCO2e or USD need no registry. A counter takes a factor only: an offset would
-    count once per increment.
+    A number before the unit in ``from`` is a factor: APIs send tenths of a degree. Equal names pass without a look, so
+    gCO2e or USD need no registry. A counter takes a factor only: an offset would count once per increment.
     """
+    scaled = _SCALED.fullmatch(spec.from_)
+    if scaled is not None:
+        scale = float(scaled["number"])
+        if scale == 0:
+            raise ValueError(f"{spec.from_!r}: the number is a factor, and 0 would make all values 0")
+        factor, offset = compile_unit(UnitSpec(scaled["unit"], spec.to), metric_type)
+        return Conversion(float(Fraction(scaled["number"]) * Fraction(factor)), offset)
     if spec.from_ == spec.to:
         return IDENTITY
     source, target = _parse(spec.from_, spec.to), _parse(spec.to, spec.from_)
