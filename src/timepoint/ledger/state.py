@@ -131,6 +131,11 @@ class LaneState:
         if asked_from is not None:
             self.asked_from = asked_from if self.asked_from is None else min(asked_from, self.asked_from)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether its newest attempt gave no commit."""
+        return self.last_attempt is not None and self.last_attempt > (self.last_accepted or -1)
+
     def series_count(self) -> int:
         return sum(len(metric.series) for metric in self.metrics.values())
 

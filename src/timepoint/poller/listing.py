@@ -232,8 +232,7 @@ def lanes_standing(lanes: Sequence[LaneState], listed_at: int | None, unreached:
     accepted: dict[int, tuple[int, int]] = {}
     failing = 0
     for lane in lanes:
-        fails = lane.last_attempt is not None and lane.last_attempt > (lane.last_accepted or -1)
-        fails = fails and lane.lane not in unreached
+        fails = lane.is_failing and lane.lane not in unreached
         failing += fails
         if lane.last_fire is not None:
             count, bad = accepted.get(lane.last_fire, (0, 0))

@@ -118,9 +118,9 @@ class RunReport:
     whole run. ``standing`` is the job's after the run, None if it is not known. ``bug`` is an error that nobody
     foresaw. ``refusals`` is how many answers in a row held too few series to be believed, by lane, after the run;
     ``is_refused`` says that one of this run did. ``brought_back`` says how the lane was brought back from a time that
-    had not come, empty if it was not. ``begun_anew`` names counters whose labels have changed altogether. ``lanes``
-    and ``lanes_standing`` tell of a fan-out, None without one; its windows
-    are shown as one, from the oldest start to the newest end. ``requests`` are some of the ``request_count`` requests,
+    had not come, empty if it was not. ``begun_anew`` names counters whose labels have changed altogether. ``lanes`` and
+    ``lanes_standing`` tell of a fan-out, None without one; its windows are shown as one, from the oldest start to the
+    newest end. ``requests`` are some of the ``request_count`` requests,
     the failed ones before others. ``settled_until`` is up to when its answers said that their data are final, the
     earliest of them (ms), None if none said it. ``doubts`` are sentences about what somebody should look at though the
     run went well, by what they are about: a metric, or "paging".
@@ -183,7 +183,7 @@ class RunReport:
         elif request.error:
             place = next((place for place, kept in enumerate(self.requests) if not kept.error), None)
             if place is not None:
-                self.requests[place : place + 1] = []
+                del self.requests[place]
                 self.requests.append(request)
 
     def close(self, outcome: Outcome, reason: str = "", error: str = "") -> RunReport:

@@ -167,8 +167,7 @@ def lanes_told(lanes: Iterable[LaneState]) -> list[LaneTold]:
 
 
 def _lane(lane: LaneState) -> LaneTold:
-    fails = lane.last_attempt is not None and lane.last_attempt > (lane.last_accepted or -1)
-    return LaneTold(_short(lane.lane), lane.watermark, lane.last_attempt, lane.last_accepted, fails)
+    return LaneTold(_short(lane.lane), lane.watermark, lane.last_attempt, lane.last_accepted, lane.is_failing)
 
 
 def job_facts(job: Job, mask: Mask) -> Facts:
