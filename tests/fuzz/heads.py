@@ -15,12 +15,13 @@ from typing import Any
 from tests.server.support import SetClock, publish_job, publish_poller
 from timepoint.server.admission import Guest
 from timepoint.server.app import App
-from timepoint.server.connection import ScrapeServer
+from timepoint.server.connection import ScrapeConnection, ScrapeServer
 from timepoint.server.loader import SnapshotLoader
 from timepoint.server.settings import ServerSettings
 
-_MOST_TURNS = 2000
+_MOST_TURNS = 2000  # in which nothing is made
 _QUIET = 8  # turns of the loop in which nothing came
+_PATIENCE = 600.0  # seconds: a page is made in a thread, which a busy machine lets wait
 _ANSWER = re.compile(rb"HTTP/[0-9]\.[0-9] [1-5][0-9][0-9] ")
 
 
@@ -102,6 +103,7 @@ class Heads:
         return self.loop.run_until_complete(self._send(data))
 
     async def _send(self, data: bytes) -> bytes:
+        self.complaints.heard = []  # of others, since the last one
         pipe = Pipe()
         guest = Guest("127.0.0.1", 0.0, pipe.close)
         connection = self.server.connection(guest, lambda: None)
@@ -111,13 +113,8 @@ class Heads:
             if part and not pipe.is_closed:
                 connection.data_received(part)
             await asyncio.sleep(0)
-        quiet = 0
-        for turn in range(_MOST_TURNS):
-            before = len(pipe.written)
-            await asyncio.sleep(0.001 if connection.busy and turn > _QUIET else 0)  # a page is made in a thread
-            quiet = 0 if connection.busy or len(pipe.written) != before else quiet + 1
-            if quiet > _QUIET or pipe.is_closed:
-                break
+        async with asyncio.timeout(_PATIENCE):
+            await _until_quiet(connection, pipe)
         connection.connection_lost(None)
         await asyncio.sleep(0)
         written = bytes(pipe.written)
@@ -126,3 +123,13 @@ class Heads:
         assert b"HTTP/1.1 500" not in written, written[:200]
         assert not heard, heard
         return written
+
+
+async def _until_quiet(connection: ScrapeConnection, pipe: Pipe) -> None:
+    """Returns when all has been said, or a connection says small things without end."""
+    turns = quiet = 0
+    while quiet <= _QUIET and turns < _MOST_TURNS and not pipe.is_closed:
+        before, makes = len(pipe.written), connection.busy and turns > _QUIET
+        await asyncio.sleep(0.001 if makes else 0)
+        turns += not makes
+        quiet = 0 if connection.busy or len(pipe.written) != before else quiet + 1
