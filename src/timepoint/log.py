@@ -73,9 +73,8 @@ def configure(level: str = "info", format_: str = "logfmt", stream: TextIO | Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.raiseExceptions = (
-        False  # a closed stderr must not take the exporter down, nor print tracebacks about itself
-    )
+    # A closed stderr must not take the exporter down, nor print tracebacks about itself.
+    logging.raiseExceptions = False
 
 
 class LogfmtFormatter(logging.Formatter):

@@ -119,9 +119,7 @@ def _explain(model: type[Shape], detail: dict[str, Any], path: Path, findings: F
 
 def _example(model: type[Shape], loc: Path) -> str:
     """How the key at a path is written, if an example of it is short."""
-    while loc and isinstance(
-        loc[-1], int
-    ):  # an item of a list, and what may also stand alone, is written like the list
+    while loc and isinstance(loc[-1], int):  # an item, and what may also stand alone, is written like the list
         loc = loc[:-1]
     example = _example_at(model, loc)
     if example is None and len(loc) > 1:  # a name that the author chose: it is written like the example's only one

@@ -90,9 +90,7 @@ class Reading:
             text = f"page {number}: {error}"
             if error.reason == "too_large":
                 text += f"; the {number} pages so far would have more than {self.most} bytes together"
-            if isinstance(
-                error, HeldBackError
-            ):  # what was begun and not ended is a failure, not a run that was skipped
+            if isinstance(error, HeldBackError):  # what was begun and not ended is a failure, and no run was skipped
                 attempts = error.attempts
                 error = SourceError(error.reason, f"{text}; {_TOO_MANY}")
                 error.attempts = attempts
