@@ -5,6 +5,7 @@ Reads what is kept of each case, so it needs no helm; test_helm.py holds what is
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import re
@@ -62,15 +63,30 @@ def test_a_misspelt_field_would_be_seen() -> None:
 @EVERY
 def test_the_config_can_run(case: Rendered, tmp_path: Path) -> None:
     """What the pod finds as its config is one that timepoint takes, and warns of absent files alone."""
-    held = [found for found in case.objects if "timepoint.yaml" in found.get("data", found.get("stringData", {}))]
+    held = [found for found in case.objects if "timepoint.yaml" in found.get("data", {})]
     if not held:
         assert {"configExistingConfigMapName", "configExistingSecretName"} & set(values(case.case))
         return
-    text = (held[0].get("data") or held[0]["stringData"])["timepoint.yaml"]
+    text = held[0]["data"]["timepoint.yaml"]
+    if held[0]["kind"] == "Secret":
+        text = base64.b64decode(text, validate=True).decode()
     (tmp_path / "timepoint.yaml").write_text(text)
     loaded = load_config(tmp_path / "timepoint.yaml", {})
     assert loaded.jobs
     assert [str(found) for found in loaded.warnings if "/etc/timepoint-credentials/" not in str(found)] == []
+
+
+@EVERY
+def test_what_is_taken_out_of_a_secret_is_gone(case: Rendered) -> None:
+    """A Secret says its contents as ``data``: from ``stringData`` Kubernetes adds, and what is left out of it stays."""
+    assert not any("stringData" in found for found in case.objects)
+
+
+def test_a_credential_is_in_its_secret_as_it_was_given() -> None:
+    """What the values say is what the file will hold."""
+    (secret,) = kept("cronjob").of("Secret")
+    decoded = {name: base64.b64decode(text, validate=True).decode() for name, text in secret["data"].items()}
+    assert decoded == values("cronjob")["credentials"]["data"]
 
 
 @EVERY

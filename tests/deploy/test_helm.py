@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -69,6 +70,39 @@ def test_another_config_starts_the_pod_again(helm: str, tmp_path: Path) -> None:
         (pod,) = [found["spec"]["template"] for found in parsed(result.stdout) if found["kind"] == "StatefulSet"]
         sums.append(pod["metadata"]["annotations"]["checksum/config"])
     assert sums[0] == sums[1] != sums[2]
+
+
+def test_a_long_name_of_a_release_is_cut(helm: str) -> None:
+    """With the longest name that helm takes each object has a name of its own, and pods have labels that are allowed.
+
+    Kubernetes adds ten characters and a dash to the name of a StatefulSet, and has 63 in a label.
+    """
+    release = "x".join(["release"] * 6).ljust(53, "y")
+    everything = "cronJob.enabled=true,serviceMonitor.enabled=true,prometheusRule.enabled=true,credentials.data.x=token"
+    everything += ",dashboards.enabled=true"
+    boards = "dashboards.json.One=1,dashboards.json.another_one=1"
+    options = ["--values", str(values_file("default")), "--set", everything, "--set-string", boards]
+    command = [helm, "template", release, str(CHART), "--kube-version", "1.31.0", *options]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    names = [(found["kind"], found["metadata"]["name"]) for found in parsed(result.stdout)]
+    assert len(set(names)) == len(names) >= 11
+    assert [name for _, name in names if not re.fullmatch("[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)] == []
+    assert [name for kind, name in names if kind in {"StatefulSet", "CronJob"} and len(name) > 52] == []
+    assert [name for kind, name in names if kind == "Service" and len(name) > 63] == []
+
+
+def test_a_name_of_digits_is_a_text(helm: str) -> None:
+    """Names, namespaces and labels that YAML would read as numbers are quoted."""
+    options = [
+        "--set-string",
+        "serviceAccount.name=123,priorityClassName=1e3,namespaceOverride=456,fullnameOverride=0x1f",
+    ]
+    options += ["--values", str(values_file("default")), "--set", "podMonitor.enabled=true,cronJob.enabled=true"]
+    command = [helm, "template", "789", str(CHART), "--kube-version", "1.31.0", *options]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert [mistake for found in parsed(result.stdout) for mistake in mistakes(found)] == []
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
-{{/* The chart's name, or what replaces it; names of objects are at most 63 characters long. */}}
+{{/* The chart's name, or what replaces it; a label is at most 63 characters long. */}}
 {{- define "timepoint-exporter.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of the objects: that of the release, with the chart's unless it is in it. */}}
+{{/*
+The name of the objects: that of the release, with the chart's unless it is in it. At most 52 characters: Kubernetes puts the
+name of a StatefulSet and ten more into a label of its pods, and the time of a run behind the name of a CronJob.
+*/}}
 {{- define "timepoint-exporter.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
 {{- else }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -27,15 +30,15 @@
 
 {{/* The labels by which pods are found. They must never change: those of a StatefulSet cannot. */}}
 {{- define "timepoint-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "timepoint-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "timepoint-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "timepoint-exporter.labels" -}}
 helm.sh/chart: {{ include "timepoint-exporter.chart" . }}
 {{ include "timepoint-exporter.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: {{ include "timepoint-exporter.name" . }}
+app.kubernetes.io/part-of: {{ include "timepoint-exporter.name" . | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}

@@ -38,8 +38,8 @@
 {{- end }}
 
 {{- define "timepoint-exporter.monitorMetadata" -}}
-name: {{ include "timepoint-exporter.fullname" .root }}
-namespace: {{ default (include "timepoint-exporter.namespace" .root) .values.namespace }}
+name: {{ include "timepoint-exporter.fullname" .root | quote }}
+namespace: {{ default (include "timepoint-exporter.namespace" .root) .values.namespace | quote }}
 labels:
   {{- include "timepoint-exporter.labels" .root | nindent 2 }}
   {{- with .values.additionalLabels }}

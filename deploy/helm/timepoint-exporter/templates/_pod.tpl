@@ -10,7 +10,7 @@ checksum/config: {{ include "timepoint-exporter.config" . | sha256sum }}
 {{- end }}
 
 {{- define "timepoint-exporter.podSettings" -}}
-serviceAccountName: {{ include "timepoint-exporter.serviceAccountName" . }}
+serviceAccountName: {{ include "timepoint-exporter.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -23,7 +23,7 @@ securityContext:
 {{- end }}
 terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -97,27 +97,27 @@ envFrom:
 - name: config
   {{- if .Values.configExistingConfigMapName }}
   configMap:
-    name: {{ .Values.configExistingConfigMapName }}
+    name: {{ .Values.configExistingConfigMapName | quote }}
   {{- else if .Values.configExistingSecretName }}
   secret:
-    secretName: {{ .Values.configExistingSecretName }}
+    secretName: {{ .Values.configExistingSecretName | quote }}
   {{- else if .Values.secretConfig }}
   secret:
-    secretName: {{ include "timepoint-exporter.fullname" . }}
+    secretName: {{ include "timepoint-exporter.fullname" . | quote }}
   {{- else }}
   configMap:
-    name: {{ include "timepoint-exporter.fullname" . }}
+    name: {{ include "timepoint-exporter.fullname" . | quote }}
   {{- end }}
 {{- if or .Values.credentials.existingSecret .Values.credentials.data }}
 - name: credentials
   secret:
-    secretName: {{ include "timepoint-exporter.credentialsName" . }}
+    secretName: {{ include "timepoint-exporter.credentialsName" . | quote }}
     defaultMode: 0440
 {{- end }}
 - name: data
   {{- if .Values.persistence.enabled }}
   persistentVolumeClaim:
-    claimName: {{ include "timepoint-exporter.claimName" . }}
+    claimName: {{ include "timepoint-exporter.claimName" . | quote }}
   {{- else }}
   emptyDir: {}
   {{- end }}
@@ -126,7 +126,7 @@ envFrom:
 {{- if $web }}
 - name: web-config
   secret:
-    secretName: {{ .Values.webConfig.existingSecret }}
+    secretName: {{ .Values.webConfig.existingSecret | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.extraVolumes }}
