@@ -25,6 +25,9 @@ def instructions() -> list[tuple[str, str]]:
     return [(word, rest.strip()) for word, _, rest in words]
 
 
+BUILD = " ".join(rest for word, rest in instructions() if word == "RUN")
+
+
 def final() -> list[tuple[str, str]]:
     """The instructions of the last stage: those of the image."""
     last = max(at for at, (word, _) in enumerate(instructions()) if word == "FROM")
@@ -124,6 +127,20 @@ def test_the_lock_has_every_dependency() -> None:
     wanted = [Requirement(text) for text in texts]
     assert [str(want) for want in wanted if not want.specifier.contains(pinned.get(want.name, "0"))] == []
     assert {want.name for want in wanted} <= set(pinned)
+
+
+def test_what_builds_alone_is_taken_out_of_the_image() -> None:
+    """Every package of run.txt that no package of the program asked for is among those that the build uninstalls."""
+    text = (ROOT / "requirements" / "run.txt").read_text("utf-8")
+    entries = re.findall(r"^([\w.-]+)==.*\n(?:    --hash.*\n)*((?:    #.*\n?)+)", text, re.MULTILINE)
+    assert {name for name, _ in entries} == set(pins("run"))
+    askers = {name: set(re.findall(r"(?:via|#  ) +(?!via)(\S.*)", told)) for name, told in entries}
+    (removed,) = re.findall(r"pip uninstall --quiet --yes --requirement requirements/build.in([^&]*)", BUILD)
+    gone = {"editables", "hatchling", "pip", *removed.split()}
+    assert gone - {"setuptools"} <= set(askers)
+    assert {name for name, told in askers.items() if told <= gone | {"-r requirements/build.in"}} == gone - {
+        "setuptools"
+    }
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
