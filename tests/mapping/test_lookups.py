@@ -255,6 +255,27 @@ def test_a_look_up_is_a_dictionary(table: dict[str, str], asked: list[str]) -> N
     assert mapped.rejects.total == len(asked) - len(matched)
 
 
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "1", "a", "\ud800", 1.0, 0.5]),
+    lambda below: (
+        st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["id", "name", "a"]), below, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(_JSON, st.lists(_JSON, max_size=3), st.sampled_from(["reject", "keep", "drop"]))
+@settings(max_examples=80)
+def test_no_list_and_no_key_breaks_a_run(table: Any, keys: list[Any], unmatched: str) -> None:
+    """Whatever stands where nodes and keys should, rows come to points and known rejects."""
+    mapped = run(
+        fuels(f"{FUEL}, unmatched: {unmatched}", "value: $r.mw, labels: {r: $r.mw, at: $fuel.at}"),
+        rows(*keys, table=table),
+    )
+    assert set(mapped.rejects.counts) <= {"no_match", "several_matches"}
+    assert len(values(mapped)) + mapped.rejects.total + mapped.dropped == len(keys)
+
+
 @pytest.mark.parametrize(
     ("lookup", "where", "sentence"),
     [
