@@ -133,8 +133,7 @@ class SqliteStore:
 
     def newest_commit(self) -> int:
         with self._alone(), self._database.reading() as connection:
-            number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
-            return number
+            return _newest_commit(connection)
 
     def prune(self, keep: Collection[tuple[str, str]], now: int) -> list[tuple[str, str]]:
         with self._alone(), self._database.reading() as connection:
@@ -179,8 +178,7 @@ class SqliteStore:
     def _write(self, connection: sqlite3.Connection, change_set: ChangeSet) -> int:
         """What becomes of a change set in the transaction of the caller: its number."""
         lane_id = self._compare(connection, change_set)
-        connection.execute("UPDATE ledger SET commits = commits + 1")
-        number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+        number = _next_commit(connection)
         _write_lane(connection, lane_id, change_set, number)
         for key in change_set.dropped:
             name, _, shape = key.partition(" ")
@@ -214,8 +212,7 @@ class SqliteStore:
                     raise StoreError(
                         f"{self.path}: job {lane.job}, lane {lane.lane!r}: something else has committed in between"
                     )
-                connection.execute("UPDATE ledger SET commits = commits + 1")
-                number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+                number = _next_commit(connection)
                 _rewrite_lane(connection, row[0], lane, number)
                 numbers.append(number)
         for lane, number in zip(lanes, numbers, strict=True):
@@ -329,6 +326,16 @@ class SqliteStore:
             _insert_series(connection, _metric_id(connection, lane_id, changes), changes, packer)
 
 
+def _next_commit(connection: sqlite3.Connection) -> int:
+    connection.execute("UPDATE ledger SET commits = commits + 1")
+    return _newest_commit(connection)
+
+
+def _newest_commit(connection: sqlite3.Connection) -> int:
+    number: int = connection.execute("SELECT commits FROM ledger").fetchone()[0]
+    return number
+
+
 def _metric_id(connection: sqlite3.Connection, lane_id: int, changes: MetricChanges) -> int:
     number: int = connection.execute(
         "SELECT id FROM metric WHERE lane_id = ? AND name = ? AND shape = ?", (lane_id, changes.name, changes.shape)
@@ -355,7 +362,10 @@ def _write_lane(connection: sqlite3.Connection, lane_id: int, change_set: Change
 
 
 def _rewrite_lane(connection: sqlite3.Connection, lane_id: int, lane: LaneState, number: int) -> None:
-    """What a lane knows of itself, its metrics and its series, but for what was counted. Rare: a clock was wrong."""
+    """What a lane knows of itself, its metrics and its series, but for the intervals that were counted.
+
+    Rare: a clock was wrong, or totals are over.
+    """
     connection.execute(
         "UPDATE lane SET version = ?, watermark = ?, kept_from = ?, last_attempt = ?, last_fire = ?, "
         "last_accepted = ?, page_since = ?, open_run = ?, asked_from = ? WHERE id = ?",

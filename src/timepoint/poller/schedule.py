@@ -35,9 +35,8 @@ class Due:
     """What a schedule wants at one moment.
 
     ``fire_time`` is to run now, None if nothing is; ``newest`` is the newest fire time whose run should have begun, now
-    or before. ``missed`` holds the first and the last fire time that are passed
-    over because a newer one is due. ``last_begin`` is what to give to the next question, ``next_begin`` the moment at
-    which to ask it.
+    or before. ``missed`` holds the first and the last fire time that are passed over because a newer one is due.
+    ``last_begin`` is what to give to the next question, ``next_begin`` the moment at which to ask it.
     """
 
     fire_time: int | None
