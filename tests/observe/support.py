@@ -95,10 +95,12 @@ def watched(directory: Path, text: str = MANY) -> Watched:
 
 
 def check_rules(text: str, directory: Path, promtool: str) -> str:
-    """What ``promtool check rules`` says against a file of rules, "" if nothing."""
+    """What ``promtool check rules`` says against a file of rules, "" if nothing; not even that it looks odd."""
     path = directory / "rules.yaml"
     path.write_text(text)
-    result = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [promtool, "check", "rules", "--lint-fatal", path], capture_output=True, text=True, check=False
+    )
     return "" if result.returncode == 0 else result.stdout + result.stderr
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from timepoint.clock import DAY, HOUR, MINUTE
 from timepoint.observe.facts import JobFacts, SourceFacts, Watched
@@ -26,7 +25,11 @@ _QUOTA_LEFT = {"hour": 15 * MINUTE, "day": HOUR, "week": 12 * HOUR, "month": DAY
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alerting rule. ``see`` is the heading of the operations page that says what to do."""
+    """One alerting rule. ``see`` is the heading of the operations page that says what to do.
+
+    ``group`` is a label that tells rules of one name apart, "" where there is one: promtool complains of rules with the
+    same name and labels.
+    """
 
     name: str
     expr: str
@@ -35,6 +38,19 @@ class Alert:
     description: str
     see: str
     wait: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Selecting:
+    """Makes selectors of the series of some jobs, or sources. ``names`` is a matcher, "" if it is all of them."""
+
+    scrape_job: str
+    names: str = ""
+    group: str = ""
+
+    def __call__(self, metric: str, *matchers: str) -> str:
+        return selector(metric, f"job={quoted(self.scrape_job)}", *matchers, self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +60,33 @@ class _Scope:
     scrape_job: str
     watched: Watched
 
-    def select(self, metric: str, *matchers: str) -> str:
-        return selector(metric, f"job={quoted(self.scrape_job)}", *matchers)
+    @property
+    def select(self) -> _Selecting:
+        return _Selecting(self.scrape_job)
 
     def groups(
-        self, jobs: Sequence[JobFacts], value: Callable[[JobFacts], int]
-    ) -> Iterator[tuple[int, Callable[..., str]]]:
-        """Per value of some jobs a maker of selectors; it names the jobs only where there are several values."""
-        return self._selectors("job_name", by_value(jobs, value))
+        self, jobs: Sequence[JobFacts], value: Callable[[JobFacts], int], word: Callable[[int], str] = duration
+    ) -> Iterator[tuple[int, _Selecting]]:
+        """Per value of some jobs what selects them; it names jobs and group only where there are several values."""
+        return self._selecting("job_name", by_value(jobs, value), word)
 
     def source_groups(
         self, sources: Sequence[SourceFacts], value: Callable[[SourceFacts], int]
-    ) -> Iterator[tuple[int, Callable[..., str]]]:
-        return self._selectors("source", by_value(sources, value))
+    ) -> Iterator[tuple[int, _Selecting]]:
+        return self._selecting("source", by_value(sources, value), duration)
 
-    def _selectors(
-        self, label: str, groups: Sequence[tuple[int, Sequence[JobFacts] | Sequence[SourceFacts]]]
-    ) -> Iterator[tuple[int, Callable[..., str]]]:
+    def _selecting(
+        self,
+        label: str,
+        groups: Sequence[tuple[int, Sequence[JobFacts] | Sequence[SourceFacts]]],
+        word: Callable[[int], str],
+    ) -> Iterator[tuple[int, _Selecting]]:
         for value, members in groups:
-            names = label + one_of([member.name for member in members]) if len(groups) > 1 else ""
-            yield value, partial(self._select, names)
-
-    def _select(self, names: str, metric: str, *matchers: str) -> str:
-        return self.select(metric, *matchers, names)
+            if len(groups) > 1:
+                names = label + one_of([member.name for member in members])
+                yield value, _Selecting(self.scrape_job, names, word(value))
+            else:
+                yield value, self.select
 
 
 def alerts(watched: Watched, scrape_job: str) -> list[Alert]:
@@ -209,7 +229,7 @@ def span(job: JobFacts) -> int:
 
 
 def _runs(scope: _Scope) -> Iterator[Alert]:
-    for failures, select in scope.groups(scope.watched.jobs, lambda job: failures_that_matter(job.period)):
+    for failures, select in scope.groups(scope.watched.jobs, lambda job: failures_that_matter(job.period), str):
         times = "its last run" if failures == 1 else f"{failures} times in a row"
         yield Alert(
             "TimepointJobFails",
@@ -219,6 +239,7 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             "Job {{ $labels.job_name }} failed {{ $value }} times since its last good run; the landing page says why. "
             "Once it works, what was missed is caught up, as far as catch_up and the API reach.",
             "the-page-has-no-metrics-of-my-job",
+            group=select.group,
         )
     overdue = scope.select("timepoint_job_next_run_timestamp_seconds")
     yield Alert(
@@ -243,6 +264,7 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             f"Job {{{{ $labels.job_name }}}} skipped {{{{ $value | humanizePercentage }}}} of its runs in {within}: "
             "they last too long, or the limits of the source leave no room; the log line of the run names the reason.",
             "values-do-not-move",
+            group=select.group,
         )
     for back, select in scope.groups(scope.watched.jobs, span):
         yield Alert(
@@ -253,6 +275,7 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             "Job {{ $labels.job_name }} passed over {{ $value | humanizeDuration }} of data. A longer catch_up helps "
             "the next time; what is in the API can still be read again.",
             "values-are-too-low",
+            group=select.group,
         )
 
 
@@ -279,6 +302,7 @@ def _freshness(scope: _Scope) -> Iterator[Alert]:
             "new data. The landing page says which.",
             "values-do-not-move",
             wait,
+            group=select.group,
         )
     expired = scope.select("timepoint_job_freshness", 'state="expired"')
     yield Alert(
@@ -303,6 +327,7 @@ def _content(scope: _Scope) -> Iterator[Alert]:
             "Job {{ $labels.job_name }}: {{ $labels.reason }}; all else of its answers is used. The page of the run "
             "shows the places; the runbook says for each reason what to do.",
             "rejects",
+            group=select.group,
         )
     shown, kept = scope.select("timepoint_job_series"), scope.select("timepoint_job_kept_series")
     most = scope.select("timepoint_job_max_series")
@@ -326,6 +351,7 @@ def _content(scope: _Scope) -> Iterator[Alert]:
             "until that is paid.",
             "values-do-not-move",
             wait,
+            group=select.group,
         )
 
 
@@ -342,6 +368,7 @@ def _lanes(scope: _Scope) -> Iterator[Alert]:
             "with the reason of each. The others go on.",
             "some-lanes-fail",
             wait,
+            group=select.group,
         )
     listed = [job for job in with_lanes if job.list_age is not None]
     for most, select in scope.groups(listed, lambda job: max(6 * HOUR, 3 * (job.list_age or 0))):
@@ -355,6 +382,7 @@ def _lanes(scope: _Scope) -> Iterator[Alert]:
             "asked for. lanes_not_listed in the log says why.",
             "some-lanes-fail",
             5 * MINUTE,  # an exporter that was away for long lists them in its first run
+            group=select.group,
         )
 
 
@@ -387,6 +415,7 @@ def _sources(scope: _Scope) -> Iterator[Alert]:
             "what was met. It goes on by itself, and what was missed is caught up.",
             "values-do-not-move",
             wait,
+            group=select.group,
         )
 
 

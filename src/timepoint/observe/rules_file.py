@@ -46,7 +46,8 @@ def _alerting(rules: Iterable[Alert], base_url: str) -> Iterator[str]:
         yield f"      - alert: {rule.name}\n        expr: {_block(rule.expr)}\n"
         if rule.wait:
             yield f"        for: {duration(rule.wait)}\n"
-        yield f"        labels: {{severity: {rule.severity}}}\n        annotations:\n"
+        group = f", group: {_scalar(rule.group)}" if rule.group else ""
+        yield f"        labels: {{severity: {rule.severity}{group}}}\n        annotations:\n"
         yield f"          summary: {_scalar(rule.summary)}\n          description: {_scalar(rule.description)}\n"
         where = f"{PAGE}#{rule.see}"
         if base_url:
