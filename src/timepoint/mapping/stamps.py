@@ -37,7 +37,7 @@ _REMEMBERED = 4096
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))"
     r"(?:(?:[Tt]| +)(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?)?"
-    r"(?: ?(?:([Zz]|UTC|GMT)|(?:[A-Z]{2,5})?([+\-\u2212])(\d\d)(?::?(\d\d))?)(?:\[!?[\w/+=.~-]+\])*)?",
+    r"(?: ?(?:([Zz]|UTC|GMT|\+00:?00Z)|(?:[A-Z]{2,5})?([+\-\u2212])(\d\d)(?::?(\d\d))?)(?:\[!?[\w/+=.~-]+\])*)?",
     re.ASCII,
 )  # with the name of a zone that some write beside the offset: CEST+0200, +02:00[Europe/Berlin] (RFC 9557)
 _PERIOD = re.compile(r"(\d{4})(?:[ -]?[QK]([1-4])|[ -]?M(\d\d)|-(\d\d)|[ -]?W(\d\d))", re.ASCII)
