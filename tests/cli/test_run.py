@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.system.support import PATIENCE, DemoApi, Exporter, demo_environ, get, wait_for
-from timepoint.clock import parse_duration
+from timepoint.clock import DAY, parse_duration
 from timepoint.demo.api import Habits
 from timepoint.demo.world import World
 
@@ -30,9 +30,9 @@ ENERGY = "pod_energy_joules_total"
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[DemoApi]:
-    """The demo's API, without its faults."""
+    """The demo's API, without its faults, and with pods that do not end while a test compares two pages."""
     habits = Habits(settle=parse_duration("10s"), failures=0.0, oddities=0.0)
-    with DemoApi(World(), habits).running() as running:
+    with DemoApi(World(lifetime=1000 * DAY), habits).running() as running:
         yield running
 
 
