@@ -35,6 +35,10 @@ class MetricType(StrEnum):
     UNKNOWN = "unknown"
 
 
+BOUND_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
+"""The label that tells the lines of one histogram, or of one summary, apart."""
+
+
 class Temporality(StrEnum):
     """Whether a value is the amount of its interval (delta) or a running reading (cumulative)."""
 

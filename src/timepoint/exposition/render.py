@@ -17,7 +17,7 @@ import msgspec
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch, created_name, is_visible, openmetrics_name
 from timepoint.exposition.formats import Format
-from timepoint.model import FamilySpec, MetricType, series_text, split_series_text
+from timepoint.model import BOUND_LABELS, FamilySpec, MetricType, series_text, split_series_text
 
 EOF = b"# EOF\n"
 
@@ -165,7 +165,6 @@ _RANKS = {
     MetricType.STATESET: {"": 0},
 }
 SEVERAL_LINES = frozenset(_RANKS)
-_BOUND_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
 
 
 def metric_of(text: str, spec: FamilySpec) -> str:
@@ -178,7 +177,7 @@ def metric_of(text: str, spec: FamilySpec) -> str:
 
 def metric_order(texts: Sequence[str], spec: FamilySpec) -> list[int]:
     """The positions of a batch's lines: metrics in the order of their first line, bounds ascending, states as given."""
-    has_bounds = spec.type in _BOUND_LABELS
+    has_bounds = spec.type in BOUND_LABELS
     metrics: dict[str, int] = {}
     keys = []
     for position, text in enumerate(texts):
@@ -193,7 +192,7 @@ def _place(text: str, spec: FamilySpec) -> tuple[str, int, str]:
     rank = _RANKS[spec.type].get(suffix, 3)
     if rank:
         return brace + labels, rank, ""
-    within, rest = _take_label(brace + labels, _BOUND_LABELS.get(spec.type, spec.name))
+    within, rest = _take_label(brace + labels, BOUND_LABELS.get(spec.type, spec.name))
     return rest, rank, within
 
 

@@ -23,6 +23,7 @@ from operator import add
 from timepoint.ledger.state import LaneState, MetricState, metric_key
 from timepoint.mapping.texts import Admission
 from timepoint.model import (
+    BOUND_LABELS,
     OVERFLOW,
     MappedRun,
     MetricSpec,
@@ -34,7 +35,6 @@ from timepoint.model import (
 )
 
 _SLACK = 10_000
-_LABELS_OF_PARTS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
 _PREFIX = re.compile(r"[^0-9]{1,20}")
 _PREFIXES = 3
 
@@ -114,7 +114,7 @@ class Budget:
             return True
         if state is None:
             return False
-        if spec.family.type in _LABELS_OF_PARTS:
+        if spec.family.type in BOUND_LABELS:
             text = f"_count{text}"
         return text in state.series or text in state.absent
 
@@ -132,7 +132,7 @@ class Budget:
         return f"{name} ({shown} on the page, {left} kept since they left it{beside})"
 
 
-_WITH_PARTS = (*_LABELS_OF_PARTS, MetricType.STATESET)
+_WITH_PARTS = (*BOUND_LABELS, MetricType.STATESET)
 
 
 def _size(metric: MetricState | None) -> int:
@@ -141,7 +141,7 @@ def _size(metric: MetricState | None) -> int:
 
 def _whole_groups(spec: MetricSpec, new: Sequence[str], room: int) -> list[str]:
     """The texts that do not fit, where the lines of a histogram, summary or stateset are taken or left together."""
-    label = _LABELS_OF_PARTS.get(spec.family.type, spec.family.name)
+    label = BOUND_LABELS.get(spec.family.type, spec.family.name)
     groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for text in new:
         labels = split_series_text(text)[1]

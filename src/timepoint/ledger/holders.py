@@ -24,10 +24,8 @@ from functools import lru_cache
 from math import inf, nan
 from typing import NamedTuple
 
-from timepoint.ledger.state import LaneState, MetricState, SeriesState, metric_shape
-from timepoint.model import MetricSpec, MetricType, Temporality, Times, split_series_text
-
-_OF_PARTS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
+from timepoint.ledger.state import LaneState, MetricState, SeriesState, group_of, metric_shape
+from timepoint.model import BOUND_LABELS, MetricSpec, Temporality, Times
 
 
 class Holder(NamedTuple):
@@ -149,9 +147,10 @@ def over(lane: LaneState, spec: MetricSpec, estates: Estates) -> dict[str, Holde
             theirs = estate.series[text]
             if theirs.created and theirs.id > newest:
                 newest, found[text] = theirs.id, estate.holder
-    if found and spec.family.type in _OF_PARTS:
-        groups = {_group(spec, text): holder for text, holder in found.items()}
-        return {text: groups[group] for text in held if (group := _group(spec, text)) in groups}
+    if found and spec.family.type in BOUND_LABELS:
+        label = BOUND_LABELS[spec.family.type]
+        groups = {group_of(text, label)[0]: holder for text, holder in found.items()}
+        return {text: groups[group] for text in held if (group := group_of(text, label)[0]) in groups}
     return found
 
 
@@ -231,9 +230,3 @@ def _joined(own: Times, theirs: Times) -> tuple[Times, tuple[int, ...]]:
             kept.append((end, start, place))
     kept.sort()
     return Times((s for _, s, _ in kept), (e for e, _, _ in kept)), tuple(place for _, _, place in kept)
-
-
-def _group(spec: MetricSpec, text: str) -> frozenset[tuple[str, str]]:
-    labels = split_series_text(text)[1]
-    labels.pop(_OF_PARTS[spec.family.type], None)
-    return frozenset(labels.items())

@@ -54,7 +54,7 @@ def receiver_id(connection: sqlite3.Connection, name: str) -> int:
 
 def enqueue(connection: sqlite3.Connection, receiver: int, rows: Iterable[Waiting]) -> int:
     """Lets samples wait, in the order given, which should be that of their instants; how many there were."""
-    before: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    before = _newest_number(connection, receiver)
     numbered = ((receiver, at, number, life, value) for number, (at, life, value) in enumerate(rows, before + 1))
     count = connection.executemany(
         "INSERT INTO pending (receiver_id, at, number, life_id, value) VALUES (?, ?, ?, ?, ?)", numbered
@@ -70,7 +70,7 @@ def enqueue_lost(connection: sqlite3.Connection, receiver: int, rows: Sequence[L
     """Counts samples as enqueued that are dead letters from the start."""
     if not rows:
         return
-    before: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    before = _newest_number(connection, receiver)
     connection.executemany(
         "INSERT INTO dead_letter (receiver_id, number, at, life_id, value, reason, text, died) "
         "VALUES (?, ?, ?, ?, ?, ?, '', ?)",
@@ -87,6 +87,11 @@ def enqueue_lost(connection: sqlite3.Connection, receiver: int, rows: Sequence[L
     bury(connection, receiver, (reason for _, _, _, reason in rows))
 
 
+def _newest_number(connection: sqlite3.Connection, receiver: int) -> int:
+    number: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    return number
+
+
 MAX_LATE_AMOUNTS = 10_000
 """Of a receiver; of older ones the number stays."""
 
@@ -95,7 +100,7 @@ def enqueue_late_amounts(connection: sqlite3.Connection, receiver: int, rows: Se
     """Counts as enqueued what never goes out, since the next total contains it, and keeps the newest of it."""
     if not rows:
         return
-    before: int = connection.execute("SELECT enqueued FROM receiver WHERE id = ?", (receiver,)).fetchone()[0]
+    before = _newest_number(connection, receiver)
     newest = before + len(rows)
     connection.executemany(
         "INSERT INTO late_amount (receiver_id, number, at, life_id, value, came) VALUES (?, ?, ?, ?, ?, ?)",

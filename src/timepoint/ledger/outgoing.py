@@ -23,9 +23,8 @@ from timepoint.model import FamilySpec, MetricType, Receiver
 (ENDED,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
 """The value that says that a series has ended. Source: Remote Write 1.0, "Stale Markers"."""
 
-_STRICT = (
-    55 * MINUTE
-)  # a strict receiver takes what is up to an hour older than its newest, and is sent nothing near it
+# A strict receiver takes what is up to an hour older than its newest, and is sent nothing near that.
+_STRICT = 55 * MINUTE
 _ON_THE_WAY = 5 * MINUTE
 
 LATE = "late"

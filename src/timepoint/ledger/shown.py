@@ -15,13 +15,12 @@ from dataclasses import replace
 from math import inf, nan
 
 from timepoint.exposition.family import FamilySnapshot, SampleBatch
-from timepoint.ledger.state import LaneState, MetricState, SeriesState, shown_until
-from timepoint.model import MetricSpec, MetricType, split_series_text
+from timepoint.ledger.state import LaneState, MetricState, SeriesState, group_of, shown_until
+from timepoint.model import BOUND_LABELS, MetricSpec, MetricType, split_series_text
 
 Shown = tuple[str, float, float, int]
 """text, value, what is shown before zero_until, zero_until."""
 
-_PART_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
 _PART_ORDER = {"_sum": 1, "_count": 2}
 
 
@@ -90,19 +89,12 @@ def _with_created(
         if spec.family.type is MetricType.COUNTER:
             yield replace(batch, created=[began(text) for text in batch.texts])
             continue
-        parts = [(*_group_of(text, _PART_LABELS[spec.family.type]), text) for text in batch.texts]
+        parts = [(*group_of(text, BOUND_LABELS[spec.family.type]), text) for text in batch.texts]
         first: dict[frozenset[tuple[str, str]], float] = {}
         for group, suffix, text in parts:
             if suffix:
                 first[group] = min(first.get(group, inf), began(text))
         yield replace(batch, created=[first[group] if suffix == "_sum" else nan for group, suffix, _ in parts])
-
-
-def _group_of(text: str, label: str) -> tuple[frozenset[tuple[str, str]], str]:
-    """The labels that the parts of a histogram or summary share, and the suffix of this part."""
-    suffix, labels = split_series_text(text)
-    labels.pop(label, None)
-    return frozenset(labels.items()), suffix
 
 
 def _batches(samples: list[Shown], until: int, now: int) -> Iterable[SampleBatch]:
@@ -132,8 +124,8 @@ def _leaving(spec: MetricSpec, metric: MetricState, now: int) -> dict[int, list[
     if not metric.leaving:
         return samples
     series = {text: metric.absent[text] for text in metric.leaving}
-    if spec.family.type in (MetricType.HISTOGRAM, MetricType.SUMMARY):
-        label = "le" if spec.family.type is MetricType.HISTOGRAM else "quantile"
+    if spec.family.type in BOUND_LABELS:
+        label = BOUND_LABELS[spec.family.type]
         groups = [
             group for group in _groups(series, label, _bound, now) if any(s[0].startswith("_count") for s in group)
         ]
@@ -146,10 +138,8 @@ def _leaving(spec: MetricSpec, metric: MetricState, now: int) -> dict[int, list[
 
 def _in_order(spec: MetricSpec, series: Mapping[str, SeriesState], now: int) -> list[Shown]:
     kind = spec.family.type
-    if kind is MetricType.HISTOGRAM:
-        return _grouped(series, "le", _bound, now)
-    if kind is MetricType.SUMMARY:
-        return _grouped(series, "quantile", _bound, now)
+    if kind in BOUND_LABELS:
+        return _grouped(series, BOUND_LABELS[kind], _bound, now)
     if kind is MetricType.STATESET:
         return _grouped(series, spec.family.name, lambda _value: 0.0, now)
     return [(text, state.value, 0.0, _zero_until(state, now)) for text, state in series.items()]

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from timepoint.model import MetricSpec, Times
+from timepoint.model import MetricSpec, Times, split_series_text
 
 NO_TIMES = Times((), ())
 
@@ -152,3 +152,13 @@ def metric_shape(spec: MetricSpec) -> str:
 def metric_key(spec: MetricSpec) -> str:
     """Name and shape: the key of ``LaneState.metrics``."""
     return f"{spec.family.name} {metric_shape(spec)}"
+
+
+def group_of(text: str, label: str) -> tuple[frozenset[tuple[str, str]], str]:
+    """The labels that the parts of a histogram or summary share, and the suffix of this part.
+
+    ``label`` is the one that tells them apart.
+    """
+    suffix, labels = split_series_text(text)
+    labels.pop(label, None)
+    return frozenset(labels.items()), suffix
