@@ -201,6 +201,62 @@ def test_of_several_exporters_the_worst_state_is_shown(
     assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""
 
 
+@pytest.mark.parametrize(
+    ("title", "series", "value"),
+    [
+        ("Failing jobs", {'timepoint_job_consecutive_failures{%s,job_name="a"}': (1, 5)}, 1),
+        ("Not fresh", {'timepoint_job_freshness{%s,job_name="a",metric="m",state="fresh"}': (1, 0)}, 1),
+        ("Held receivers", {'timepoint_remote_write_state{%s,remote_name="r",state="held"}': (1, 1)}, 1),
+        ("Dead letters", {'timepoint_remote_write_dead{%s,remote_name="r"}': (3, 4)}, 7),
+        ("Window used", {"timepoint_remote_write_receiver_window_seconds{%s}": (3300, 3300)}, 0),
+    ],
+)
+def test_a_glance_counts_jobs_and_receivers_once(
+    title: str, series: dict[str, tuple[int, int]], value: float, tmp_path: Path, promtool: str
+) -> None:
+    """Two exporters that have the same trouble have one job that fails, and letters of both are dead."""
+    panel = next(panel for panel in compose(watched(tmp_path, SENT)).panels() if panel.title == title)
+    inputs = [
+        {"series": name % f'job="timepoint",instance="{instance}"', "values": str(number)}
+        for name, numbers in series.items()
+        for instance, number in zip("xy", numbers, strict=True)
+    ]
+    samples = [{"labels": "{}", "value": value}]
+    asked = {"expr": filled(panel.queries[0].expr), "eval_time": "0m", "exp_samples": samples}
+    story = {"interval": "1m", "input_series": inputs, "promql_expr_test": [asked]}
+    assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""
+
+
+def test_reasons_that_nobody_met_are_not_in_a_legend(tmp_path: Path, promtool: str) -> None:
+    """Of the reasons for which nothing was sent only those that there were; "none" where there were none."""
+    panel = next(
+        panel for panel in compose(watched(tmp_path, SENT)).panels() if panel.title == "Samples given up per hour"
+    )
+    name = 'prometheus_remote_storage_samples_dropped_total{job="timepoint",instance="x",remote_name="r",reason="%s"}'
+    expr = filled(panel.queries[0].expr)
+    story = {
+        "interval": "30s",
+        "input_series": [
+            {"series": name % "late", "values": "0x1000"},
+            {"series": name % "full", "values": "0x500 7x500"},
+        ],
+        "promql_expr_test": [
+            {"expr": f"count by (reason) ({expr})", "eval_time": at, "exp_samples": [{"labels": labels, "value": 1}]}
+            for at, labels in (("4h", '{reason="none"}'), ("4h30m", '{reason="full"}'))
+        ],
+    }
+    assert told_by_tests("groups: []", [story], tmp_path, promtool) == ""
+
+
+def test_what_nobody_knows_has_no_color_of_well(many: Watched) -> None:
+    """A tile without data is grey: green would say that all is well, and red that something is down."""
+    tiles = [panel for panel in panels(written(many)) if panel["type"] == "stat" and panel["title"] != "Series"]
+    for tile in tiles:
+        (unknown,) = [entry for entry in tile["fieldConfig"]["defaults"]["mappings"] if entry["type"] == "special"]
+        assert unknown["options"] == {"match": "null+nan", "result": {"text": "No data", "color": "gray"}}
+    assert len(tiles) == 5
+
+
 def test_the_same_config_gives_the_same_json(tmp_path: Path) -> None:
     """Nothing in it depends on when or how often it is written."""
     text = dashboard_json(compose(demo()))
