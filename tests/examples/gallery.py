@@ -57,6 +57,7 @@ SHAPES = {
     "errors with status 200": "told from data by `expect`",
     "empty answers": "no data yet, by status or by document",
     "data in a text": "JSON inside a JSON text",
+    "look-up": "a row has an id, and what it means stands in a list elsewhere",
     "flat index": "one list of values, whose dimensions stand elsewhere",
 }
 """What is special about an answer, in the order of the index."""
@@ -98,8 +99,8 @@ TOPICS = {
     "opendata": (
         "Open data, weather and shares",
         """
-        alphavantage_intraday alphavantage_sma bls_prices coingecko ecb_rates eurostat met_norway nasa_power noaa_coops
-        nws_forecast openaq openmeteo_air_quality openmeteo_weather sncf_departures usgs_water worldbank""",
+        alphavantage_intraday alphavantage_sma bls_prices brightsky coingecko ecb_rates eurostat met_norway nasa_power
+        noaa_coops nws_forecast openaq openmeteo_air_quality openmeteo_weather sncf_departures usgs_water worldbank""",
     ),
 }
 """The pages by the name of their file: a heading, and the recipes."""

@@ -21,7 +21,7 @@ from timepoint.cli.recipes import read_recipe
 from timepoint.model import Window
 
 HEADINGS = ("help:", "type:", "temporality:", "horizon:", "points:")
-SECTIONS = ("rows", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
+SECTIONS = ("rows", "lookups", "time", "labels", "relabel", "missing", "unit", "combine", "metrics")
 MOST_LINES = 12
 
 MEGA, HOUR, KWH = 1e6, 3600.0, 3.6e6
