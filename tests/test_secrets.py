@@ -61,8 +61,9 @@ class Vault:
 
 
 def _parts(secret: str) -> set[bytes]:
-    forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
-    parts = {part.encode() for form in forms for part in (form[:10], form[-10:])}
+    # Ten of its own: of what they become when they are written in a URL or in JSON, ten may be three, the same of each.
+    ends = (secret[:10], secret[-10:])
+    parts = {form.encode() for end in ends for form in (end, quote(end, safe=""), json.dumps(end)[1:-1])}
     return parts | {base64.b64encode(secret[i:24].encode())[2:14] for i in range(3)}
 
 
