@@ -23,9 +23,11 @@ def serve_api(sock: socket.socket, world: World, habits: Habits) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        runner = web.AppRunner(EnergyApi(world, SystemClock(), habits).application(), access_log=None)
+        runner = web.AppRunner(
+            EnergyApi(world, SystemClock(), habits).application(), access_log=None, shutdown_timeout=1
+        )
         await runner.setup()
-        await web.SockSite(runner, sock, shutdown_timeout=1).start()
+        await web.SockSite(runner, sock).start()
         await stop.wait()
         await runner.cleanup()
 
