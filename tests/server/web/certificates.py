@@ -18,6 +18,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _BORN = datetime(2020, 1, 1, tzinfo=UTC)
 _PLAIN = serialization.NoEncryption()
+_USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+_SIGNS = {use: use in {"key_cert_sign", "crl_sign"} for use in _USES}
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         own = self._builder(self._name, self._key.public_key())
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        own = own.add_extension(x509.KeyUsage(**_SIGNS), critical=True)
         self.cert = directory / f"{name}.pem"
         self.cert.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -62,7 +75,11 @@ class Authority:
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
         builder = builder.serial_number(x509.random_serial_number())
-        return builder.not_valid_before(_BORN).not_valid_after(_BORN + timedelta(days=36500))
+        builder = builder.not_valid_before(_BORN).not_valid_after(_BORN + timedelta(days=36500))
+        # From Python 3.13 on a client asks for what RFC 5280 (4.2.1.1, 4.2.1.2) wants: whose key, and signed by whose.
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return builder.add_extension(signer, critical=False)
 
 
 def client_context(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
