@@ -163,7 +163,7 @@ class Containers:
     def close(self) -> None:
         """Ends and removes everything."""
         for name in reversed(self.started):
-            self.call("rm", "-f", "-t", "0", name)
+            self.call("rm", "-f", "-v", "-t", "0", name)
         for name in self.volumes:
             self.call("volume", "rm", "-f", name)
 
