@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from fractions import Fraction
 from math import isnan
 from typing import Any
 
@@ -16,6 +17,7 @@ from timepoint.mapping.unusable import Unusable
 
 WATT_HOURS = Conversion(3600.0, 0.0)
 CELSIUS = Conversion(1.0, 273.15)
+MILLISECONDS = Conversion(0.001, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ cells = st.one_of(
     nodes=st.lists(cells, max_size=6),
     missing=st.lists(st.sampled_from([-9, 0, True, "x"]), max_size=2),
     value_map=st.dictionaries(st.sampled_from(["UP", "1", "0"]), st.floats(-10, 10), max_size=2),
-    convert=st.sampled_from([Conversion(1.0, 0.0), WATT_HOURS, CELSIUS]),
+    convert=st.sampled_from([Conversion(1.0, 0.0), WATT_HOURS, CELSIUS, MILLISECONDS, Conversion(0.1, -40.0)]),
 )
 def test_the_fast_path_never_differs_from_the_slow_one(nodes: Any, missing: Any, value_map: Any, convert: Any) -> None:
     """Whatever ``read_list`` returns is what ``read`` says cell by cell."""
@@ -208,3 +210,18 @@ def test_the_fast_path_never_differs_from_the_slow_one(nodes: Any, missing: Any,
     fast = reader.read_list(nodes)
     if fast is not None:
         assert list(fast) == [reader.read(node) for node in nodes]
+
+
+@pytest.mark.parametrize("divisor", [10, 60, 100, 1000, 3_600_000, 10**9])
+@given(number=st.integers(-(2**53), 2**53))
+def test_a_part_of_a_unit_is_the_nearest_number(divisor: int, number: int) -> None:
+    """Tenths, percents, milliseconds: the value is the float64 nearest to the exact one, so 9 ms are 0.009 s."""
+    reader = NumberReader(convert=Conversion(float(Fraction(1, divisor)), 0.0))
+    assert reader.read(number) == float(Fraction(number, divisor))
+    assert reader.read_list([number]) == array("d", [number / divisor])
+
+
+@pytest.mark.parametrize("factor", [5 / 9, 0.00036, 1 / 3.6, 3600.0, 2.5, 0.3])
+def test_any_other_factor_is_multiplied_with(factor: float) -> None:
+    """A factor that is no whole part of one has no division that is exact."""
+    assert NumberReader(convert=Conversion(factor, 0.0)).read(7) == 7 * factor
