@@ -18,10 +18,12 @@ from timepoint.cli.main import main
 from timepoint.clock import HOUR
 from timepoint.demo.api import TOKEN, EnergyApi, Habits
 from timepoint.demo.world import World
+from timepoint.ledger.schema import LEDGER
 from timepoint.testing import FakeClock
 
 README = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 WRITTEN = "2026-11-22T16:21:00Z"  # when the tutorial's exporter was started
 FIRST = ("2026-11-22T15:20:00Z", "2026-11-22T15:50:00Z")
 
@@ -155,3 +157,10 @@ def test_the_sums_are_the_truth() -> None:
         truth[pod.namespace] = truth.get(pod.namespace, 0.0) + world.energy(pod, begin, end) * 3600
 
     assert told == truth
+
+
+def test_doctor_shows_the_ledger_of_this_release() -> None:
+    """The report of ``doctor`` in operations.md is of a ledger of the version that this release writes."""
+    told = re.findall(r"^ledger: version (\d+),", OPERATIONS.read_text("utf-8"), re.MULTILINE)
+
+    assert told == [str(len(LEDGER.migrations))]
