@@ -227,6 +227,40 @@ def test_an_index_is_bounded_by_max_memory() -> None:
         mapping.start(RunContext(WINDOW, FIRE_TIME), Allowance(800 << 10)).add(msgspec.Raw(body))
 
 
+def test_the_indexes_of_several_lookups_are_bounded_together() -> None:
+    """Of many look-ups into one list each fits beside it alone, and what counts is all of them."""
+    names = [f"f{place}" for place in range(8)]
+    lookups = ", ".join(f'{name}: {{path: "$.fuels[*]", key: ${name}, equals: $r.fuel}}' for name in names)
+    labels = ", ".join(f"{name}: ${name}" for name in names)
+    mapping = mapping_of(
+        f'{{rows: {{r: "$.rows[*]"}}, lookups: {{{lookups}}}, metrics: {{x: {{value: $r.mw, labels: {{{labels}}}}}}}}}'
+    )
+    body = json.dumps({"rows": [{"fuel": 1, "mw": 1}], "fuels": list(range(4096))}).encode()
+    mapping.start(RunContext(WINDOW, FIRE_TIME), Allowance(5 << 20)).add(msgspec.Raw(body))
+    with pytest.raises(ContentError, match="with the nodes of the look-up f"):
+        mapping.start(RunContext(WINDOW, FIRE_TIME), Allowance(2 << 20)).add(msgspec.Raw(body))
+
+
+def test_the_indexes_of_one_lookup_are_bounded_one_by_one() -> None:
+    """Where each node has a list of its own, the index of the node before is gone."""
+    mapping = mapping_of("""
+    rows: {z: "$[*]", r: "$z.rows[*]"}
+    lookups: {fuel: {path: "$z.fuels[*]", key: $fuel, equals: $r.fuel}}
+    metrics: {x: {value: $r.mw, labels: {f: $fuel, z: $z.id}}}
+    """)
+    zones = [{"id": zone, "rows": [{"fuel": 1, "mw": 1}], "fuels": list(range(4096))} for zone in range(4)]
+    started = mapping.start(RunContext(WINDOW, FIRE_TIME), Allowance(25 << 17))
+    started.add(msgspec.Raw(json.dumps(zones).encode()))
+    assert len(started.finish().series["x"]) == 4
+
+
+def test_a_key_of_endless_digits_is_no_key() -> None:
+    """An integer that cannot be written as a text finds nothing and is found by nobody; a function can make one."""
+    mapped = run(fuels(), rows(10**5000, 4, table=[{"id": 10**5000, "name": "none"}, *FUELS]))
+    assert values(mapped) == {'x{fuel="gas"}': [2.0]}
+    assert mapped.rejects.counts == {"no_match": 1}
+
+
 def test_nodes_nested_without_end_fail_the_mapping_alone() -> None:
     """Two nodes of one key that are too deep to be compared are an error of the document."""
     deep: Any = []

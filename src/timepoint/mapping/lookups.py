@@ -30,6 +30,7 @@ Key = str | tuple[str, ...]
 _Read = TypeVar("_Read")
 
 _ENTRY = 130  # bytes for each path of a key, beside the node: 121 for a number, 255 for two, where a dict just grew
+_PLAIN = 1 << 64  # integers below are written without a look at how long they are
 _OFTEN = 1024  # entries between two looks at what they weigh
 
 
@@ -174,12 +175,13 @@ _SEVERAL: Final = _Several()
 class Index(dict[Key, Any]):
     """The nodes of a list by their keys. What it may weigh is what the document has left."""
 
-    __slots__ = ("_allowance", "_name")
+    __slots__ = ("_allowance", "_what")
 
     def __init__(self, name: str, allowance: Allowance) -> None:
         super().__init__()
-        self._name = name
+        self._what = f"the nodes of the look-up {name}"
         self._allowance = allowance
+        allowance.admit_beside(0, self._what)  # the index before it, of another node, is gone
 
     def enter(self, node: Any, parts: tuple[Any, ...]) -> None:
         """Notes a node. One without a key can be nobody's. Raises ContentError if there are too many."""
@@ -190,13 +192,14 @@ class Index(dict[Key, Any]):
         if known is not node and known is not _SEVERAL and not equal(known, node):
             self[key] = _SEVERAL
         if len(self) % _OFTEN == 0:
-            self._allowance.admit_beside(_ENTRY * len(parts) * len(self), f"the nodes of the look-up {self._name}")
+            self._allowance.admit_beside(_ENTRY * len(parts) * len(self), self._what)
 
 
 def _key(parts: tuple[Any, ...]) -> Key | None:
     """The texts of what tells nodes apart; None if any of them is not there, or is no text."""
-    if len(parts) == 1 and type(parts[0]) in (str, int):
-        return str(parts[0]) or None
+    sole = parts[0]
+    if len(parts) == 1 and (type(sole) is str or (type(sole) is int and -_PLAIN < sole < _PLAIN)):
+        return str(sole) or None
     texts = []
     for part in parts:
         if part is None or part is NOTHING or isinstance(part, dict | list):

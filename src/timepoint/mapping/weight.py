@@ -77,6 +77,7 @@ class Allowance:
         self.most = most
         self._before = 0
         self._now = 0  # with what is kept of those before it, the weight of the last document
+        self._beside: dict[str, int] = {}  # what was made of that document and is held beside it
 
     def fits(self, weight: int) -> bool:
         """Whether a document of this weight may be decoded."""
@@ -88,11 +89,17 @@ class Allowance:
             raise self._too_large("decoded, the answer", self._before // _KEPT + weight)
         self._now = self._before // _KEPT + weight
         self._before += weight
+        self._beside.clear()
 
     def admit_beside(self, weight: int, what: str) -> None:
-        """Raises ContentError if there is no room for ``what`` beside the document that was taken last."""
-        if self._now + weight > self.most:
-            raise self._too_large(f"with {what}, the answer", self._now + weight)
+        """Notes what ``what`` weighs by now beside the document that was taken last, and beside all else noted so.
+
+        Raises ContentError if there is no room for it.
+        """
+        self._beside[what] = weight
+        together = self._now + sum(self._beside.values())
+        if together > self.most:
+            raise self._too_large(f"with {what}, the answer", together)
 
     def _too_large(self, what: str, weight: int) -> ContentError:
         return ContentError(
