@@ -356,7 +356,7 @@ def test_no_list_and_no_key_breaks_a_run(table: Any, keys: list[Any], unmatched:
         (
             "path: '$q.fuels[*]', key: $fuel.id, equals: $r.fuel",
             "path",
-            "$q: no walk or capture has this name; there is $r",
+            "$q: no walk, capture or look-up has this name; there is $r",
         ),
     ],
 )

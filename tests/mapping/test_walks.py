@@ -183,7 +183,7 @@ def test_null_rows_are_no_rows() -> None:
         (
             '{rows: {pod: "$[*]"}, metrics: {x: {value: $pdo.v}}}',
             "metrics.x.value",
-            "$pdo: no walk or capture has this name; did you mean $pod?",
+            "$pdo: no walk, capture or look-up has this name; did you mean $pod?",
         ),
         (
             '{rows: {a: "$b[*]", b: "$[*]"}, metrics: {x: {value: $a}}}',
@@ -233,7 +233,7 @@ def test_null_rows_are_no_rows() -> None:
         (
             "{metrics: {x: {value: $.v, row: nowhere}}}",
             "metrics.x.row",
-            "$nowhere: no walk or capture has this name; $ is the document",
+            "$nowhere: no walk, capture or look-up has this name; $ is the document",
         ),
         ("{metrics: {x: {value: v}}}", "metrics.x.value", "'v' is neither a path nor a number: a path begins with $"),
         (

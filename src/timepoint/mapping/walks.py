@@ -70,7 +70,7 @@ class Walks:
             )
         close = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
         hint = f"; did you mean ${close[0]}?" if close else self._list()
-        raise PathError(f"${name}: no walk or capture has this name{hint}")
+        raise PathError(f"${name}: no walk, capture or look-up has this name{hint}")
 
     def _list(self) -> str:
         names = self.names()
