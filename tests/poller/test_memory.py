@@ -9,6 +9,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.poller.bench import Bench
 from timepoint.clock import MINUTE
 from timepoint.config import load_config
 from timepoint.errors import SourceError
-from timepoint.model import Window
+from timepoint.model import MappedRun, Window
 from timepoint.poller.job_loop import JobLoop
 from timepoint.poller.tally import JobTally
 
@@ -104,3 +105,31 @@ async def test_what_has_gone_leaves_nothing_behind(
             held.append(sys.getallocatedblocks())
     runs, grown = LATE - SOON, held[1] - held[0]
     assert grown < runs, f"{grown} blocks in {runs} runs with {PODS} new pods each"
+
+
+def same_pods(window: Window) -> Any:
+    """Three pods, in each answer."""
+    return [
+        {"pod": f"p{number}", "t": start, "v": 1}
+        for number in range(3)
+        for start in range(window.start, window.end, STEP)
+    ]
+
+
+async def test_the_text_of_a_series_is_one_object_after_a_restart(tmp_path: Path) -> None:
+    """What comes out of the ledger gives way to the texts that the mapping makes and keeps."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(each="", get="/pods"))
+    bench = Bench(tmp_path, load_config(path, {}).jobs[0], same_pods)
+    await bench.run()
+    await bench.clock.advance(minutes=30)
+    bench.job = load_config(path, {}).jobs[0]
+    bench.restart()
+    seen: list[MappedRun] = []
+    bench.pipeline = replace(bench.pipeline, follow=lambda mapped, *_: seen.append(mapped))
+    await bench.run()
+    [lane], [mapped] = bench.pipeline.desk.load_all(), seen
+    for metric in lane.metrics.values():
+        offered = {id(text) for text in mapped.series[metric.name]}
+        assert metric.series
+        assert all(id(text) in offered for text in metric.series)

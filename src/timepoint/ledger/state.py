@@ -9,7 +9,7 @@ changes only through ``ChangeSet.apply``, after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -130,6 +130,16 @@ class LaneState:
         self.last_attempt = at
         if asked_from is not None:
             self.asked_from = asked_from if self.asked_from is None else min(asked_from, self.asked_from)
+
+    def take_texts(self, offered: Mapping[str, Iterable[str]]) -> None:
+        """Puts the texts of an answer, by metric, in the place of equal ones that came out of the ledger.
+
+        The mapping keeps its texts from run to run. With two objects of each, a series takes 100 to 125 bytes more.
+        """
+        for metric in self.metrics.values():
+            texts = {text: text for text in offered.get(metric.name, ())}
+            if texts:
+                metric.series = {texts.get(text, text): state for text, state in metric.series.items()}
 
     @property
     def is_failing(self) -> bool:

@@ -60,6 +60,7 @@ class JobDesk:
         self._estates: dict[str, Estates] = {}  # what others have counted of the job's counters, by metric
         self._ended: dict[str, dict[str, Holder]] = {}  # by metric the series, if not told yet
         self._knows_others = False  # once all jobs of the config have been told
+        self._fresh: set[str] = set()  # lanes that came out of the ledger and have met no answer yet
         self._shown_version: int | None = None
         self._found: tuple[int, str] | None = None
         self.page_is_old = False
@@ -119,6 +120,7 @@ class JobDesk:
 
     def _take(self, name: str, state: LaneState) -> None:
         self._lanes[name] = state
+        self._fresh.add(name)
         self._count(state, 1)
         if self._owners is not None:
             self._owners.take(state, self._lanes)
@@ -126,6 +128,7 @@ class JobDesk:
     def _drop(self, name: str) -> None:
         """Forgets what memory holds of a lane, until it is loaded again."""
         state = self._lanes[name]
+        self._fresh.discard(name)
         if state is not None:
             self._lanes[name] = None
             self._count(state, -1)
@@ -219,6 +222,9 @@ class JobDesk:
     ) -> ChangeSet:
         """What an answer changes. ``window`` is what was asked for, or the part of it that is settled."""
         state = self.load(lane)
+        if lane in self._fresh:
+            self._fresh.remove(lane)
+            state.take_texts(mapped.series)
         job = self._job
         now = self._clock.now()
         facts = RunFacts(
