@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.ledger.building import MINUTE, T0, Ledger, counter, facts, fives
 from tests.ledger.test_outgoing import GONE, LENIENT, to, told
 from timepoint.ledger.examine import examine
-from timepoint.ledger.holders import Estate, Estates, Holder, end_counts, estate_of, over
+from timepoint.ledger.holders import Estate, Estates, Holder, bearing, end_counts, estate_of, over
 from timepoint.ledger.memory import MemoryStore
 from timepoint.ledger.state import SeriesState
 from timepoint.ledger.store import Store, open_store
@@ -132,6 +132,28 @@ def test_who_has_a_series_is_found_oldest_first(owned: list[tuple[list[int], int
     assert list(found) == estates
     for text in map(str, range(9)):
         assert list(found.having(text)) == [estate for estate in estates if text in estate.series]
+
+
+_HELD = st.tuples(st.sets(st.sampled_from("abc")), st.integers(0, 3), st.booleans(), st.booleans())
+
+
+@given(st.lists(_HELD, max_size=5))
+@settings(deadline=None)
+def test_of_those_who_have_a_series_the_near_ones_bear_on_it(held: list[tuple[set[str], int, bool, bool]]) -> None:
+    """Whether they are others' or the lane's own of before: amounts beyond what is forgotten, oldest first."""
+    others: list[Estate] = []
+    own: list[Estate] = []
+    near = []
+    for newest_id, (texts, reach, is_delta, is_own) in enumerate(held):
+        shape = f"counter/{Temporality.DELTA if is_delta else Temporality.CUMULATIVE}/"
+        series = {text: SeriesState(0.0) for text in sorted(texts)}
+        estate = Estate(Holder("job", "", "x_total", shape, newest_id, reach), 0, 0, series)
+        (own if is_own else others).append(estate)
+        if is_delta and reach > 1:
+            near.append(estate)
+    expected = {text: tuple(estate for estate in near if text in estate.series) for text in "abcd"}
+    found = bearing(Estates(others), own, "abcd", 1)
+    assert found == {text: estates for text, estates in expected.items() if estates}
 
 
 def test_a_ledger_with_totals_that_are_over_is_sound(tmp_path: Path) -> None:

@@ -164,11 +164,19 @@ def bearing(
     mine = Estates(own)
     found: dict[str, tuple[Estate, ...]] = {}
     for text in texts:
-        both = (*estates.having(text), *mine.having(text))
-        near = [e for e in both if e.has_amounts and (kept_from is None or e.reach > kept_from)]
-        if near:
-            found[text] = tuple(sorted(near, key=lambda estate: estate.holder.newest_id))
+        both = estates.having(text) + mine.having(text)
+        if len(both) > 1:
+            near = [estate for estate in both if _bears(estate, kept_from)]
+            both = tuple(sorted(near, key=lambda estate: estate.holder.newest_id))
+        elif both and not _bears(both[0], kept_from):
+            continue
+        if both:
+            found[text] = both
     return found
+
+
+def _bears(estate: Estate, kept_from: int | None) -> bool:
+    return estate.has_amounts and (kept_from is None or estate.reach > kept_from)
 
 
 def end_counts(lane: LaneState, spec: MetricSpec, texts: Iterable[str]) -> None:
