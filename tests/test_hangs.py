@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -152,6 +153,32 @@ def test_a_parent_that_comes_back_late_has_looked_once() -> None:
             assert silent.poll() is None
             supervisor._look(clock.monotonic())
             assert silent.wait(120) == -signal.SIGABRT
+        finally:
+            supervisor.close()
+            silent.kill()
+
+
+def test_a_child_that_hangs_has_time_for_its_last_words() -> None:
+    """However soon the next looks come, who was told to write down where it stands has 5 s for it on a busy machine."""
+    clock = FakeClock()
+    with Vitals() as vitals, subprocess.Popen(["sleep", "1000"]) as silent:
+        os.kill(silent.pid, signal.SIGSTOP)
+        os.waitpid(silent.pid, os.WUNTRACED)  # from here on it does not hear SIGABRT either
+        life = _Life(Child("poller", lambda: 0, vitals), pid=silent.pid, silence=Silence(0.1))
+        supervisor = _Supervisor([life], None, Notifier(clock), clock)
+        supervisor.look_every = 0.1
+        try:
+            while not life.hangs:
+                supervisor._look(clock.monotonic())
+                clock._move_to(clock.monotonic() + 0.1)
+            told = clock.monotonic() - 0.1
+            while clock.monotonic() < told + 4.9:
+                supervisor._look(clock.monotonic())
+                clock._move_to(clock.monotonic() + 0.1)
+            assert psutil.Process(silent.pid).status() == psutil.STATUS_STOPPED
+            clock._move_to(told + 5)
+            supervisor._look(clock.monotonic())
+            assert silent.wait(120) == -signal.SIGKILL
         finally:
             supervisor.close()
             silent.kill()

@@ -11,7 +11,7 @@ of the data directory) is opened before and inherited.
   begins at 1 s again.
 - A child with ``vitals`` gives a sign of life several times a second. The parent looks twelve times within
   ``hang_deadline``; if there was none for so long, the child hangs: it gets SIGABRT, upon which it writes down where
-  it stands, and SIGKILL at the next look. Then it has ended like any other.
+  it stands, and SIGKILL at the first look 5 s or more after that. Then it has ended like any other.
 - SIGTERM or SIGINT: every child gets SIGTERM; who still lives 4.5 s later gets SIGKILL, and so does everybody at a
   second signal, half a second or more after the first. SIGHUP asks whoever sits aside for a reload of the config, and
   does nothing in a child.
@@ -59,6 +59,7 @@ _BEGUN_WITHIN = 0.05  # seconds between two looks whether all have begun, where 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGCHLD)
 _ORPHANED = 70
+_WORDS_WITHIN = 5.0  # that a child which hangs has to write down where it stands: the next look may come in 0.1 s
 _PR_SET_PDEATHSIG = 1
 
 
@@ -140,6 +141,7 @@ class _Life:
     start_at: float = 0.0
     silence: Silence = field(default_factory=lambda: Silence(0))
     hangs: bool = False
+    kill_at: float = math.inf  # once it was told to write down where it stands
 
 
 def supervise(
@@ -278,17 +280,17 @@ class _Supervisor:
             watches = self.look_every > 0 and self.kill_at is None
             for life in self.lives if watches else ():
                 if life.pid is not None and life.child.vitals is not None:
-                    self._look_at(life.pid, life, life.child.vitals)
+                    self._look_at(life.pid, life, life.child.vitals, now)
 
-    def _look_at(self, pid: int, life: _Life, vitals: Vitals) -> None:
+    def _look_at(self, pid: int, life: _Life, vitals: Vitals, now: float) -> None:
         silent = life.silence.look(vitals.beats, processor_time(pid))
         if silent < self.look_every * (LOOKS - _EARLY):
             return
         if not life.hangs:
-            life.hangs = True
+            life.hangs, life.kill_at = True, now + _WORDS_WITHIN
             log.event(LOGGER, logging.ERROR, "child_hangs", child=life.child.name, pid=pid, seconds=round(silent, 1))
             os.kill(pid, signal.SIGABRT)
-        else:  # it is stopped, or hangs where no signal can reach it
+        elif now >= life.kill_at:  # it is stopped, or hangs where no signal can reach it
             os.kill(pid, signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
