@@ -255,6 +255,14 @@ async def test_a_certificate_that_is_not_trusted(certificate: str, tls: TlsSpec 
     assert wire.received == []
 
 
+@pytest.mark.parametrize("name", ["old", "department"])
+async def test_an_authority_is_trusted_alike_on_every_python(name: str) -> None:
+    """One without key identifiers, which Python refuses from 3.13 on, and one that another signed, before 3.13."""
+    async with serving(reply(), tls=server_context(f"{name}-server.pem")) as wire:
+        await Client(tls_source(wire, TlsSpec(ca_file=TLS / f"{name}-ca.pem"))).fetch()
+    assert len(wire.received) == 1
+
+
 async def test_a_server_name() -> None:
     """server_name is the name that the certificate must have."""
     async with serving(reply(), tls=server_context()) as wire:

@@ -11,6 +11,14 @@ from pathlib import Path
 from timepoint.errors import SourceError
 from timepoint.request.spec import TlsSpec
 
+_VERIFY = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+"""What every Python asks of a chain of certificates, and Go, so Prometheus, with it.
+
+The defaults of Python changed with 3.13. VERIFY_X509_STRICT refuses private authorities that have served for years,
+for the want of an Authority Key Identifier say: an upgrade of Python is no reason to lose an API. PARTIAL_CHAIN lets
+``ca_file`` hold an authority that another one has signed; what is trusted is what stands in the file.
+"""
+
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
 
@@ -63,6 +71,8 @@ class TlsContext:
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError is an OSError
         raise SourceError("secret", f"the CA file {ca_file} cannot be used: {error}") from error
+    context.verify_flags = ssl.VerifyFlags(_VERIFY)
+    return context
