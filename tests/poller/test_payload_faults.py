@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,6 +61,8 @@ jobs:
 DELTA = "temporality: delta"
 TIME = "{at: $r.t, interval: 5m, format: unix_ms}"
 T = 1_767_259_200_000  # 2026-01-01T09:20:00Z, in the window of the first run
+DEEP = 900 if sys.version_info < (3, 12) else 1_200
+"""Decoders in C go as deep as Python code may until 3.11, then as deep as the stack of C is thought to be."""
 GOOD = f'{{"pod":"good","t":{T},"v":1}}'
 
 
@@ -168,11 +171,11 @@ async def test_p2_a_body_without_end(case: Case) -> None:
 
 async def test_p3_a_row_that_is_nested_too_deep(case: Case) -> None:
     """A row that is deep beyond reason is a reject, and its neighbour counts."""
-    assert await case.rows(row("[" * 900 + "]" * 900), GOOD) == {"good": 1}
+    assert await case.rows(row("[" * DEEP + "]" * DEEP), GOOD) == {"good": 1}
     assert sum(case.rejects().values()) == 1
 
 
-@pytest.mark.parametrize("depth", [1_100, 100_000, 2_000_000])
+@pytest.mark.parametrize("depth", [100_000, 2_000_000])
 async def test_p3_a_row_that_no_decoder_goes_into(case: Case, depth: int) -> None:
     """Deeper than any decoder goes, the end of a row cannot be found: that answer is refused in words."""
     deep = answer(row("[" * depth + "]" * depth), GOOD)
