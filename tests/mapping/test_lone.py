@@ -47,6 +47,12 @@ def test_an_element_further_up_is_told_too() -> None:
     assert mapped.rejects.counts["lone_element"] == 1
 
 
+def test_an_answer_of_nothing_else_is_none_without_rows() -> None:
+    """Rows and rejects alone leave the window open. Below an area that stands alone no site is met."""
+    mapped = run_both(SITES, {"Area": {"Site": [site("a", 1)]}})
+    assert (mapped.rows, mapped.rejects.total, values(mapped)) == (1, 1, {})
+
+
 @pytest.mark.parametrize("path", ["$.Site[0:9]", "$.Site[{__i}]", "$.Site[?@['@Code'] != 'z']"])
 def test_other_segments_that_pass_elements_tell_it_too(path: str) -> None:
     """A slice and a place find nothing in an object, and a filter asks its members."""

@@ -200,8 +200,12 @@ class MappingRun:
         self.rejects.add(problem.reason, f"{printable(where)}: {shown}", problem.count)
 
     def watch(self, node: dict[str, Any], names: tuple[str, ...], location: tuple[Any, ...]) -> None:
-        """Counts an element that stands where a list of elements should; ``names`` are what is read of elements."""
+        """Counts an element that stands where a list of elements should; ``names`` are what is read of elements.
+
+        It is a row, too: an answer that has nothing else has not been read, and is no answer without data.
+        """
         if is_lone(node, names):
+            self.rows += 1
             found = next(name for name in names if name in node)
             shown = f"an object with {show(found)}, which is read of elements, stands in place of their list"
             self.problem(None, location, CellProblem("rows", "lone_element", f"{shown}: see lone_lists"))
