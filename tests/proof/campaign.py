@@ -34,7 +34,7 @@ from timepoint.exposition.publish import read_published, snapshot_path
 
 CONFIG = """
 sources:
-  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 400ms}
+  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 600ms, circuit_breaker: {failures: 1000, pause: 1s}}
 jobs:
   late_pods:
     source: api

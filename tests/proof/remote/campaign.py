@@ -31,7 +31,7 @@ remote_write:
   - {name: central, url: "RECEIVER", remote_timeout: 1s, external_labels: {cluster: proof}WINDOW}
 MORE
 sources:
-  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 400ms, circuit_breaker: {failures: 1000, pause: 1s}}
+  api: {url: "http://127.0.0.1:PORT", attempts: 2, timeout: 600ms, circuit_breaker: {failures: 1000, pause: 1s}}
 jobs:
   late_pods:
     source: api
