@@ -260,6 +260,13 @@ def test_each_alert_leads_to_a_heading(tmp_path: Path) -> None:
     assert {alert.see for alert in written} - there == set()
 
 
+def test_failures_are_told_as_the_least_that_there_were(tmp_path: Path) -> None:
+    """What five minutes had at least is told as that: a job that runs each half minute is ten failures further on."""
+    (told,) = [alert for alert in alerts(watched(tmp_path, SENT), "timepoint") if alert.name == "TimepointJobFails"]
+    assert told.expr.startswith("min_over_time")
+    assert "failed at least {{ $value }} times" in told.description
+
+
 def test_a_link_is_a_runbook_url(tmp_path: Path) -> None:
     """With an address of the documentation each alert carries a link as other tools know it."""
     text = rules_text(watched(tmp_path), "timepoint", 30 * SECOND, (), "https://docs.example/timepoint/")

@@ -236,8 +236,8 @@ def _runs(scope: _Scope) -> Iterator[Alert]:
             f"min_over_time({select('timepoint_job_consecutive_failures')}[{STEADY}]) >= {failures}",
             "warning",
             f"A job of timepoint failed {times}.",
-            "Job {{ $labels.job_name }} failed {{ $value }} times since its last good run; the landing page says why. "
-            "Once it works, what was missed is caught up, as far as catch_up and the API reach.",
+            "Job {{ $labels.job_name }} failed at least {{ $value }} times since its last good run; the landing page "
+            "says why. Once it works, what was missed is caught up, as far as catch_up and the API reach.",
             "the-page-has-no-metrics-of-my-job",
             group=select.group,
         )
