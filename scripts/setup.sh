@@ -7,7 +7,11 @@ say() { printf '%s\n' "$*" >&2; }
 
 # A Python of its own choice, if PYTHON names one; else python3 or the newest that the locked wheels are built for.
 find_python() {
-    [ -n "${PYTHON:-}" ] && is_python "$PYTHON" 3,99 && printf '%s\n' "$PYTHON" && return
+    if [ -n "${PYTHON:-}" ]; then
+        is_python "$PYTHON" 3,99 && printf '%s\n' "$PYTHON" && return
+        say "PYTHON=$PYTHON is no Python of 3.11 or newer: name another, or leave it out."
+        return 1
+    fi
     for before in 3,15 3,99; do
         for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
             is_python "$candidate" "$before" && printf '%s\n' "$candidate" && return
