@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -243,7 +244,7 @@ class SourceBuilder:
     def kept_file(self, name: str, where: Where) -> SecretSource:
         """A file that is written: its directory must be there, it itself need not be."""
         path = self.directory / name
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        if not os.path.isdir(path.parent) or not os.access(path.parent, os.W_OK):  # noqa: PTH112 (Path's may raise)
             message = f"the directory {path.parent} is not there or may not be written: no token can be kept there"
             self.findings.add(Check.MISSING_FILE, where, message)
         _, written = self.findings.hidden.get(where, ("", ""))
@@ -315,12 +316,13 @@ def has_secret(headers: dict[str, HeaderShape] | None) -> bool:
 def _trouble(path: Path) -> str | None:
     """Why a file cannot be read now."""
     try:
-        if path.is_dir():
-            return "is a directory"
-        if not path.exists():
-            return "is not there now"
+        is_directory = S_ISDIR(path.stat().st_mode)  # exists() and is_dir() hide other errors since Python 3.14
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte, which no name has
+        return "is not there now"
     except OSError as error:  # a directory on the way that may not be entered, or a name that is too long
         return f"cannot be looked at ({error.strerror})"
+    if is_directory:
+        return "is a directory"
     return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
