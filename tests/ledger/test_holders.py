@@ -17,7 +17,7 @@ from timepoint.ledger.holders import Estate, Estates, Holder, bearing, end_count
 from timepoint.ledger.memory import MemoryStore
 from timepoint.ledger.state import SeriesState
 from timepoint.ledger.store import Store, open_store
-from timepoint.model import FamilySpec, MetricSpec, MetricType, Temporality
+from timepoint.model import FamilySpec, MetricSpec, MetricType, Receiver, SeriesPoints, Temporality
 from timepoint.remote_write.outbox import Settlement
 
 
@@ -107,6 +107,25 @@ def test_the_parts_of_a_histogram_begin_together(store: Store) -> None:
     assert [state.value for state in back.lane.metric(spec).absent.values()] == [0] * 4  # type: ignore[union-attr]
     back.run(facts(10, 15), {text: fives(10, 1) for text in parts})
     assert back.values() == dict.fromkeys(parts, 1)
+
+
+@pytest.mark.parametrize("receivers", [(), (LENIENT,)], ids=["shown", "sent"])
+def test_the_quantiles_of_a_summary_pass_from_holder_to_holder(store: Store, receivers: tuple[Receiver, ...]) -> None:
+    """They are no amounts: its count goes on behind that of another, and they are those of the answer."""
+    family = FamilySpec("x", MetricType.SUMMARY, "Help.")
+    spec = replace(counter("x"), family=family, receivers=receivers)
+
+    def parts(first: int, quantile: float) -> dict[str, SeriesPoints]:
+        amounts = fives(first, 2, 3)
+        return {'{quantile="0.5"}': fives(first, 1, quantile), "_count": amounts, "_sum": amounts}
+
+    Ledger(store, [spec], "one").run(facts(0, 10, overlap=10), parts(0, 7))
+    two = renamed(store, spec, "two", "one")
+    two.run(facts(5, 15, overlap=10), parts(5, 8))
+    assert two.values() == {'{quantile="0.5"}': 8, "_count": 3, "_sum": 3}
+    back = renamed(store, spec, "one", "two")
+    back.run(facts(10, 20, overlap=10), parts(10, 9))
+    assert back.values() == {'{quantile="0.5"}': 9, "_count": 3, "_sum": 3}
 
 
 def test_who_is_named_is_the_newest_of_those_that_came_after(store: Store) -> None:

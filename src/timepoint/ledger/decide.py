@@ -95,6 +95,7 @@ def _decide_metric(
         # A quantile has no suffix: its text begins with the labels.
         _count(metric, {text: points for text, points in offered.items() if text.startswith("_")})
         show = send_points if spec.receivers else show_gauges
+        metric.others = {}  # quantiles are no amounts: whoever showed them before has counted nothing by that
         show(metric, {text: points for text, points in offered.items() if not text.startswith("_")})
     elif spec.receivers:
         send_points(metric, offered)
