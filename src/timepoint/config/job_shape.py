@@ -382,8 +382,9 @@ class JobShape(RulesShape):
         "2h",
     )
     zero_first: Duration | None = described(
-        "How long a counter series that is new is shown as 0 before its total. Should be longer than two scrape "
-        "intervals; `0s` turns it off. Default: `2m`.",
+        "How long a counter series that is new is shown as 0 before its total, from its commit on. Should be longer "
+        "than two scrape intervals and 15 s: a run that takes longer is shown every 15 s. `0s` turns it off. "
+        "Default: `2m`.",
         "2m",
     )
     created_timestamps: bool | None = described(
