@@ -175,10 +175,9 @@ async def test_p3_a_row_that_is_nested_too_deep(case: Case) -> None:
     assert sum(case.rejects().values()) == 1
 
 
-@pytest.mark.parametrize("depth", [100_000, 2_000_000])
-async def test_p3_a_row_that_no_decoder_goes_into(case: Case, depth: int) -> None:
+async def test_p3_a_row_that_no_decoder_goes_into(case: Case) -> None:
     """Deeper than any decoder goes, the end of a row cannot be found: that answer is refused in words."""
-    deep = answer(row("[" * depth + "]" * depth), GOOD)
+    deep = answer(row("[" * 2_000_000 + "]" * 2_000_000), GOOD)  # Python 3.14 goes 100,000 deep
     assert await case.poll(answer(GOOD), deep) == [Outcome.OK, Outcome.SOURCE_ERROR]
     assert case.reason().startswith("not_a_document: ")
     assert "nested too deep" in case.reason()
