@@ -106,7 +106,7 @@ async def test_no_canary_in_an_error(behaviour: Reply, scheme: str, tmp_path: Pa
         _WIRES[wire.port] = wire
         source, request = canaries(scheme, wire.url, tmp_path)
         error = await Client(source).fail(request)
-    assert wire.received, "the request must have been sent for this to mean anything"
+    assert wire.received, f"the request must have been sent for this to mean anything: {error!r}"
     assert_no_canary(error)
 
 
