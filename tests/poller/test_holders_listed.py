@@ -102,6 +102,14 @@ class Story:
         if value is not None:
             self.scraped.append(value)
 
+    async def change_hands(self) -> None:
+        """Two lanes count for two runs, then the job without a fan-out does."""
+        self.listed = ["A", "C"]
+        self.begin(self.fan)
+        await self.run(2)
+        self.begin(self.lone)
+        await self.run(2)
+
     @property
     def increase(self) -> float:
         return sum(later - before if later >= before else later for before, later in pairwise(self.scraped))
@@ -114,11 +122,7 @@ class Story:
 async def test_a_lane_that_returns_to_the_list_late_begins_behind_who_counted_meanwhile(tmp_path: Path) -> None:
     """Its old total would be an increase once more, and it would count again what it catches up."""
     story = Story(tmp_path)
-    story.listed = ["A", "C"]
-    story.begin(story.fan)
-    await story.run(2)
-    story.begin(story.lone)
-    await story.run(2)
+    await story.change_hands()
     story.listed = ["A"]
     story.begin(story.fan)
     await story.run(3)
@@ -149,11 +153,7 @@ async def test_a_total_that_ends_as_its_lane_returns_is_told_by_the_run(tmp_path
 async def test_totals_of_all_lanes_that_end_at_a_start_are_told_in_one_sentence(tmp_path: Path) -> None:
     """A fan-out of a thousand lanes would else fill the log at the start that takes its name back."""
     story = Story(tmp_path)
-    story.listed = ["A", "C"]
-    story.begin(story.fan)
-    await story.run(2)
-    story.begin(story.lone)
-    await story.run(2)
+    await story.change_hands()
     story.begin(story.fan)
     [told] = story.told_at_start
     assert told.reason.startswith("2 of its series have been counted by the job without each since")
@@ -164,11 +164,7 @@ async def test_a_start_that_fails_between_lanes_ends_the_other_totals_at_the_nex
 ) -> None:
     """Those of a group of lanes end in one transaction; what was not reached is found again."""
     story = Story(tmp_path)
-    story.listed = ["A", "C"]
-    story.begin(story.fan)
-    await story.run(2)
-    story.begin(story.lone)
-    await story.run(2)
+    await story.change_hands()
     store, groups = story.bench.store, []
     rewrite_all = store.rewrite_all
 
